@@ -1,0 +1,1 @@
+"""The types that every stage speaks, the evidence store and the renderer."""

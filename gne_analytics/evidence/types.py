@@ -1,0 +1,400 @@
+"""The frozen results that every stage speaks: what moved, why, what to change and how sure we are.
+
+They are pydantic models, so each has a JSON Schema, and ``runs/*/causes.json`` and its siblings are nothing but their
+JSON. Rates are shares in [0, 1]; ``delta``, ``leave_out`` and ``contribution`` are differences of such shares.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from gne_analytics.evidence.segment import Frozen, Segment
+
+
+class LabelSource(StrEnum):
+    """Where the truth behind a number comes from; sources are never mixed in silence."""
+
+    AUDIT = "audit"
+    APPEAL_FINAL = "appeal_final"
+    APPEAL_FIRST = "appeal_first"
+    REVERSAL = "reversal"
+    SIGNAL = "signal"
+    PROXY = "proxy"
+    RECORD = "record"  # a plain count of what the log says, no truth claimed
+
+
+class Interval(Frozen):
+    """An interval with its nominal level, e.g. 0.95."""
+
+    lo: float
+    hi: float
+    level: float = 0.95
+    method: str = ""
+    """Wilson, cluster-robust, Manski, ... : how it was made."""
+
+
+class Estimate(Frozen):
+    """A number with its interval and n."""
+
+    value: float
+    interval: Interval | None = None
+    n: int = 0
+    """Rows behind the number (the denominator of a rate)."""
+
+
+class Period(Frozen):
+    """A half-open span of days, ``start <= day < end``, in the source's reporting time zone."""
+
+    start: date
+    end: date
+    label: str = ""
+
+    def __str__(self) -> str:
+        return self.label or f"{self.start:%Y-%m-%d}..{self.end:%Y-%m-%d}"
+
+
+Window = Period | Segment
+"""What a shift compares: two periods, or two segments."""
+
+
+class Counts(Frozen):
+    """k of n in one window."""
+
+    k: int
+    n: int
+    units: int = 0
+    """Distinct units of independence (sellers) behind the n rows; 0 when the source has no unit."""
+
+    @property
+    def rate(self) -> float:
+        """k / n, nan when n is zero."""
+        return self.k / self.n if self.n else float("nan")
+
+
+class Shift(Frozen):
+    """A metric that differs beyond chance between a baseline and a focus window."""
+
+    id: str
+    metric: str
+    """The metric's name, e.g. overturn_rate."""
+    scope: Segment = Segment({})
+    """The rows the metric is taken over, e.g. policy_id=counterfeit; empty for all."""
+    baseline: Window
+    focus: Window
+    before: Counts
+    after: Counts
+    delta: Estimate
+    """Focus rate minus baseline rate, with a cluster-robust interval where the source has a unit."""
+    label_source: LabelSource
+    e_value: float = 0.0
+    """Evidence against 'nothing moved', calibrated over units; compared with 1/level after e-BH."""
+    significant: bool = False
+    """Survives false-discovery control over all series that were looked at."""
+    flags: tuple[str, ...] = ()
+    """Plain sentences that limit the number: immature weeks left out, small n, rate over 1."""
+    platform_event: str | None = None
+    """The id of the platform-wide event that this series moved with, if any: it is then reported once."""
+
+
+class CauseKind(StrEnum):
+    """What a cause is; the last five are decoys, never a policy failing."""
+
+    RATE_SHIFT = "rate_shift"
+    NEW_SEGMENT = "new_segment"
+    VANISHED_SEGMENT = "vanished_segment"
+    BATCH = "batch"
+    ONE_ACTOR = "one_actor"
+    MIX_SHIFT = "mix_shift"
+    SEASONALITY = "seasonality"
+    PLATFORM_EVENT = "platform_event"
+    BATCH_CORRECTION = "batch_correction"
+
+
+class Mechanism(StrEnum):
+    """Why a segment moved (METHODS.md, mechanisms). ``unknown`` is an honest answer."""
+
+    DETECTOR_ERROR = "detector_error"
+    THRESHOLD = "threshold"
+    CLAUSE_AMBIGUOUS = "clause_ambiguous"
+    CLAUSE_SCOPE = "clause_scope"
+    TAXONOMY_GAP = "taxonomy_gap"
+    EVIDENCE_NOT_REQUESTED = "evidence_not_requested"
+    NOTICE_UNCLEAR = "notice_unclear"
+    REVIEWER_ERROR = "reviewer_error"
+    REVIEWER_INCONSISTENT = "reviewer_inconsistent"
+    ROUTING = "routing"
+    DATA_ERROR = "data_error"
+    SELLER_ABUSE = "seller_abuse"
+    UNKNOWN = "unknown"
+
+
+class Rival(Frozen):
+    """Another reading of the same rows, and what would tell the two apart."""
+
+    mechanism: Mechanism
+    score: float
+    tell_apart: str
+
+
+class MatchedChange(Frozen):
+    """A change of the world whose scope and date fit a cause."""
+
+    change_id: str
+    kind: str
+    at: date
+    did: Estimate | None = None
+    """Difference in differences against rows outside the change's scope."""
+    placebo: Estimate | None = None
+    """The same a window earlier, where nothing should show."""
+
+
+class Cause(Frozen):
+    """Segment + mechanism + onset + part of the shift + verification."""
+
+    id: str
+    shift_id: str
+    rank: int
+    segment: Segment
+    kind: CauseKind
+    status: Literal["confirmed", "candidate"]
+    status_reason: str = ""
+    """Why it is no more than a candidate, in one sentence; empty when confirmed."""
+    before: Counts
+    after: Counts
+    effect: Estimate
+    """Mix-adjusted change of the rate inside the segment, from held-out units where there are any."""
+    leave_out: float
+    """What the shift loses when the segment's rows are left out of both windows."""
+    contribution: float
+    """The segment's part of the shift; contributions, mix and residual add up to the shift."""
+    e_value: float = 0.0
+    error_level: float = 0.02
+    """Nominal false-discovery level at which the status was decided."""
+    onset: date | None = None
+    onset_interval: tuple[date, date] | None = None
+    mechanism: Mechanism = Mechanism.UNKNOWN
+    mechanism_reasons: tuple[str, ...] = ()
+    """The observations that speak for the mechanism, with their figures as evidence ids."""
+    rivals: tuple[Rival, ...] = ()
+    owner: str = ""
+    """Who can mend it: policy, detector, messaging, review operations, operations, data, risk."""
+    levers: tuple[str, ...] = ()
+    """Kinds of edit that could mend it; empty when none in policy can."""
+    changes: tuple[MatchedChange, ...] = ()
+    same_rows: tuple[Segment, ...] = ()
+    """Other descriptions of nearly the same rows (Jaccard >= .9)."""
+    evidence: tuple[str, ...] = ()
+    """Evidence ids (E<n>) of every number above that a reader sees."""
+
+
+class MixEffect(Frozen):
+    """The part of a shift that comes from a changed mix over one dimension (Shapley of the Kitagawa split)."""
+
+    dimension: str
+    contribution: float
+
+
+class Decomposition(Frozen):
+    """delta = sum of the causes' contributions + mix + residual, exactly."""
+
+    delta: float
+    causes: Mapping[str, float]
+    """Cause id -> contribution."""
+    mix: tuple[MixEffect, ...]
+    residual: float
+
+
+class EditKind(StrEnum):
+    """The closed list of typed changes of a policy set."""
+
+    SET_THRESHOLD = "set_threshold"
+    ADD_OVERRIDE = "add_override"
+    SET_OVERRIDE = "set_override"
+    REMOVE_OVERRIDE = "remove_override"
+    ADD_EXEMPTION = "add_exemption"
+    REMOVE_EXEMPTION = "remove_exemption"
+    SET_HUMAN_REVIEW = "set_human_review"
+    SET_ACTION = "set_action"
+    SET_POINTS = "set_points"
+    SET_STATUS = "set_status"
+    ADD_RULE = "add_rule"
+    REMOVE_RULE = "remove_rule"
+    ADD_CLAUSE = "add_clause"
+    REMOVE_CLAUSE = "remove_clause"
+    EDIT_CLAUSE = "edit_clause"
+    SET_EVIDENCE = "set_evidence"
+    EDIT_NOTICE = "edit_notice"
+
+
+class Edit(Frozen):
+    """One typed change of one place of a policy set, with the value it expects to find there.
+
+    Places are stable ids, never positions: policy, then rule, clause, override or exemption, or a notice's language.
+    """
+
+    kind: EditKind
+    policy: str
+    rule: str | None = None
+    clause: str | None = None
+    item: str | None = None
+    """Id of the override or exemption, or ``<template>.<language>`` of a notice."""
+    old: object = None
+    """The optimistic lock: the edit fails if the config no longer says this."""
+    new: object = None
+    reason: str = ""
+    evidence: tuple[str, ...] = ()
+
+
+class Recommendation(StrEnum):
+    """What the software says of a proposal; a person decides."""
+
+    RECOMMEND = "recommend"
+    CANNOT_TELL = "cannot_tell"
+    REFUSE = "refuse"
+    EXPERIMENT = "experiment"
+
+
+class Identification(Frozen):
+    """How many affected cases have which standing of truth, in the order in which they are tried."""
+
+    appeal_decided: int = 0
+    audited: int = 0
+    estimable: int = 0
+    modelled: int = 0
+    unidentified: int = 0
+
+    @property
+    def total(self) -> int:
+        """All affected cases."""
+        return self.appeal_decided + self.audited + self.estimable + self.modelled + self.unidentified
+
+    @property
+    def coverage(self) -> float:
+        """The share of affected cases whose truth is known or estimable."""
+        return 1 - (self.unidentified + self.modelled) / self.total if self.total else 0.0
+
+
+class Flow(Frozen):
+    """What happens to the record's cases under the proposed set, beside today's set replayed."""
+
+    kept: int = 0
+    released: int = 0
+    new: int = 0
+    rerouted: int = 0
+    untouched: int = 0
+
+
+class Outcome(Frozen):
+    """One outcome of a backtest: the paired difference to today's set."""
+
+    name: str
+    """wrongful_enforcement, missed_violations, reviews, loss, ..."""
+    unit: str = "cases"
+    today: float | None = None
+    proposed: float | None = None
+    difference: Estimate
+    bounds: Interval | None = None
+    """Worst-case bounds where some affected cases are unidentified."""
+    label_source: LabelSource = LabelSource.APPEAL_FINAL
+
+
+class Guardrail(Frozen):
+    """One-sided test that a slice is not harmed beyond its margin."""
+
+    name: str
+    slice: Segment = Segment({})
+    margin: float
+    difference: Estimate
+    verdict: Literal["pass", "fail", "cannot_tell"]
+    why: str = ""
+
+
+class Agreement(Frozen):
+    """How often replay of a rule says what the log says, on rows of the same revision."""
+
+    rule: str
+    n: int
+    agreed: float
+
+
+class Backtest(Frozen):
+    """Replay of a proposal over the record, with truth accounting."""
+
+    proposal_id: str
+    target: Literal["retrospective", "prospective"] = "retrospective"
+    label: Literal["final_decision", "latent"] = "final_decision"
+    cases: int
+    """Cases replayed."""
+    flow: Flow
+    identification: Identification
+    outcomes: tuple[Outcome, ...]
+    guardrails: tuple[Guardrail, ...] = ()
+    agreement: tuple[Agreement, ...] = ()
+    usual_numbers: Mapping[str, float] = Field(default_factory=dict)
+    """The figures people usually quote (share overturned among appeals), shown beside, never used."""
+    assumptions: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    recommendation: Recommendation
+    why: str
+    """The recommendation's reason in one sentence."""
+    evidence: tuple[str, ...] = ()
+
+
+class ExperimentPlan(Frozen):
+    """How to learn what a replay cannot tell: wording of a clause or a notice."""
+
+    unit: str
+    arms: tuple[str, ...]
+    metric: str
+    detectable: float
+    """Smallest difference of the metric that the size below finds with 80 % power."""
+    size_per_arm: int
+    stop: tuple[str, ...] = ()
+
+
+class Proposal(Frozen):
+    """Edits + rationale + backtest + guardrails + rollback, with a life cycle.
+
+    The id is a hash of the canonical edits and of the policy base, so next week's same edit is the same proposal.
+    """
+
+    id: str
+    title: str
+    policy: str
+    policy_base: str
+    """Hash of the policy set that the edits were made against."""
+    cause_ids: tuple[str, ...] = ()
+    edits: tuple[Edit, ...]
+    rollback: tuple[Edit, ...] = ()
+    """The inverse edits, in the order in which to apply them."""
+    rationale: tuple[str, ...] = ()
+    """Rendered claims; every number in them has an evidence id."""
+    owner: str = ""
+    approvals_needed: int = 1
+    recommendation: Recommendation = Recommendation.CANNOT_TELL
+    experiment: ExperimentPlan | None = None
+    evidence: tuple[str, ...] = ()
+
+
+class Theme(Frozen):
+    """A cluster of texts: a label, its terms, exemplars."""
+
+    id: str
+    view: str
+    """Which texts: seller_text, reviewer_rationale, facts, signals."""
+    label: str
+    terms: tuple[str, ...]
+    size: int
+    """Texts, near-duplicates counted."""
+    folded: int
+    """Texts after near-duplicates of one seller are folded into one."""
+    units: int = 0
+    languages: Mapping[str, int] = Field(default_factory=dict)
+    exemplars: tuple[str, ...] = ()
+    """Texts nearest the centre, from different sellers, redacted; from outside, so escape them on every screen."""
+    overturn: Estimate | None = None
+    named_by: str = "terms"
+    """terms, or the id of the model that named it."""
