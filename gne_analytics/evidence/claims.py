@@ -31,15 +31,15 @@ FORMATS: Mapping[str, frozenset[Unit]] = {
 }
 """Format -> units that it can show. ``pp`` is signed points, ``points`` their size; ``n`` of a rate its denominator."""
 
-_TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
-_SMALL = "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen"
-_PARTS = "half|halves|halv(?:ed|es|ing)|thirds?|quarters?|tenths?|fifths?|dozens?"
-_TIMES = "twice|thrice|doubl(?:e|ed|es|ing)|tripl(?:e|ed|es|ing)|trebl(?:e|ed|es|ing)|quadrupl(?:e|ed|es|ing)|(?:\\w*(?:two|three|four|five|ten|hundred)-?fold)"
-_BULK = "most|mostly|majority|minority|hundreds?|thousands?|millions?|billions?|zero|percent|per cent"
-QUANTITY_WORDS = re.compile(
-    rf"(?<![\w])(?:{_TENS}|{_SMALL}|{_PARTS}|{_TIMES}|{_BULK})(?![\w])(?!\s+(?:likely|recent|part of all))",
-    re.IGNORECASE,
-)
+_QUANTITIES = """
+    two three four five six seven eight nine ten eleven twelve (?:thir|four|fif|six|seven|eigh|nine)teen
+    twenty thirty forty fifty sixty seventy eighty ninety hundreds? thousands? millions? billions? zero
+    half halves halv(?:ed|es|ing) thirds? quarters? fifths? tenths? dozens? percent per\\scent
+    twice thrice doubl(?:e|ed|es|ing) tripl(?:e|ed|es|ing) trebl(?:e|ed|es|ing) quadrupl(?:e|ed|es|ing)
+    (?:two|three|four|five|ten|hundred)-?fold most(?!\\s+(?:likely|recent)\\b) mostly majority minority
+"""
+QUANTITY_WORDS = re.compile(rf"(?<!\w)(?:{'|'.join(_QUANTITIES.split())})(?!\w)", re.IGNORECASE)
+"""Numbers in words. "One" passes, as a pronoun, and so do ordinals; "most likely" and "most recent" count nothing."""
 
 
 class ClaimKind(StrEnum):
