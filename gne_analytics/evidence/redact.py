@@ -2,14 +2,15 @@
 
 import re
 
+# Every repetition before a required character is bounded, so that junk of any length is read in linear time.
 _PERSONAL = re.compile(
     r"""
       (?P<date>  (?<!\d) \d{4}-\d{2}-\d{2} (?!\d) )
     | (?P<link>  (?:https?://|www\.) \S+ )
-    | (?P<email> [\w.+-]+ @ [\w-]+ (?:\.[\w-]+)+ )
+    | (?P<email> [\w.+-]{1,64} @ [\w-]{1,63} (?:\.[\w-]{1,63})+ )
     | (?P<handle> (?<![\w@]) @ \w [\w.]{2,} )
     | (?P<account> \b [A-Z]{2} \d{2} (?:[ ]?[A-Z0-9]{4}){3,7} (?:[ ]?[A-Z0-9]{1,4})? \b )          # an IBAN
-    | (?P<code>  (?<![A-Za-z0-9]) \#? (?=[\w-]*\d[\w-]*\d[\w-]*\d) (?=[\d_-]*[A-Za-z]) [A-Za-z0-9][A-Za-z0-9_-]{5,} )
+    | (?P<code>  (?<![A-Z0-9]) \#? (?=(?:[A-Z_-]{0,20}\d){3}) (?=[\d_-]{0,40}[A-Z]) [A-Z0-9][A-Z0-9_-]{5,} )
     | (?P<phone> (?<![\d.,]) \+? \(? \d (?:[\s().-]{0,2} \d){7,} )
     | (?P<number> (?<!\d) \#? \d{5,} )
     """,
