@@ -1,0 +1,29 @@
+"""Plotly figures of every result, in the template ``gne``; each takes a frozen result or a small frame."""
+
+from gne_analytics.figures.backtests import (
+    backtest_differences,
+    flow_bar,
+    frontier,
+    guardrails_plot,
+    identification_bar,
+)
+from gne_analytics.figures.causes import causes_ranked, siblings
+from gne_analytics.figures.shifts import shift_series, waterfall
+from gne_analytics.figures.theme import Words, words_of
+from gne_analytics.figures.themes import appeals_funnel, themes_bar
+
+__all__ = [
+    "Words",
+    "appeals_funnel",
+    "backtest_differences",
+    "causes_ranked",
+    "flow_bar",
+    "frontier",
+    "guardrails_plot",
+    "identification_bar",
+    "shift_series",
+    "siblings",
+    "themes_bar",
+    "waterfall",
+    "words_of",
+]

@@ -1,0 +1,257 @@
+"""Figures of a backtest: differences to today, where the cases go, what is known of them, and the guardrails."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import plotly.graph_objects as go
+import polars as pl
+from plotly.subplots import make_subplots
+
+from gne_analytics.evidence.render import number, percent
+from gne_analytics.evidence.types import Backtest, Flow, Guardrail, Identification, Interval, Outcome
+from gne_analytics.figures.theme import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    ROW_HEIGHT,
+    VERMILION,
+    Words,
+    drawing,
+    label_rows,
+    legend_mark,
+    mark,
+    plain,
+)
+from gne_analytics.figures.wording import named, signed
+
+STANDINGS: Final = (
+    ("appeal_decided", "appeal decided", "#00224E", ""),
+    ("audited", "audited", "#434E6C", ""),
+    ("estimable", "estimable from audits", "#7D7C78", ""),
+    ("modelled", "bounded by a model", "#BCAF6F", "/"),
+    ("unidentified", "unknown", "#FEE838", "x"),
+)
+"""The standings of truth from best to worst, in cividis; what is not known from labels is hatched too."""
+
+
+def backtest_differences(backtest: Backtest, *, title: str | None = None, subtitle: str | None = None) -> go.Figure:
+    """Draw each outcome's paired difference to today's policy: the interval solid, the worst-case bounds dashed."""
+    units = list(dict.fromkeys(outcome.unit for outcome in backtest.outcomes))
+    groups = [[o for o in backtest.outcomes if o.unit == unit] for unit in units]
+    words = Words(
+        title or _difference_title(backtest.outcomes),
+        subtitle
+        or f"proposed minus today over {number(backtest.cases)} cases, {backtest.target}; label: "
+        f"{backtest.label.replace('_', ' ')}; below zero is fewer",
+        "Dots with intervals, one row per outcome: "
+        + "; ".join(f"{_spelt(o.name)} {signed(o.difference.value)} {o.unit}" for o in backtest.outcomes)
+        + ".",
+    )
+    figure = _stack(words, [len(g) for g in groups])
+    for panel, (unit, outcomes) in enumerate(zip(units, groups, strict=True), start=1):
+        for row, outcome in enumerate(outcomes):
+            _difference(figure, row, outcome, panel)
+        label_rows(figure, [_spelt(o.name) for o in outcomes], row=panel)
+        figure.add_vline(x=0, line={"color": GREY, "width": 1}, row=panel, col=1)
+        figure.update_xaxes(title_text=plain(unit), row=panel, col=1)
+    legend_mark(figure, "estimate with interval", BLUE)
+    if any(o.bounds for o in backtest.outcomes):
+        legend_mark(figure, "worst-case bounds", ORANGE, "square-open")
+    return figure
+
+
+def _spelt(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _difference_title(outcomes: Sequence[Outcome]) -> str:
+    if not outcomes:
+        return "Nothing could be estimated"
+    first = outcomes[0]
+    return f"{_spelt(first.name).capitalize()}: {signed(first.difference.value)} {first.unit} against today"
+
+
+def _stack(words: Words, sizes: Sequence[int]) -> go.Figure:
+    """An empty figure of panels below each other, each as tall as its number of rows asks."""
+    figure = drawing(words, height=sum(ROW_HEIGHT * n + 72 for n in sizes) or 120)
+    if len(sizes) < 2:
+        return figure
+    total = sum(sizes) * ROW_HEIGHT + 72 * len(sizes)
+    panels = make_subplots(rows=len(sizes), cols=1, row_heights=[float(n) for n in sizes], vertical_spacing=72 / total)
+    panels.update_layout(figure.layout)
+    return panels
+
+
+def _difference(figure: go.Figure, row: int, outcome: Outcome, panel: int) -> None:
+    where = {"row": panel, "col": 1} if panel > 1 or figure._has_subplots() else {}
+    for span, colour, dash, symbol, down in (
+        (outcome.bounds, ORANGE, "dot", "square-open", 0.16),
+        (outcome.difference.interval, BLUE, "solid", "line-ns-open", 0.0),
+    ):
+        if span is not None:
+            figure.add_trace(_span(span, row + down, colour, dash, symbol), **where)
+    figure.add_trace(
+        go.Scatter(
+            x=[outcome.difference.value], y=[row], mode="markers+text", showlegend=False, cliponaxis=False,
+            text=[signed(outcome.difference.value)], textposition="top center", marker=mark(BLUE),
+            customdata=[[outcome.difference.n, outcome.label_source.value]],
+            hovertemplate="%{x:+,.1f}<br>n = %{customdata[0]:,}<br>label: %{customdata[1]}<extra></extra>",
+        ),
+        **where,
+    )  # fmt: skip
+
+
+def _span(span: Interval, y: float, colour: str, dash: str, symbol: str) -> go.Scatter:
+    return go.Scatter(
+        x=[span.lo, span.hi], y=[y, y], mode="lines+markers", showlegend=False,
+        line={"color": colour, "width": 2.5, "dash": dash},
+        marker=mark(colour, symbol, 9),
+        hovertemplate="%{x:+,.1f}<extra></extra>",
+    )  # fmt: skip
+
+
+def flow_bar(flow: Flow, *, title: str | None = None, subtitle: str | None = None) -> go.Figure:
+    """Draw where the record's cases go under the proposed set: kept, released, new, rerouted, untouched."""
+    parts = [
+        ("kept: enforced today and then", flow.kept, GREY, ""),
+        ("released: no longer enforced", flow.released, GREEN, ""),
+        ("new: enforced for the first time", flow.new, VERMILION, "/"),
+        ("rerouted to review, or from it", flow.rerouted, BLUE, "."),
+        ("untouched: no rule fires", flow.untouched, GREY, "x"),
+    ]
+    total = sum(n for _, n, _, _ in parts)
+    words = Words(
+        title or f"{number(flow.released)} cases would be released, {number(flow.new)} newly enforced",
+        subtitle or f"{number(total)} cases of the record, replayed under today's set and under the proposed one",
+        "Bars: " + "; ".join(f"{name} {number(n)}" for name, n, _, _ in parts) + ".",
+    )
+    figure = drawing(words, height=56 + 44 * len(parts))
+    for row, (_, n, colour, pattern) in enumerate(parts):
+        share = f" ({percent(n / total)})" if total else ""
+        figure.add_bar(
+            x=[n], y=[row], orientation="h", width=0.36, showlegend=False, text=[f"{number(n)}{share}"],
+            textposition="outside", cliponaxis=False, constraintext="none", hoverinfo="skip",
+            marker={"color": colour, "pattern": {"shape": pattern, "fillmode": "replace" if pattern else "overlay"}},
+        )  # fmt: skip
+    label_rows(figure, [name for name, *_ in parts])
+    figure.update_xaxes(range=[0, 1.35 * max((n for _, n, _, _ in parts), default=1) or 1], title_text="cases")
+    return figure
+
+
+def identification_bar(
+    identification: Identification, *, title: str | None = None, subtitle: str | None = None
+) -> go.Figure:
+    """Draw how many affected cases have which standing of truth, from a decided appeal down to unknown."""
+    total = identification.total
+    sizes = [int(getattr(identification, field)) for field, *_ in STANDINGS]
+    known = f"The truth of {percent(identification.coverage)} of the affected cases is known or estimable"
+    words = Words(
+        title or (known if total else "No case is affected"),
+        subtitle or f"{number(total)} affected cases, each counted at its best standing",
+        "One bar in five parts: "
+        + "; ".join(f"{name} {number(n)}" for (_, name, _, _), n in zip(STANDINGS, sizes, strict=True))
+        + ".",
+    )
+    figure = drawing(words, height=172)
+    for (_, name, colour, pattern), size in zip(STANDINGS, sizes, strict=True):
+        figure.add_bar(
+            x=[size], y=[0], orientation="h", name=f"{name} {number(size)}", width=0.8,
+            marker={"color": colour, "line": {"color": GREY, "width": 1}, "pattern": {"shape": pattern}},
+            hovertemplate="%{x:,}<extra></extra>",
+        )  # fmt: skip
+    figure.update_layout(barmode="stack", legend={"traceorder": "normal", "y": -0.45})
+    figure.update_yaxes(visible=False)
+    figure.update_xaxes(title_text="affected cases", tickformat=",")
+    return figure
+
+
+def guardrails_plot(
+    guardrails: Sequence[Guardrail], *, title: str | None = None, subtitle: str | None = None
+) -> go.Figure:
+    """Draw each guardrail's difference with its interval, and the margin beyond which it fails, as a bar of its own.
+
+    Passing is a filled circle, failing a cross, and cannot tell a hollow circle.
+    """
+    order = {"fail": 0, "cannot_tell": 1, "pass": 2}
+    rows = sorted(guardrails, key=lambda g: (order[g.verdict], g.name, str(g.slice)))
+    tally = {verdict: sum(g.verdict == verdict for g in rows) for verdict in order}
+    words = Words(
+        title or _guardrail_title(tally),
+        subtitle or "difference to today per slice; the upright bar is the margin, one-sided",
+        "Dots with intervals, one row per guardrail: "
+        + "; ".join(f"{_spelt(g.name)} for {named(g.slice)}: {g.verdict.replace('_', ' ')}" for g in rows)
+        + ".",
+    )
+    figure = drawing(words, height=72 + ROW_HEIGHT * max(len(rows), 1))
+    for row, guardrail in enumerate(rows):
+        _guard(figure, row, guardrail)
+    label_rows(figure, [f"{_spelt(g.name)}, {named(g.slice)}" for g in rows])
+    figure.add_vline(x=0, line={"color": GREY, "width": 1})
+    for name, (symbol, colour) in _VERDICTS.items():
+        if tally[name]:
+            legend_mark(figure, name.replace("_", " "), colour, symbol)
+    return figure
+
+
+_VERDICTS: Final = {
+    "pass": ("circle", GREEN),
+    "fail": ("x", VERMILION),
+    "cannot_tell": ("circle-open", GREY),
+}
+
+
+def _guardrail_title(tally: dict[str, int]) -> str:
+    if not sum(tally.values()):
+        return "No guardrail was set"
+    said = [f"{n} {verdict.replace('_', ' ')}" for verdict, n in tally.items() if n]
+    return "Guardrails: " + ", ".join(said)
+
+
+def _guard(figure: go.Figure, row: int, guardrail: Guardrail) -> None:
+    symbol, colour = _VERDICTS[guardrail.verdict]
+    interval = guardrail.difference.interval
+    if interval is not None:
+        figure.add_trace(_span(interval, row, colour, "solid", "line-ns-open"))
+    figure.add_scatter(
+        x=[guardrail.difference.value], y=[row], mode="markers", showlegend=False,
+        marker=mark(colour, symbol, 12),
+        customdata=[[guardrail.difference.n, plain(guardrail.why)]],
+        hovertemplate="%{x:+.4g}<br>n = %{customdata[0]:,}<br>%{customdata[1]}<extra></extra>",
+    )  # fmt: skip
+    figure.add_shape(
+        type="line", x0=guardrail.margin, x1=guardrail.margin, y0=row - 0.22, y1=row + 0.22,
+        line={"color": ORANGE, "width": 4},
+    )  # fmt: skip
+
+
+def frontier(frame: pl.DataFrame, *, title: str, subtitle: str) -> go.Figure:
+    """Draw what each candidate policy trades: wrongful enforcement against missed violations, the frontier as a line.
+
+    ``frame`` has a row per candidate: ``wrongful``, ``missed`` (expected cases), ``label`` (text), ``kind`` (``today``,
+    ``proposed`` or ``candidate``) and ``on_frontier`` (Boolean).
+    """
+    edge = frame.filter(pl.col("on_frontier")).sort("wrongful", "missed")
+    alt = f"Scatter of {frame.height} candidates, {edge.height} of them on the frontier. {subtitle}"
+    words = Words(title, subtitle, alt)
+    figure = drawing(words, height=380)
+    figure.add_scatter(
+        x=edge["wrongful"].to_list(), y=edge["missed"].to_list(), mode="lines", name="frontier",
+        line={"color": GREY, "dash": "dot", "width": 2}, hoverinfo="skip",
+    )  # fmt: skip
+    for kind, symbol, colour, size in (
+        ("candidate", "circle-open", GREY, 8),
+        ("today", "square", ORANGE, 14),
+        ("proposed", "star", BLUE, 16),
+    ):
+        part = frame.filter(pl.col("kind") == kind)
+        figure.add_scatter(
+            x=part["wrongful"].to_list(), y=part["missed"].to_list(), name=kind,
+            mode="markers" if kind == "candidate" else "markers+text", textposition="top center",
+            text=[plain(label, 30) for label in part["label"].to_list()],
+            marker=mark(colour, symbol, size),
+            hovertemplate="%{text}<br>wrongful %{x:,.0f}<br>missed %{y:,.0f}<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title_text="wrongful enforcement, cases", rangemode="tozero")
+    figure.update_yaxes(title_text="missed violations, cases", rangemode="tozero")
+    return figure

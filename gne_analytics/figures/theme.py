@@ -1,0 +1,147 @@
+"""One plotly theme, ``gne`` and its dark twin ``gne_dark``, and the words that every figure carries.
+
+Categories take Okabe and Ito's colours (Color Universal Design, 2008), sequences cividis, and a diverging scale is
+centred at zero. No mark is told from another by colour alone: shape, fill or pattern says it too. Only ``scatter`` and
+``bar`` traces are drawn, so a figure shows alike under plotly.js 3 and 4.
+"""
+
+from dataclasses import dataclass
+from html import escape
+from textwrap import shorten, wrap
+from typing import Final
+
+import plotly.graph_objects as go
+import plotly.io as pio
+
+BLUE: Final = "#0072B2"
+VERMILION: Final = "#D55E00"
+GREEN: Final = "#009E73"
+ORANGE: Final = "#E69F00"
+PURPLE: Final = "#CC79A7"
+SKY: Final = "#56B4E9"
+GREY: Final = "#7B7B7B"
+"""What is set back: small n, immature weeks, totals. It keeps its contrast on white and on dark."""
+
+OKABE_ITO: Final = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
+"""The order in which categories take colours; yellow and black are left out, each vanishes on one background."""
+
+SMALL_N: Final = 30
+"""Below this many rows a mark is greyed: its interval is wide and its place means little."""
+
+FONT: Final = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', Arial, sans-serif"
+ROW_HEIGHT: Final = 50
+LABEL_WIDTH: Final = 50
+TITLE_WIDTH: Final = 78
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a figure says in words: the finding, what lies behind it, and the text for who cannot see it."""
+
+    title: str
+    subtitle: str
+    alt: str
+
+
+def _template(*, ink: str, paper: str, grid: str) -> go.layout.Template:
+    axis = {
+        "gridcolor": grid,
+        "linecolor": grid,
+        "zerolinecolor": GREY,
+        "zerolinewidth": 1,
+        "ticks": "outside",
+        "tickcolor": grid,
+        "automargin": True,
+        "title": {"standoff": 8, "font": {"size": 13}},
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": FONT, "size": 13, "color": ink},
+            "title": {
+                "x": 0,
+                "xanchor": "left",
+                "xref": "paper",
+                "y": 1,
+                "yref": "container",
+                "yanchor": "top",
+                "pad": {"t": 12},
+                "font": {"size": 17, "color": ink},
+                "subtitle": {"font": {"size": 12.5, "color": ink}},
+            },
+            "paper_bgcolor": paper,
+            "plot_bgcolor": paper,
+            "colorway": list(OKABE_ITO),
+            "colorscale": {
+                "sequential": "Cividis",
+                "sequentialminus": "Cividis",
+                "diverging": [[0.0, BLUE], [0.5, paper], [1.0, VERMILION]],
+            },
+            "hoverlabel": {"bgcolor": paper, "bordercolor": GREY, "font": {"color": ink, "family": FONT}},
+            "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.14, "yanchor": "top"},
+            "margin": {"l": 16, "r": 24, "t": 84, "b": 48},
+            "xaxis": axis,
+            "yaxis": axis,
+            "annotationdefaults": {"font": {"size": 12, "color": ink}, "showarrow": False},
+            "separators": ".,",
+        }
+    )
+
+
+pio.templates["gne"] = _template(ink="#1B1D21", paper="#FFFFFF", grid="#E3E5E8")
+pio.templates["gne_dark"] = _template(ink="#E7E9EC", paper="#161A20", grid="#333A44")
+
+
+def plain(text: str, width: int = 0) -> str:
+    """Return text from outside made safe for plotly, which reads tags in every label; cut to ``width`` if given."""
+    flat = " ".join(str(text).split())
+    return escape(shorten(flat, width, placeholder=" …") if width and len(flat) > width else flat, quote=False)
+
+
+def drawing(words: Words, *, height: int) -> go.Figure:
+    """Return an empty figure in the ``gne`` template that carries its title, subtitle and alt text.
+
+    The three stand in ``layout.meta`` too, so that a page can set them as real text (`words_of`).
+    """
+    title = wrap(words.title, TITLE_WIDTH) or [""]
+    subtitle = wrap(words.subtitle, TITLE_WIDTH + 22)
+    top = 34 + 22 * len(title) + 18 * len(subtitle)
+    return go.Figure(
+        layout={
+            "template": "gne",
+            "height": height + top,
+            "margin": {"t": top},
+            "title": {
+                "text": "<br>".join(plain(line) for line in title),
+                "subtitle": {"text": "<br>".join(plain(line) for line in subtitle)},
+            },
+            "meta": {"title": words.title, "subtitle": words.subtitle, "alt": words.alt},
+        }
+    )
+
+
+def words_of(figure: go.Figure) -> Words:
+    """Return the title, subtitle and alt text of a figure made here."""
+    meta = figure.layout.meta or {}
+    return Words(meta.get("title", ""), meta.get("subtitle", ""), meta.get("alt", ""))
+
+
+def label_rows(figure: go.Figure, labels: list[str], *, row: int = 1) -> None:
+    """Write each row's label above its mark, from the left edge, so that long names leave room on a narrow screen."""
+    suffix = "" if row == 1 else str(row)
+    for index, label in enumerate(labels):
+        figure.add_annotation(
+            x=0, xref=f"x{suffix} domain", xanchor="left", y=index, yref=f"y{suffix}", yanchor="bottom", yshift=9,
+            text=plain(label, LABEL_WIDTH), hovertext=plain(label),
+        )  # fmt: skip
+    span = [max(len(labels), 1) - 0.55, -0.75]
+    figure.update_layout({f"yaxis{suffix}": {"range": span, "showticklabels": False, "ticks": "", "showgrid": False}})
+
+
+def mark(colour: str, symbol: str = "circle", size: int = 11) -> dict[str, object]:
+    """A marker whose outline has its own colour, so that hollow and filled marks are equally heavy."""
+    return {"color": colour, "symbol": symbol, "size": size, "line": {"width": 2, "color": colour}}
+
+
+def legend_mark(figure: go.Figure, name: str, colour: str, symbol: str = "circle") -> None:
+    """Add an entry to the legend that explains a mark, with nothing drawn for it."""
+    figure.add_scatter(x=[None], y=[None], mode="markers", name=name, showlegend=True, marker=mark(colour, symbol))
