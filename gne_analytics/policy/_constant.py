@@ -1,7 +1,7 @@
 """Is a predicate the same for every case? Decided on a small world of representative values."""
 
 import re
-from itertools import product
+from itertools import pairwise, product
 from typing import Final
 
 from sqlglot import exp
@@ -58,7 +58,7 @@ def _representatives(values: set[Value]) -> list[Value]:
     if texts:  # "" is below all, value + NUL right above it, value + "/x" below it as a path
         return [None, *{"", *texts, *(t + "\0" for t in texts), *(t + "/x" for t in texts)}]
     if numbers:
-        between = [(a + b) / 2 for a, b in zip(numbers, numbers[1:], strict=False)]
+        between = [(a + b) / 2 for a, b in pairwise(numbers)]
         return [None, float("-inf"), *numbers, *between, float("inf")]
     return [None, False, True]
 

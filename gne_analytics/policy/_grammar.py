@@ -9,7 +9,8 @@ from typing import Final
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import Tokenizer, TokenType
+from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokens import Tokenizer as SqlTokenizer
 
 from gne_analytics.errors import PolicyError
 
@@ -57,11 +58,11 @@ GRAMMAR: Final = (
 class Rules(Dialect):
     """SQL's tokens, with UNDER in the place of GLOB: a binary operator that takes NOT in front, as LIKE does."""
 
-    class Tokenizer(Tokenizer):
+    class Tokenizer(SqlTokenizer):
         """The default tokenizer with one keyword exchanged."""
 
         KEYWORDS = {  # noqa: RUF012 - sqlglot reads the class attribute
-            **{word: token for word, token in Tokenizer.KEYWORDS.items() if token != TokenType.GLOB},
+            **{word: token for word, token in SqlTokenizer.KEYWORDS.items() if token != TokenType.GLOB},
             "UNDER": TokenType.GLOB,
         }
 
@@ -114,4 +115,6 @@ def refusal(text: str, problem: str) -> PolicyError:
 def first_line(error: SqlglotError) -> str:
     """Return sqlglot's message without its position lines and terminal colours."""
     message = str(error).splitlines()[0] if str(error) else "syntax error"
+    if message.startswith("Required keyword"):
+        return "a value is missing beside an operator"
     return message.split(". Line")[0].rstrip(".")

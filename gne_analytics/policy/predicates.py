@@ -139,7 +139,7 @@ class _Compiler:
 
     def comparison(self, node: exp.Expr) -> nw.Expr:
         """Compare two values, at least one of them read from the case."""
-        if node.this == node.expression:
+        if node.this == node.expression and node.this.find(exp.Column):
             raise refusal(self.text, f"compares {node.this.sql()!r} with itself; for 'is known' write IS NOT NULL")
         return self.compare(type(node), node.this, node.expression)
 
