@@ -1,0 +1,230 @@
+"""The kernel: cases to cells in one group_by, after which every threshold is a look-up.
+
+Two cases with the same signature (which predicates hold), score bin and class fare alike under every candidate policy
+whose predicates and thresholds the cells know. So history is read once, by narwhals on any engine; what comes back is
+small. Edges are exact: all thresholds of all candidates, cast to the score's own type, ``>=`` at the edge.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+from narwhals.typing import IntoFrame
+from numpy.typing import NDArray
+
+from gne_analytics.errors import PolicyError
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+WORD = 60
+"""Predicate bits that share one integer column."""
+NO_SCORE = -1
+"""The bin of cases without a score, which no threshold reaches."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of a case table."""
+
+    frame: pl.DataFrame
+    """sig_0, sig_1, ... (packed predicate bits), bin, the class columns, n and the sums."""
+    predicates: tuple[str, ...]
+    """Name of bit i of the signature."""
+    edges: Floats
+    """Ascending thresholds, as the score's type holds them; bin b counts the edges at or below the score."""
+    by: tuple[str, ...]
+    sums: tuple[str, ...]
+    single: bool = False
+    """Scores are Float32, and thresholds are rounded to it before they are looked up."""
+
+    def edge_index(self, thresholds: Floats) -> NDArray[np.int64]:
+        """Return the position of each threshold among the edges; PolicyError for one the cells were not cut at."""
+        wanted = np.atleast_1d(np.asarray(thresholds, np.float64))
+        exact = wanted.astype(np.float32).astype(np.float64) if self.single else wanted
+        index = np.searchsorted(self.edges, exact)
+        off = np.append(self.edges, np.nan)[index] != exact
+        if off.any():
+            raise PolicyError(
+                f"threshold {wanted[off][0]:g} is not among the edges that the cells were cut at; count them again."
+            )
+        return np.asarray(index, np.int64)
+
+    def merge(self, other: "Cells") -> "Cells":
+        """Add the cells of another week: same predicates, same edges."""
+        if self.predicates != other.predicates or not np.array_equal(self.edges, other.edges):
+            raise ValueError("cells of different predicates or edges do not add up")
+        keys = [c for c in self.frame.columns if c not in ("n", *self.sums)]
+        both = pl.concat([self.frame, other.frame]).group_by(keys).agg(pl.col("n", *self.sums).sum()).sort(keys)
+        return replace(self, frame=both)
+
+
+def count_cells(
+    cases: IntoFrame,
+    predicates: Mapping[str, nw.Expr],
+    edges: Sequence[float],
+    *,
+    by: Sequence[str] = (),
+    sums: Sequence[str] = (),
+    score: str = "score",
+) -> Cells:
+    """Count cases by signature, score bin and class: the only pass over rows, on Polars, DuckDB or PySpark.
+
+    Args:
+        cases: a frame of narwhals' kind, one row per case.
+        predicates: name -> two-valued expression; at most a few hundred.
+        edges: every threshold that will ever be asked for.
+        by: class columns (logged outcome, appeal, audit, fold, week).
+        sums: numeric columns to add up in each cell.
+    """
+    frame = nw.from_native(cases).lazy() if isinstance(cases, pl.DataFrame) else nw.from_native(cases)
+    single = frame.collect_schema()[score] == nw.Float32
+    exact = sorted({float(np.float32(e)) if single else float(e) for e in edges})
+    words = [list(predicates.values())[i : i + WORD] for i in range(0, len(predicates), WORD)] or [[]]
+    keyed = frame.select(
+        *[_packed(word).alias(f"sig_{i}") for i, word in enumerate(words)],
+        _binned(nw.col(score), exact).alias("bin"),
+        *[nw.col(c) for c in (*by, *sums)],
+    )
+    keys = [*[f"sig_{i}" for i in range(len(words))], "bin", *by]
+    grouped = keyed.group_by(keys).agg(nw.len().alias("n"), *[nw.col(c).sum() for c in sums])
+    lazy = grouped.collect("polars").to_native() if isinstance(grouped, nw.LazyFrame) else grouped.to_polars()
+    return Cells(
+        lazy.with_columns(
+            pl.col(keys[: len(words)], "n").cast(pl.Int64), pl.col("bin").cast(pl.Int32), pl.col(sums).cast(pl.Float64)
+        ).sort(keys),
+        tuple(predicates),
+        np.array(exact),
+        tuple(by),
+        tuple(sums),
+        bool(single),
+    )
+
+
+def _packed(word: Sequence[nw.Expr]) -> nw.Expr:
+    total = nw.lit(0, nw.Int64)
+    for i, predicate in enumerate(word):
+        total = total + nw.when(predicate).then(nw.lit(1 << i, nw.Int64)).otherwise(nw.lit(0, nw.Int64))
+    return total
+
+
+def _binned(score: nw.Expr, edges: Sequence[float]) -> nw.Expr:
+    """Count the edges at or below a score by bisection; a row costs log(edges) comparisons on engines that branch."""
+
+    def descend(lo: int, hi: int) -> nw.Expr:
+        if lo == hi:
+            return nw.lit(lo, nw.Int32)
+        middle = (lo + hi) // 2
+        return nw.when(score >= edges[middle]).then(descend(middle + 1, hi)).otherwise(descend(lo, middle))
+
+    return nw.when(score.is_null()).then(nw.lit(NO_SCORE, nw.Int32)).otherwise(descend(0, len(edges)))
+
+
+@dataclass(frozen=True)
+class CellRule:
+    """One live rule in the kernel's terms: predicates by their bit, thresholds by their value."""
+
+    name: str
+    when: tuple[int, ...] = ()
+    default: float = 0.0
+    overrides: tuple[tuple[int, float, int], ...] = ()
+    """(bit, threshold, priority): the highest priority that matches wins."""
+    exempt: tuple[int, ...] = ()
+    review: int | None = None
+    rank: int = 1
+    """Strictness of the action; the strictest firing rule decides a case."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """The cells, dense: signature x score bin x class, for one measure after the other."""
+
+    cells: Cells
+    signatures: Bools
+    """Signature x predicate."""
+    classes: pl.DataFrame
+    """The class columns, one row per class of the last axis."""
+    _measures: Mapping[str, Floats]
+
+    def counts(self, measure: str = "n") -> Floats:
+        """Return signature x bin x class; cases without a score are left out."""
+        return self._measures[measure]
+
+    @cached_property
+    def _above(self) -> Mapping[str, Floats]:
+        return {name: np.flip(np.cumsum(np.flip(m, 1), 1), 1) for name, m in self._measures.items()}
+
+    def at(self, thresholds: Floats, measure: str = "n", of: Bools | None = None) -> Floats:
+        """Return, per threshold and class, what scores at or above it: a look-up.
+
+        Args:
+            thresholds: values among the cells' edges.
+            of: which signatures to add up; all by default.
+        """
+        above = self._above[measure] if of is None else self._above[measure][of]
+        return np.asarray(above.sum(0)[self.cells.edge_index(thresholds) + 1])
+
+    def states(self, rules: Sequence[CellRule]) -> tuple[NDArray[np.int8], Bools]:
+        """Decide every signature and bin: rank of the strictest action (0: none), and whether a person decides.
+
+        Where rules of the strictest action disagree, one that enforces by itself goes before one that asks a person.
+        """
+        n_bins = len(self.cells.edges) + 1
+        rank = np.zeros((len(self.signatures), n_bins), np.int8)
+        review = np.zeros_like(rank, dtype=bool)
+        bins = np.arange(n_bins)
+        for rule in rules:
+            active = self.signatures[:, list(rule.when)].all(1) & ~self.signatures[:, list(rule.exempt)].any(1)
+            first = self.cells.edge_index(self.thresholds(rule)) + 1
+            fires = active[:, None] & (bins[None, :] >= first[:, None])
+            asks = np.zeros(len(self.signatures), bool) if rule.review is None else self.signatures[:, rule.review]
+            stricter, equal = fires & (rule.rank > rank), fires & (rule.rank == rank)
+            review = np.where(stricter, asks[:, None], np.where(equal, review & asks[:, None], review))
+            rank = np.where(stricter, np.int8(rule.rank), rank)
+        return rank, review
+
+    def thresholds(self, rule: CellRule) -> Floats:
+        """Return the threshold of a rule for every signature; PolicyError where overrides tie on a real case."""
+        values = np.full(len(self.signatures), rule.default)
+        best = np.full(len(self.signatures), np.iinfo(np.int64).min)
+        for bit, value, priority in rule.overrides:
+            match = self.signatures[:, bit]
+            if (tie := match & (best == priority) & (values != value)).any():
+                other = float(values[tie][0])
+                raise PolicyError(
+                    f"rule {rule.name!r}: overrides with thresholds {other:g} and {value:g} match the same case "
+                    f"with priority {priority}; give one of them a higher priority."
+                )
+            values = np.where(match & (priority > best), value, values)
+            best = np.where(match & (priority > best), priority, best)
+        return values
+
+
+def densify(cells: Cells) -> Tensor:
+    """Lay the cells out as a dense tensor of signature x bin x class."""
+    words = [c for c in cells.frame.columns if c.startswith("sig_")]
+    scored = cells.frame.filter(pl.col("bin") != NO_SCORE)
+    signatures, s = _codes(scored, words)
+    classes, c = _codes(scored, list(cells.by))
+    bits = np.zeros((signatures.height, len(cells.predicates)), bool)
+    for i in range(len(cells.predicates)):
+        bits[:, i] = (signatures[f"sig_{i // WORD}"].to_numpy() >> (i % WORD)) & 1
+    shape = (signatures.height, len(cells.edges) + 1, classes.height)
+    measures = {}
+    for name in ("n", *cells.sums):
+        dense = np.zeros(shape)
+        np.add.at(dense, (s, scored["bin"].to_numpy(), c), scored[name].to_numpy())
+        measures[name] = dense
+    return Tensor(cells, bits, classes, measures)
+
+
+def _codes(frame: pl.DataFrame, columns: list[str]) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+    """Return the distinct rows of some columns, sorted, and each row's position among them."""
+    if not columns:
+        return pl.DataFrame({"all": [0]}), np.zeros(frame.height, np.int64)
+    distinct = frame.select(columns).unique().sort(columns, nulls_last=False).with_row_index("code")
+    code = frame.select(columns).join(distinct, on=columns, how="left", nulls_equal=True, maintain_order="left")["code"]
+    return distinct.drop("code"), code.to_numpy().astype(np.int64)

@@ -1,0 +1,217 @@
+"""What a change of policy does to wrongful enforcement, missed violations and loss, with honest intervals.
+
+Only cases whose decision changes enter (the flow cells); kept cases cancel. Appeals that settle a case are a census;
+other cases are post-stratified over domains from audits; cases of which nothing is known are bounded.
+
+A flow cell changes the chance that a case is enforced by ``alpha + beta * r``: ``alpha`` for what a rule decides by
+itself, ``beta`` for what a reviewer decides, r being the chance that a reviewer enforces (r0 on a legitimate case, r1
+on a violation). New enforcement is (1, 0), release (-1, 0), a reroute to review (-1, 1).
+
+Intervals: Wilson limits per domain with Kish's effective n and the finite-population correction, combined by MOVER
+(Zou and Donner 2008); with unidentified cases Manski's bounds and the interval of Imbens and Manski (2004) round them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from gne_analytics.strategy.identify import effective
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """An estimated share with the effective number of labels behind it (infinite: known exactly)."""
+
+    value: float
+    labels: float
+
+
+@dataclass(frozen=True)
+class Reviewers:
+    """How human reviewers decide: the chance that they enforce a legitimate case, and a violation.
+
+    ``None`` means that nothing is known, and every result takes the worst case over [0, 1].
+    """
+
+    wrong: Rate | None = None
+    right: Rate | None = None
+
+
+@dataclass(frozen=True)
+class Domains:
+    """The affected cases as counts: per domain the cases estimated together, and per flow what is known or unknown."""
+
+    alpha: Floats
+    beta: Floats
+    cases: Floats
+    """Cases of the domain that stand or fall with its labels: estimable, audited, or settled by appeal."""
+    share: Floats
+    """Share of them that is violating."""
+    labels: Floats
+    """Effective labels behind the share, corrected for the finite population; infinite for a census."""
+    unknown: Floats
+    """Cases of the domain of which nothing is known."""
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """A total with the interval round it; ``low == high`` unless something is unidentified."""
+
+    low: float
+    high: float
+    interval: tuple[float, float]
+
+
+def wilson(share: Floats, labels: Floats, z: float) -> tuple[Floats, Floats]:
+    """Return Wilson's limits of shares with (effective, possibly infinite) numbers of labels."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z2n = np.where(np.isinf(labels), 0.0, z * z / labels)
+    centre = (share + z2n / 2) / (1 + z2n)
+    reach = np.sqrt(share * (1 - share) * z2n + z2n * z2n / 4) / (1 + z2n)
+    return np.minimum(np.clip(centre - reach, 0, 1), share), np.maximum(np.clip(centre + reach, 0, 1), share)
+
+
+def mover(weights: Floats, shares: Floats, labels: Floats, z: float) -> tuple[float, float]:
+    """Return how far a weighted sum of independent shares may lie below and above its value (MOVER over Wilson)."""
+    lo, hi = wilson(shares, labels, z)
+    below = np.where(weights > 0, shares - lo, hi - shares) * np.abs(weights)
+    above = np.where(weights > 0, hi - shares, shares - lo) * np.abs(weights)
+    return float(np.sqrt(np.square(below).sum())), float(np.sqrt(np.square(above).sum()))
+
+
+def imbens_manski(width: float, sigma: float, level: float) -> float:
+    """Return the multiplier c with Phi(c + width / sigma) - Phi(-c) = level: between one- and two-sided."""
+    from scipy.optimize import brentq
+    from scipy.stats import norm
+
+    two_sided = float(norm.ppf(0.5 + level / 2))
+    if width <= 0 or sigma <= 0:
+        return two_sided
+    one_sided = float(norm.ppf(level))
+    return float(
+        brentq(lambda c: norm.cdf(c + width / sigma) - norm.cdf(-c) - level, one_sided - 1e-6, two_sided + 1e-6)
+    )
+
+
+def tally(identified: pl.DataFrame) -> Domains:
+    """Reduce identified cases (with ``alpha`` and ``beta``) to domains."""
+    one = (
+        identified.filter(pl.col("domain") < 0)
+        .group_by("alpha", "beta")
+        .agg(cases=pl.len(), share=pl.col("known").mean(), unknown=pl.lit(0))
+        .with_columns(labels=pl.lit(float("inf")))
+    )
+    audited = pl.col("standing") == "audited"
+    rest = (
+        identified.filter(pl.col("domain") >= 0)
+        .group_by("domain", "alpha", "beta")
+        .agg(
+            unknown=(pl.col("standing") == "unidentified").sum(),
+            estimable=(pl.col("standing").is_in(["estimable", "modelled"])).sum(),
+            sampled=audited.sum(),
+            weights=pl.col("weight").filter(audited),
+            known=pl.col("known").filter(audited),
+        )
+        .sort("domain", "alpha", "beta")
+    )
+    pooled = [_pool(row) for row in rest.iter_rows(named=True)]
+    frame = pl.concat(
+        [
+            one.sort("alpha", "beta").select(_COLUMNS).cast(pl.Float64),
+            pl.DataFrame(pooled, schema=dict.fromkeys(_COLUMNS, pl.Float64), orient="row"),
+        ]
+    )
+    return Domains(**{name: frame[name].to_numpy() for name in _COLUMNS})
+
+
+_COLUMNS = ["alpha", "beta", "cases", "share", "labels", "unknown"]
+
+
+def _pool(row: dict[str, object]) -> tuple[float, ...]:
+    """Estimate one domain: the weighted share when its cases are estimable, else only its audited cases, exactly."""
+    weights, known = np.asarray(row["weights"], np.float64), np.asarray(row["known"], np.float64)
+    sampled, estimable, unknown = float(len(known)), float(str(row["estimable"])), float(str(row["unknown"]))
+    head = (float(str(row["alpha"])), float(str(row["beta"])))
+    if not estimable:
+        return (*head, sampled, float(known.mean()) if sampled else 0.0, float("inf"), unknown)
+    total = sampled + estimable
+    labels = effective(weights) / (1 - sampled / total)
+    return (*head, total, float((weights * known).sum() / weights.sum()), labels, unknown)
+
+
+@dataclass(frozen=True)
+class Price:
+    """What one wrongful enforcement, one missed violation and one review count for."""
+
+    wrong: float = 0.0
+    missed: float = 0.0
+    review: float = 0.0
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A total as offset + sum(weights * shares), with the spread that nothing known can narrow."""
+
+    offset: float
+    weights: Floats
+    shares: Floats
+    labels: Floats
+    spread: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def value(self) -> float:
+        """The total, without its unidentified part."""
+        return self.offset + float((self.weights * self.shares).sum())
+
+
+def terms(domains: Domains, price: Price, reviews: float, wrong: Rate, right: Rate) -> Terms:
+    """Write the priced difference as a linear function of the domains' shares and the reviewers' two rates."""
+    enforce_legitimate = domains.alpha + domains.beta * wrong.value
+    enforce_violation = domains.alpha + domains.beta * right.value
+    at_zero, at_one = price.wrong * enforce_legitimate, -price.missed * enforce_violation
+    by_wrong = price.wrong * float((domains.beta * domains.cases * (1 - domains.share)).sum())
+    by_right = -price.missed * float((domains.beta * domains.cases * domains.share).sum())
+    offset = price.review * reviews + float((domains.cases * at_zero).sum())
+    offset -= by_wrong * wrong.value + by_right * right.value
+    return Terms(
+        offset=offset,
+        weights=np.append(domains.cases * (at_one - at_zero), [by_wrong, by_right]),
+        shares=np.append(domains.share, [wrong.value, right.value]),
+        labels=np.append(domains.labels, [wrong.labels, right.labels]),
+        spread=(
+            float((domains.unknown * np.minimum(at_zero, at_one)).sum()),
+            float((domains.unknown * np.maximum(at_zero, at_one)).sum()),
+        ),
+    )
+
+
+def bound(low: Terms, high: Terms, level: float = 0.95) -> Bounded:
+    """Return bounds and interval of a total whose lower and upper reading may differ."""
+    from scipy.stats import norm
+
+    lo, hi = low.value + low.spread[0], high.value + high.spread[1]
+    z = float(norm.ppf(0.5 + level / 2))
+    sigma = max(max(mover(t.weights, t.shares, t.labels, z)) for t in (low, high)) / z
+    c = imbens_manski(hi - lo, sigma, level)
+    below = mover(low.weights, low.shares, low.labels, c)[0]
+    above = mover(high.weights, high.shares, high.labels, c)[1]
+    return Bounded(lo, hi, (lo - below, hi + above))
+
+
+def difference(
+    domains: Domains, price: Price, reviews: float = 0.0, reviewers: Reviewers | None = None, level: float = 0.95
+) -> Bounded:
+    """Return the priced difference to today's policy: point (or bounds) and interval."""
+    known = reviewers or Reviewers()
+    corners = [
+        terms(domains, price, reviews, wrong, right)
+        for wrong in ([known.wrong] if known.wrong else [Rate(0.0, np.inf), Rate(1.0, np.inf)])
+        for right in ([known.right] if known.right else [Rate(0.0, np.inf), Rate(1.0, np.inf)])
+    ]
+    low = min(corners, key=lambda t: t.value + t.spread[0])
+    high = max(corners, key=lambda t: t.value + t.spread[1])
+    return bound(low, high, level)

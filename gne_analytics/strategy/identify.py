@@ -1,0 +1,96 @@
+"""What is known of each case that a policy change touches: the standing of its truth, in a fixed order.
+
+1. ``appeal_decided`` the final decision of its appeal (only under the label ``final_decision``);
+2. ``audited``        a label by quality assurance;
+3. ``estimable``      its domain holds enough audits drawn with a known probability;
+4. ``modelled``       its outcome hangs on something carried over from other cases (a reviewer's error rate);
+5. ``unidentified``   nothing is known: worst case, anywhere between violating and not.
+
+A domain is flow cell x appealed or not x score band. Bands are cut so that each keeps enough labels; the cut looks at
+scores and audits, never at what the audits found.
+"""
+
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from gne_analytics.evidence.types import Identification
+
+Label = Literal["final_decision", "latent"]
+Floats = NDArray[np.float64]
+
+MIN_LABELS = 30
+"""Effective audit labels that a domain needs before its other cases count as estimable."""
+MAX_BANDS = 5
+"""At most so many score bands a domain is cut into."""
+STANDINGS = ("appeal_decided", "audited", "estimable", "modelled", "unidentified")
+NEEDED = ("case_id", "flow", "appealed", "decided_violating", "audit_violating", "audit_prob", "score")
+
+
+def effective(weights: Floats) -> float:
+    """Return Kish's effective number of labels, (sum w)^2 / sum w^2; zero for none."""
+    squares = float(np.square(weights).sum())
+    return float(weights.sum()) ** 2 / squares if squares else 0.0
+
+
+def identify(affected: pl.DataFrame, label: Label = "final_decision", *, min_labels: int = MIN_LABELS) -> pl.DataFrame:
+    """Give every affected case its standing, what is known of it, and the domain its label is shared in.
+
+    Needs the columns of ``NEEDED``; adds ``standing``, ``known`` (1 violating, 0 not, null when not known one by one),
+    ``weight`` (inverse sampling probability of an audited case), ``domain`` (Int64, -1 where the appeal settles it).
+    """
+    settled = pl.col("decided_violating").is_not_null() if label == "final_decision" else pl.lit(False)
+    frame = affected.with_columns(
+        settled=settled,
+        weight=pl.when(pl.col("audit_violating").is_not_null() & ~settled).then(1 / pl.col("audit_prob")),
+    ).with_columns(known=pl.when("settled").then("decided_violating").otherwise("audit_violating"))
+    parts = [frame.filter("settled").with_columns(domain=pl.lit(-1, pl.Int64), standing=pl.lit("appeal_decided"))]
+    first = 0
+    for part in frame.filter(~pl.col("settled")).partition_by("flow", "appealed", maintain_order=True):
+        banded = _band(part.sort("score", "case_id", nulls_last=True), first, min_labels)
+        first += banded["domain"].n_unique()
+        parts.append(banded)
+    return pl.concat(parts).drop("settled")
+
+
+def _band(part: pl.DataFrame, first: int, min_labels: int) -> pl.DataFrame:
+    """Cut one flow cell into as many score bands as its audits carry, and say which of its cases are estimable."""
+    weight = part["weight"].fill_null(0.0).to_numpy()
+    scores = part["score"].fill_null(-1.0).to_numpy().astype(np.float64)
+    bands = np.zeros(len(part), np.int64)
+    for k in range(min(MAX_BANDS, int(effective(weight) // min_labels)), 1, -1):
+        cuts = np.quantile(scores[weight > 0], np.arange(1, k) / k)
+        bands = np.searchsorted(np.unique(cuts), scores, side="right").astype(np.int64)
+        if all(effective(weight[bands == b]) >= min_labels for b in np.unique(bands)):
+            break
+        bands[:] = 0
+    bands = np.unique(bands, return_inverse=True)[1].astype(np.int64)
+    standing = np.full(len(part), "unidentified", dtype=object)
+    for band in np.unique(bands):
+        inside = np.flatnonzero(bands == band)
+        if effective(weight[inside]) >= min_labels:
+            standing[inside] = "estimable"
+            standing[_uncovered(inside, weight)] = "unidentified"
+    standing[weight > 0] = "audited"
+    return part.with_columns(domain=pl.Series(bands + first), standing=pl.Series(standing, dtype=pl.String))
+
+
+def _uncovered(inside: NDArray[np.int64], weight: Floats) -> NDArray[np.int64]:
+    """Return the cases of a band that its audits do not stand for.
+
+    The inverse probabilities of the audited cases add up to the cases that could have been drawn. Where they fall short
+    of the band by more than four standard errors, part of it had no chance of an audit, and so many cases (which ones
+    cannot be said) are unidentified.
+    """
+    drawn = weight[inside][weight[inside] > 0]
+    reach = float(drawn.sum()) + 4 * float(np.sqrt((drawn * (drawn - 1)).sum()))
+    missing = int(max(0.0, np.floor(len(inside) - reach)))
+    return np.asarray(inside[weight[inside] == 0][:missing], np.int64)
+
+
+def count_standings(identified: pl.DataFrame) -> Identification:
+    """Count the affected cases by standing."""
+    counts = dict(identified.group_by("standing").agg(pl.len()).iter_rows())
+    return Identification(**{name: int(counts.get(name, 0)) for name in STANDINGS})
