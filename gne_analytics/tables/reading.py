@@ -1,0 +1,103 @@
+"""Read a file or a query as it stands: parquet, csv, ndjson, or what DuckDB answers, and hash what was read."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from gne_analytics.errors import DataError
+
+SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".ndjson", ".jsonl")
+_LEADING_ZERO = r"^[+-]?0\d"
+
+
+def read_file(path: Path, shown: str) -> pl.DataFrame:
+    """Read a file by its suffix; csv values stay text, so that ids keep their leading zeros.
+
+    Args:
+        path: the file; a pattern such as ``days/*.parquet`` reads all that match, in the order of their names.
+        shown: how messages name it.
+
+    Raises:
+        DataError: the file is missing, of another format, or cannot be read.
+    """
+    frames = [_read_one(p, shown if len(files) == 1 else p.name) for files in [matching(path, shown)] for p in files]
+    return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal_relaxed")
+
+
+def matching(path: Path, shown: str) -> list[Path]:
+    """The files that a path or a pattern stands for."""
+    files = sorted(path.parent.glob(path.name)) if any(c in path.name for c in "*?[") else [path]
+    if not files or not files[0].is_file():
+        beside = ", ".join(sorted(p.name for p in path.parent.glob("*") if p.name.endswith(SUFFIXES))[:12])
+        there = f"{path.parent} holds {beside or 'no table'}" if path.parent.is_dir() else f"no folder {path.parent}"
+        raise DataError(f"There is no file {shown}; {there}. Mend `from` in the source.")
+    return files
+
+
+def _read_one(path: Path, shown: str) -> pl.DataFrame:
+    name = path.name.lower()
+    if not name.endswith(SUFFIXES):
+        raise DataError(f"{shown} has no known suffix; known are {', '.join(SUFFIXES)}.")
+    if path.stat().st_size == 0:
+        raise DataError(f"{shown} is empty; mend the extract, or leave the table out.")
+    try:
+        if name.endswith(".parquet"):
+            return pl.read_parquet(path)
+        if name.endswith((".ndjson", ".jsonl")):
+            return pl.read_ndjson(path, infer_schema_length=None)
+        return pl.read_csv(path, infer_schema=False, separator="\t" if name.endswith(".tsv") else ",")
+    except (pl.exceptions.PolarsError, OSError, ValueError) as problem:
+        cause = str(problem).strip().splitlines()[0][:200].rstrip(".")
+        raise DataError(f"{shown} cannot be read: {cause}. Write the file again.") from None
+
+
+def read_query(query: str, database: Path | None, folder: Path) -> pl.DataFrame:
+    """Ask DuckDB one SELECT; the database is opened read-only, and files are found relative to the source's folder.
+
+    Raises:
+        DataError: the query is not one SELECT, the database is missing, or DuckDB refuses.
+    """
+    import duckdb
+
+    if database is not None and not database.is_file():
+        raise DataError(f"There is no database {database}; mend `database` in the source.")
+    try:
+        statements = duckdb.extract_statements(query)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise DataError("A query must be one SELECT; split it, or write its result to a file.")
+        with duckdb.connect(str(database or ":memory:"), read_only=database is not None) as connection:
+            for setting in ("autoinstall_known_extensions = false", "TimeZone = 'UTC'", "enable_progress_bar = false"):
+                connection.execute(f"SET {setting}")
+            connection.execute("SET file_search_path = $folder", {"folder": str(folder)})
+            return connection.sql(query).pl()
+    except duckdb.Error as problem:
+        cause = str(problem).strip().splitlines()[0][:200].rstrip(".")
+        raise DataError(f"DuckDB cannot answer the query {query[:60]!r}: {cause}.") from None
+
+
+def numbers_and_flags(frame: pl.DataFrame, columns: Iterable[str]) -> pl.DataFrame:
+    """Turn text columns that hold nothing but numbers into numbers; codes with leading zeros stay text."""
+    for name in columns:
+        if frame[name].dtype != pl.String:
+            continue
+        text = frame[name].drop_nulls()
+        if text.is_empty() or text.str.contains(_LEADING_ZERO).any():
+            continue
+        for dtype in (pl.Int64, pl.Float64):
+            if text.cast(dtype, strict=False).null_count() == 0:
+                frame = frame.with_columns(pl.col(name).cast(dtype))
+                break
+    return frame
+
+
+def hash_files(files: Iterable[Path], *texts: bytes) -> str:
+    """A hash over the bytes of texts and files, in the order given."""
+    digest = hashlib.blake2b(digest_size=16)
+    for text in texts:
+        digest.update(len(text).to_bytes(8, "big") + text)
+    for path in files:
+        with path.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).digest())
+    return digest.hexdigest()
