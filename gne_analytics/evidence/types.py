@@ -97,6 +97,8 @@ class Shift(Frozen):
     """Plain sentences that limit the number: immature weeks left out, small n, rate over 1."""
     platform_event: str | None = None
     """The id of the platform-wide event that this series moved with, if any: it is then reported once."""
+    evidence: tuple[str, ...] = ()
+    """Evidence ids of its figures."""
 
 
 class CauseKind(StrEnum):
@@ -398,3 +400,5 @@ class Theme(Frozen):
     overturn: Estimate | None = None
     named_by: str = "terms"
     """terms, or the id of the model that named it."""
+    evidence: tuple[str, ...] = ()
+    """Evidence ids of its figures."""
