@@ -54,3 +54,62 @@ def logistic(x: Floats) -> Floats:
 def logit(p: float) -> float:
     """log(p / (1 - p))."""
     return float(np.log(p / (1.0 - p)))
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Per-case chance: every stream of cases draws its own, so an added stream leaves the others' draws alone."""
+
+    draws: Draws
+    parts: tuple[tuple[str, int], ...]
+    """Stream name and its number of cases, in row order."""
+    keep: Ints
+    """The rows that are left after the logging floor."""
+
+    def uniform(self, stage: str) -> Floats:
+        """One uniform draw per kept case."""
+        return np.concatenate([self.draws.uniform(f"{stage}/{name}", n) for name, n in self.parts])[self.keep]
+
+    def normal(self, stage: str) -> Floats:
+        """One standard normal draw per kept case."""
+        return np.concatenate([self.draws.normal(f"{stage}/{name}", n) for name, n in self.parts])[self.keep]
+
+    def heavy(self, stage: str, median: float, sigma: float) -> Floats:
+        """One lognormal draw per kept case."""
+        return np.asarray(median * np.exp(sigma * self.normal(stage)))
+
+    def kept(self, rows: Ints) -> "Noise":
+        """The same noise for a subset of the kept cases."""
+        return Noise(self.draws, self.parts, self.keep[rows])
+
+
+class Knobs:
+    """What incidents do to cases: named numbers, one per case, zero unless an incident turned them.
+
+    Example:
+        >>> knobs = Knobs(3)
+        >>> knobs.turn("appeal_lift", np.array([True, False, False]), 1.5)
+        >>> knobs["appeal_lift"].tolist()
+        [1.5, 0.0, 0.0]
+    """
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self._values: dict[str, Floats] = {}
+
+    def turn(self, knob: str, where: Bools, by: float) -> None:
+        """Add ``by`` to a knob on the cases of a mask."""
+        self._values.setdefault(knob, np.zeros(self.n))[where] += by
+
+    def __getitem__(self, knob: str) -> Floats:
+        return self._values.get(knob, np.zeros(self.n))
+
+    def starting(self, prefix: str) -> dict[str, Floats]:
+        """The turned knobs whose name begins with a prefix, by the rest of their name."""
+        return {k.removeprefix(prefix): v for k, v in self._values.items() if k.startswith(prefix)}
+
+    def kept(self, rows: Ints) -> "Knobs":
+        """The knobs of a subset of the cases."""
+        fewer = Knobs(len(rows))
+        fewer._values = {k: v[rows] for k, v in self._values.items()}
+        return fewer
