@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-REJECTS = {
+REJECTS: dict[str, pl.DataType] = {
     "table": pl.String(),
     "row": pl.Int64(),
     "key": pl.String(),
@@ -90,7 +90,7 @@ class Faults:
             "column",
             "reason",
             _as_json(raw[seats]).alias("raw"),
-        ).cast(REJECTS)
+        ).cast({"row": pl.Int64, "key": pl.String})
 
 
 def _show(value: object) -> str:

@@ -32,12 +32,11 @@ def horizon(
     times: Sequence[pl.Series], *, as_of: datetime | None = None, now: datetime | None = None
 ) -> Horizon | None:
     """The possible span of a record's main times (UTC); None when there are none."""
-    pooled = pl.concat([t.rename("t").drop_nulls() for t in times]) if times else pl.Series("t", [])
+    pooled = pl.concat([t.rename("t").drop_nulls() for t in times]).sort() if times else pl.Series("t", [])
     if pooled.is_empty():
         return None
-    low, high = pooled.quantile(0.05, "higher"), pooled.quantile(0.95, "lower")
-    if not isinstance(low, datetime) or not isinstance(high, datetime):
-        raise TypeError("times must be a datetime series")
+    steps = len(pooled) - 1
+    low, high = pooled[-(-steps // 20)], pooled[steps * 19 // 20]
     length = max(high - low, timedelta(0))
     first = low - max(2 * length, 20 * YEAR) if low.year > 60 else low
     if as_of is not None:

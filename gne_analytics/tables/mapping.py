@@ -1,7 +1,7 @@
 """From a file's columns to the contract's, by what ``columns`` of source.yaml says."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 NULL = "null"
 """The key of ``map`` that stands for a missing value."""
-_EPOCHS = {"epoch_s": "s", "epoch_ms": "ms", "epoch_us": "us"}
+_EPOCHS: Mapping[str, Literal["s", "ms", "us"]] = {"epoch_s": "s", "epoch_ms": "ms", "epoch_us": "us"}
 
 
 def map_columns(
@@ -59,7 +59,8 @@ def _mapped(series: pl.Series, source: "ColumnSource") -> pl.Series:
 def _formatted(series: pl.Series, form: str) -> pl.Series:
     """Times by a strptime format, as ISO text; what does not fit stays as it is, so that sifting can show it."""
     if form in _EPOCHS:
-        return pl.from_epoch(series.cast(pl.Int64, strict=False), time_unit=_EPOCHS[form]).dt.replace_time_zone("UTC")
+        epochs: pl.Series = pl.from_epoch(series.cast(pl.Int64, strict=False), time_unit=_EPOCHS[form])
+        return epochs.dt.replace_time_zone("UTC")
     text = as_text(series)
     zoned = "%z" in form or "%:z" in form or "%#z" in form
     timed = any(f in form for f in ("%H", "%I", "%T", "%s", "%X", "%R", "%c"))

@@ -71,7 +71,8 @@ def read_query(query: str, database: Path | None, folder: Path) -> pl.DataFrame:
             for setting in ("autoinstall_known_extensions = false", "TimeZone = 'UTC'", "enable_progress_bar = false"):
                 connection.execute(f"SET {setting}")
             connection.execute("SET file_search_path = $folder", {"folder": str(folder)})
-            return connection.sql(query).pl()
+            answer: pl.DataFrame = connection.sql(query).pl()
+            return answer
     except duckdb.Error as problem:
         cause = str(problem).strip().splitlines()[0][:200].rstrip(".")
         raise DataError(f"DuckDB cannot answer the query {query[:60]!r}: {cause}.") from None

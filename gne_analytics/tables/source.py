@@ -131,6 +131,9 @@ class Source(BaseModel):
     """Contract table -> where it comes from."""
 
 
+_MODELS: Mapping[str, type[BaseModel]] = {m.__name__: m for m in (Source, TableSource, ColumnSource, Query)}
+
+
 def source_schema() -> dict[str, object]:
     """The JSON Schema of source.yaml."""
     return Source.model_json_schema(by_alias=True)
@@ -192,9 +195,7 @@ def _load(path: Path) -> tuple[Path, Source, bytes]:
     try:
         source = Source.model_validate(document)
     except ValidationError as problem:
-        raise one_sentence(
-            problem, path.name, {m.__name__: m for m in (Source, TableSource, ColumnSource, Query)}
-        ) from None
+        raise one_sentence(problem, path.name, _MODELS) from None
     for name in source.tables:
         if name not in TABLES:
             raise DataError(f"{path.name}, tables.{name} is no table of the contract{did_you_mean(name, TABLES)}.")
@@ -208,7 +209,7 @@ def _by_convention(folder: Path) -> Source:
         if len(files) > 1:
             raise DataError(f"{folder} holds {' and '.join(files)}; keep one, or say which in a source.yaml.")
         if files:
-            found[table] = TableSource(from_=files[0])
+            found[table] = TableSource.model_validate({"from": files[0]})
     if not found:
         raise DataError(
             f"{folder} holds neither a source.yaml nor a file such as violations.parquet; write a source.yaml."
@@ -282,16 +283,13 @@ def _extract(
 
 
 def _where(raw: pl.DataFrame, text: str, place: str) -> pl.Series:
-    import narwhals as nw
-
     from gne_analytics.policy.predicates import compile as compile_predicate
 
     try:
-        predicate = compile_predicate(text, raw.columns)
+        typed = numbers_and_flags(raw, compile_predicate(text, raw.columns).columns)
+        return compile_predicate(text, typed.schema).mask(typed)
     except PolicyError as problem:
         raise DataError(f"{place}: {problem}") from None
-    typed = numbers_and_flags(raw, predicate.columns)
-    return nw.from_native(typed, eager_only=True).select(kept=predicate.expr())["kept"].to_native()
 
 
 def own_columns(name: str, columns: Sequence[str], sharing: Mapping[str, TableSource]) -> list[str]:
