@@ -1,0 +1,72 @@
+"""What a report shows: the results of a run, gathered in one frozen value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import polars as pl
+
+from gne_analytics.evidence.claims import Finding
+from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.evidence.types import Backtest, Cause, Decomposition, Proposal, Shift, Theme
+from gne_analytics.tables.capabilities import Capability
+
+
+@dataclass(frozen=True)
+class ShiftPart:
+    """One shift with all that explains it.
+
+    ``series`` and ``siblings`` (by cause id) hold the columns that `figures.shift_series` and `figures.siblings` name;
+    without them the figures are left out.
+    """
+
+    shift: Shift
+    causes: tuple[Cause, ...] = ()
+    decomposition: Decomposition | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Dimension -> why the search may not use it."""
+    series: pl.DataFrame | None = None
+    siblings: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    changes: tuple[tuple[date, str], ...] = ()
+    """Dates and descriptions of what was changed in the world near the shift."""
+
+
+@dataclass(frozen=True)
+class ProposalPart:
+    """One proposal with its backtest and the patch of its edits."""
+
+    proposal: Proposal
+    backtest: Backtest | None = None
+    patch: str = ""
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """All that a report shows. What is empty is said to be empty, with the reason where one is given."""
+
+    title: str
+    source: str
+    as_of: datetime
+    version: str
+    seed: int
+    store: EvidenceStore
+    timezone: str = "UTC"
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    """The filters and options that the run was given."""
+    looked_at: int = 0
+    """How many series were tested for shifts."""
+    findings: tuple[Finding, ...] = ()
+    shifts: tuple[ShiftPart, ...] = ()
+    themes: tuple[Theme, ...] = ()
+    proposals: tuple[ProposalPart, ...] = ()
+    referrals: tuple[str, ...] = ()
+    """Claim templates: what no edit of a policy can mend, and who can."""
+    stages_off: Mapping[str, str] = field(default_factory=dict)
+    """Stage -> why it did not run, e.g. no policy set was given."""
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """Table -> good rows."""
+    rejects: pl.DataFrame | None = None
+    """The rows that were sifted out: table, row, key, column, reason."""
+    capabilities: tuple[Capability, ...] = ()
+    notes: tuple[str, ...] = ()
+    """How the prose came about: who wrote it, what failed on the way."""

@@ -1,0 +1,101 @@
+"""The figures of a report: drawn by `gne_analytics.figures`, their words set as real text, their JSON embedded once."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import plotly.io as pio
+from markupsafe import Markup
+from plotly.graph_objects import Figure
+
+from gne_analytics import figures
+from gne_analytics.evidence.types import Backtest, Cause, Theme
+from gne_analytics.figures.causes import sibling_title
+from gne_analytics.figures.wording import named
+from gne_analytics.release.contents import ShiftPart
+
+
+class Plots:
+    """The figures of one page, in order; each method draws one and returns the element that it will fill."""
+
+    def __init__(self) -> None:
+        self.figures: list[Figure] = []
+
+    def series(self, part: ShiftPart) -> Markup:
+        """The shift's rate over time; nothing when the series was not handed over."""
+        if part.series is None or part.series.is_empty():
+            return Markup("")
+        first = next((c for c in part.causes if c.onset), None)
+        return self._place(
+            figures.shift_series(
+                part.series,
+                part.shift,
+                changes=part.changes,
+                onset=first.onset if first else None,
+                onset_interval=first.onset_interval if first else None,
+            )
+        )
+
+    def waterfall(self, part: ShiftPart) -> Markup:
+        """The shift taken apart into causes, mix and what is left."""
+        if part.decomposition is None:
+            return Markup("")
+        return self._place(figures.waterfall(part.shift, part.decomposition, names=_names(part.causes)))
+
+    def causes(self, part: ShiftPart) -> Markup:
+        """The causes with their effects."""
+        return self._place(figures.causes_ranked(part.causes)) if part.causes else Markup("")
+
+    def siblings(self, part: ShiftPart, cause: Cause) -> Markup:
+        """A cause's segment beside its siblings."""
+        frame = part.siblings.get(cause.id)
+        if frame is None or frame.is_empty():
+            return Markup("")
+        return self._place(figures.siblings(frame, title=sibling_title(frame), subtitle=named(cause.segment)))
+
+    def themes(self, themes: Sequence[Theme]) -> Markup:
+        """The largest themes and how often their appeals succeed."""
+        return self._place(figures.themes_bar(themes)) if themes else Markup("")
+
+    def differences(self, backtest: Backtest) -> Markup:
+        """The backtest's outcomes against today."""
+        return self._place(figures.backtest_differences(backtest)) if backtest.outcomes else Markup("")
+
+    def identification(self, backtest: Backtest) -> Markup:
+        """What is known of the affected cases."""
+        known = backtest.identification
+        return self._place(figures.identification_bar(known)) if known.total else Markup("")
+
+    def flow(self, backtest: Backtest) -> Markup:
+        """Where the cases go."""
+        return self._place(figures.flow_bar(backtest.flow)) if backtest.cases else Markup("")
+
+    def guardrails(self, backtest: Backtest) -> Markup:
+        """The guardrails, one row each."""
+        return self._place(figures.guardrails_plot(backtest.guardrails)) if backtest.guardrails else Markup("")
+
+    def _place(self, figure: Figure) -> Markup:
+        self.figures.append(figure)
+        words = figures.words_of(figure)
+        bare = int(figure.layout.height) - int(figure.layout.margin.t) + 24
+        return Markup(
+            '<div class="plot" role="img" data-source="figure" id="plot-{}" aria-label="{}" style="height:{}px"></div>'
+        ).format(len(self.figures) - 1, words.alt, bare)
+
+
+def _names(causes: Sequence[Cause]) -> Mapping[str, str]:
+    return {cause.id: named(cause.segment) for cause in causes}
+
+
+def embedded(drawn: Sequence[Figure]) -> str:
+    """Return the figures as JSON safe inside a script element; both templates stand in it once, titles not at all."""
+    plots = []
+    for figure in drawn:
+        raw = json.loads(figure.to_json())
+        layout = raw["layout"]
+        for shown_elsewhere in ("template", "title", "meta", "height"):
+            layout.pop(shown_elsewhere, None)
+        layout["margin"] = {**layout.get("margin", {}), "t": 24}
+        plots.append({"data": raw["data"], "layout": layout})
+    templates = {name: pio.templates[name].to_plotly_json() for name in ("gne", "gne_dark")}
+    text = json.dumps({"templates": templates, "plots": plots}, ensure_ascii=True, separators=(",", ":"), default=list)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,0 +1,166 @@
+"""What the report's templates ask of the results: groupings, orders and spellings, no HTML and no numbers."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
+from gne_analytics.evidence.render import number, percent, show
+from gne_analytics.evidence.store import Evidence
+from gne_analytics.evidence.types import Cause, Edit, Guardrail, Outcome, Recommendation, Shift
+from gne_analytics.figures.wording import metric_title, moved, named, window
+from gne_analytics.release.contents import ProposalPart
+
+__all__ = ["metric_title", "moved", "named", "window"]  # spelt for the templates as they are for the figures
+
+HEADLINES: Final = 3
+"""Findings that the first screen shows in full; the rest are named below it."""
+
+_PARTS: Final = (
+    ("What moved", (ClaimKind.WHAT, ClaimKind.WHERE)),
+    ("Why", (ClaimKind.WHY, ClaimKind.RIVAL)),
+    ("What we propose", (ClaimKind.PROPOSAL,)),
+    ("How sure", (ClaimKind.CERTAINTY, ClaimKind.LIMIT)),
+)
+_VERDICTS: Final = {
+    Recommendation.RECOMMEND: "recommended",
+    Recommendation.CANNOT_TELL: "cannot tell",
+    Recommendation.REFUSE: "advised against",
+    Recommendation.EXPERIMENT: "needs an experiment",
+}
+_UNITS: Final = {"cases": "count", "reviews": "count", "share": "points", "rate": "points", "points": "points"}
+
+
+def parts(finding: Finding) -> list[tuple[str, list[Claim]]]:
+    """A finding's claims under the four questions of a reader; a question without an answer is left out."""
+    grouped = [(title, [c for c in finding.claims if c.kind in kinds]) for title, kinds in _PARTS]
+    return [(title, claims) for title, claims in grouped if claims]
+
+
+def headlines(findings: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """The findings for the first screen, and the others."""
+    told = [f for f in findings if f.kind is not FindingKind.QUIET] or list(findings)
+    return list(told[:HEADLINES]), list(told[HEADLINES:])
+
+
+def of_cause(findings: Sequence[Finding], cause: Cause) -> list[Finding]:
+    """The findings about one cause."""
+    return [f for f in findings if f.cause_id == cause.id]
+
+
+def spelt(name: str) -> str:
+    """Spell a name of the vocabulary as words."""
+    return str(name).replace("_", " ")
+
+
+def verdict(recommendation: Recommendation) -> str:
+    """What the software says of a proposal, in the words of the page."""
+    return _VERDICTS[recommendation]
+
+
+def rows_of(shift: Shift) -> str:
+    """The filter behind a shift's numbers."""
+    return f"{shift.scope}; {window(shift.baseline)} against {window(shift.focus)}"
+
+
+def unit_of(outcome: Outcome) -> str:
+    """The evidence unit of an outcome's figures; what is neither cases nor shares is cost."""
+    return _UNITS.get(outcome.unit, "money" if outcome.name == "loss" or outcome.unit in {"cost", "money"} else "count")
+
+
+def guard_unit(guardrail: Guardrail) -> str:
+    """Guardrails compare shares unless their figures cannot be shares."""
+    sizes = (guardrail.margin, guardrail.difference.value)
+    return "points" if all(abs(size) <= 1 for size in sizes) else "count"
+
+
+def place(edit: Edit) -> str:
+    """The place that an edit addresses, by ids."""
+    return " / ".join(part for part in (edit.policy, edit.rule, edit.clause, edit.item) if part)
+
+
+def value(content: object) -> str:
+    """A value of a config as it would be read aloud: text as it stands, the rest as JSON."""
+    if content is None:
+        return "nothing"
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, default=str)
+
+
+@dataclass(frozen=True)
+class DiffLine:
+    """One line of a patch: added, removed, a place, or context."""
+
+    kind: str
+    text: str
+
+
+def diff_lines(patch: str) -> list[DiffLine]:
+    """Split a unified patch into lines that know what they are."""
+    return [DiffLine(_kind(line), line) for line in patch.splitlines()]
+
+
+def _kind(line: str) -> str:
+    if line.startswith(("+++", "---", "diff ", "index ")):
+        return "file"
+    return {"+": "added", "-": "removed", "@": "hunk"}.get(line[:1], "context")
+
+
+def rejected(rejects: pl.DataFrame | None) -> list[dict[str, object]]:
+    """Rejected rows by table, column and reason with their number and up to five keys, the largest group first."""
+    if rejects is None or rejects.is_empty():
+        return []
+    counted = rejects.group_by("table", "column", "reason").agg(
+        pl.len().alias("n"), pl.col("key").cast(pl.String).drop_nulls().sort().head(5).alias("keys")
+    )
+    return counted.sort(["n", "table", "column", "reason"], descending=[True, False, False, False]).to_dicts()
+
+
+def recommended(proposals: Sequence[ProposalPart]) -> int:
+    """How many proposals the software recommends."""
+    return sum(part.proposal.recommendation is Recommendation.RECOMMEND for part in proposals)
+
+
+def inside(shift: Shift, cause: Cause) -> str:
+    """The filter behind a cause's numbers."""
+    return f"{cause.segment}; {rows_of(shift)}"
+
+
+def guards(guardrails: Sequence[Guardrail]) -> list[Guardrail]:
+    """Guardrails, failing ones first, then those that cannot be told."""
+    order = {"fail": 0, "cannot_tell": 1, "pass": 2}
+    return sorted(guardrails, key=lambda g: (order[g.verdict], g.name, str(g.slice)))
+
+
+def usual_unit(value: float) -> str:
+    """The usual numbers are shares, or counts where they cannot be."""
+    return "rate" if 0 <= value <= 1 else "count"
+
+
+def shown(evidence: Evidence) -> str:
+    """A record's value as the appendix shows it."""
+    return show(evidence)
+
+
+def counted(evidence: Evidence) -> str:
+    """A record's numerator and denominator; one of them where only one is known."""
+    if evidence.denominator is None:
+        return ""
+    if evidence.numerator is None:
+        return f"n = {number(evidence.denominator)}"
+    return f"{number(evidence.numerator)} of {number(evidence.denominator)}"
+
+
+def interval(evidence: Evidence) -> str:
+    """A record's interval with its level and method."""
+    if evidence.interval is None:
+        return ""
+    method = f", {evidence.interval.method}" if evidence.interval.method else ""
+    return f"{show(evidence, 'ci')} ({percent(evidence.interval.level)}{method})"
+
+
+def arguments(evidence: Evidence) -> str:
+    """The arguments of the computation behind a record."""
+    return ", ".join(f"{name}: {value}" for name, value in evidence.arguments.items())

@@ -1,0 +1,432 @@
+"""Made-up but lifelike results: a shift with its causes, themes, a proposal and its backtest, for figures and pages.
+
+The numbers are consistent: the parts of the shift add up, rates match their counts, and texts hold what hostile sellers
+write. Nothing here was measured.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from math import sin
+from typing import Final
+
+import polars as pl
+
+from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
+from gne_analytics.evidence.segment import Segment
+from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.evidence.types import (
+    Agreement,
+    Backtest,
+    Cause,
+    CauseKind,
+    Counts,
+    Decomposition,
+    Edit,
+    EditKind,
+    Estimate,
+    Flow,
+    Guardrail,
+    Identification,
+    Interval,
+    LabelSource,
+    MatchedChange,
+    Mechanism,
+    MixEffect,
+    Outcome,
+    Period,
+    Proposal,
+    Recommendation,
+    Rival,
+    Shift,
+    Theme,
+)
+from gne_analytics.release.contents import ProposalPart, ReportInput, ShiftPart
+from gne_analytics.tables.capabilities import Capability
+
+HOSTILE: Final = '<script>alert("7")</script> {{E1:pct}} <b>refund me 100 %</b>'
+"""A text that tries to break out of the page, to cite evidence, and to look important."""
+
+BASELINE: Final = Period(start=date(2026, 7, 6), end=date(2026, 9, 7))
+FOCUS: Final = Period(start=date(2026, 9, 28), end=date(2026, 11, 2))
+_ONSET: Final = date(2026, 9, 28)
+
+
+def a_shift(evidence: tuple[str, ...] = ()) -> Shift:
+    """A rise of the overturn rate of one policy, 12.4 points."""
+    before, after = Counts(k=1_312, n=7_204, units=2_911), Counts(k=1_406, n=4_594, units=1_988)
+    return Shift(
+        id="S1",
+        metric="overturn_rate",
+        scope=Segment.of(policy_id="counterfeit"),
+        baseline=BASELINE,
+        focus=FOCUS,
+        before=before,
+        after=after,
+        delta=Estimate(
+            value=after.rate - before.rate, interval=Interval(lo=0.101, hi=0.147, method="cluster"), n=11_798
+        ),
+        label_source=LabelSource.APPEAL_FINAL,
+        e_value=812.0,
+        significant=True,
+        flags=("The last two weeks are immature and were left out.",),
+        evidence=evidence,
+    )
+
+
+def some_causes() -> tuple[Cause, ...]:
+    """Two confirmed causes and a candidate of the shift, with mechanisms, rivals and a matching change."""
+    return (
+        Cause(
+            id="S1-C1",
+            shift_id="S1",
+            rank=1,
+            segment=Segment.of(market="ID", detector_version="logo-v7"),
+            kind=CauseKind.RATE_SHIFT,
+            status="confirmed",
+            before=Counts(k=118, n=702, units=300),
+            after=Counts(k=552, n=981, units=402),
+            effect=Estimate(value=0.391, interval=Interval(lo=0.341, hi=0.441, method="cross-fitted"), n=981),
+            leave_out=0.0862,
+            contribution=0.0791,
+            e_value=530.0,
+            onset=_ONSET,
+            onset_interval=(date(2026, 9, 26), date(2026, 10, 1)),
+            mechanism=Mechanism.DETECTOR_ERROR,
+            mechanism_reasons=(
+                "The rise begins on the day on which the detector's version changed.",
+                "Scores of cases that audits found legitimate rose, in this segment only.",
+            ),
+            rivals=(
+                Rival(
+                    mechanism=Mechanism.THRESHOLD,
+                    score=0.3,
+                    tell_apart="A threshold too low shows overturns near the threshold; these lie at all scores.",
+                ),
+            ),
+            owner="detector",
+            levers=("add_override", "set_human_review"),
+            changes=(
+                MatchedChange(
+                    change_id="chg-0412",
+                    kind="detector",
+                    at=_ONSET,
+                    did=Estimate(value=0.377, interval=Interval(lo=0.31, hi=0.44), n=4_400),
+                    placebo=Estimate(value=0.006, interval=Interval(lo=-0.03, hi=0.042), n=4_100),
+                ),
+            ),
+            same_rows=(Segment.of(market="ID", queue="ip-jakarta"),),
+        ),
+        Cause(
+            id="S1-C2",
+            shift_id="S1",
+            rank=2,
+            segment=Segment.of(category=("beauty/sun-care", "beauty/skin"), seller_tier="brand_authorised"),
+            kind=CauseKind.RATE_SHIFT,
+            status="confirmed",
+            before=Counts(k=61, n=288, units=92),
+            after=Counts(k=203, n=311, units=101),
+            effect=Estimate(value=0.431, interval=Interval(lo=0.33, hi=0.53), n=311),
+            leave_out=0.0231,
+            contribution=0.0205,
+            e_value=88.0,
+            onset=date(2026, 10, 5),
+            mechanism=Mechanism.CLAUSE_SCOPE,
+            mechanism_reasons=("Nearly all appeals of authorised sellers succeed, those of others do not.",),
+            owner="policy",
+            levers=("add_exemption",),
+        ),
+        Cause(
+            id="S1-C3",
+            shift_id="S1",
+            rank=3,
+            segment=Segment.of(language="vi"),
+            kind=CauseKind.RATE_SHIFT,
+            status="candidate",
+            status_reason="It was found in one fold of sellers and not in the other.",
+            before=Counts(k=4, n=31, units=20),
+            after=Counts(k=9, n=24, units=17),
+            effect=Estimate(value=0.21, interval=Interval(lo=-0.02, hi=0.44), n=24),
+            leave_out=0.0034,
+            contribution=0.0029,
+        ),
+    )
+
+
+def a_decomposition() -> Decomposition:
+    """The shift taken apart; the parts add up to it exactly."""
+    delta = a_shift().delta.value
+    causes = {cause.id: cause.contribution for cause in some_causes()}
+    mix = (MixEffect(dimension="market", contribution=0.0121), MixEffect(dimension="seller_tier", contribution=-0.0034))
+    rest = delta - sum(causes.values()) - sum(m.contribution for m in mix)
+    return Decomposition(delta=delta, causes=causes, mix=mix, residual=rest)
+
+
+def a_series() -> pl.DataFrame:
+    """The shift by week, with the columns of `figures.shift_series`; the last two weeks are immature."""
+    weeks = [date(2026, 7, 6) + timedelta(weeks=i) for i in range(18)]
+    rates = [0.182 + 0.012 * sin(i * 1.7) + (0.124 if week >= _ONSET else 0.0) for i, week in enumerate(weeks)]
+    sizes = [820 + 40 * (i % 4) if i < 16 else 240 - 90 * (i - 16) for i in range(18)]
+    sizes[5] = 22
+    return pl.DataFrame(
+        {
+            "week": weeks,
+            "k": [round(r * n) for r, n in zip(rates, sizes, strict=True)],
+            "n": sizes,
+            "lo": [max(r - 1.1 / n**0.5, 0.0) for r, n in zip(rates, sizes, strict=True)],
+            "hi": [min(r + 1.1 / n**0.5, 1.0) for r, n in zip(rates, sizes, strict=True)],
+            "matured": [i < 16 for i in range(18)],
+        }
+    )
+
+
+def some_siblings() -> pl.DataFrame:
+    """The first cause's market beside the others, with the columns of `figures.siblings`."""
+    rates = {"ID": (0.168, 0.563), "TH": (0.181, 0.192), "VN": (0.175, 0.2), "MY": (0.19, 0.188), "PH": (0.2, 0.15)}
+    sizes = {"ID": 981, "TH": 1_340, "VN": 820, "MY": 610, "PH": 19}
+    rows = [
+        {"value": market, "window": window, "k": round(rate * sizes[market]), "n": sizes[market]}
+        | {"lo": max(rate - 1 / sizes[market] ** 0.5, 0.0), "hi": rate + 1 / sizes[market] ** 0.5}
+        | {"in_cause": market == "ID"}
+        for market, pair in rates.items()
+        for window, rate in zip(("baseline", "focus"), pair, strict=True)
+    ]
+    return pl.DataFrame(rows)
+
+
+def some_themes() -> tuple[Theme, ...]:
+    """Four themes of appeals in several scripts; one exemplar is hostile."""
+    return (
+        Theme(
+            id="T1",
+            view="seller_text",
+            label="authorised reseller, invoice attached",
+            terms=("authorised", "invoice", "distributor"),
+            size=1_204,
+            folded=911,
+            units=640,
+            languages={"id": 700, "en": 504},
+            exemplars=("Kami distributor resmi, faktur terlampir.", HOSTILE),
+            overturn=Estimate(value=0.71, interval=Interval(lo=0.67, hi=0.75), n=702),
+        ),
+        Theme(
+            id="T2",
+            view="seller_text",
+            label="logo is our own brand",
+            terms=("logo", "own brand", "trademark"),
+            size=610,
+            folded=588,
+            units=402,
+            exemplars=("โลโก้เป็นของแบรนด์เราเอง",),
+            overturn=Estimate(value=0.44, interval=Interval(lo=0.39, hi=0.5), n=391),
+        ),
+        Theme(
+            id="T3",
+            view="seller_text",
+            label="which rule was broken?",
+            terms=("which rule", "reason", "explain"),
+            size=322,
+            folded=301,
+            units=288,
+            exemplars=("Which rule did I break? The notice does not say.",),
+            overturn=Estimate(value=0.12, interval=Interval(lo=0.08, hi=0.17), n=240),
+        ),
+        Theme(
+            id="T4",
+            view="seller_text",
+            label="pasted complaint",
+            terms=("unfair", "compensation"),
+            size=240,
+            folded=12,
+            units=3,
+            exemplars=("This is unfair and I demand compensation.",),
+            overturn=Estimate(value=0.08, interval=Interval(lo=0.0, hi=0.35), n=12),
+            named_by="terms",
+        ),
+    )
+
+
+def a_proposal() -> Proposal:
+    """A threshold override for the first cause, recommended."""
+    edit = Edit(
+        kind=EditKind.ADD_OVERRIDE,
+        policy="counterfeit",
+        rule="logo-match",
+        new={"id": "th-id-logo-v7", "match": "market = 'ID' AND detector_version = 'logo-v7'", "value": 0.82},
+        reason="The new version misreads logos in this market.",
+    )
+    return Proposal(
+        id="p-3f9a2c71",
+        title="Raise the logo threshold to 0.82 for logo-v7 in Indonesia",
+        policy="counterfeit",
+        policy_base="9d1c55ab20cc4f11",
+        cause_ids=("S1-C1",),
+        edits=(edit,),
+        rollback=(Edit(kind=EditKind.REMOVE_OVERRIDE, policy="counterfeit", rule="logo-match", item="th-id-logo-v7"),),
+        rationale=("The cause is a detector's regression; until it is mended, a higher bar spares the wrongly hit.",),
+        owner="ip-policy",
+        recommendation=Recommendation.RECOMMEND,
+    )
+
+
+def a_backtest() -> Backtest:
+    """The proposal's replay: fewer wrongful cases, a few violations missed, one guardrail that cannot tell."""
+    return Backtest(
+        proposal_id="p-3f9a2c71",
+        cases=41_220,
+        flow=Flow(kept=38_904, released=604, new=0, rerouted=0, untouched=1_712),
+        identification=Identification(appeal_decided=392, audited=41, estimable=120, modelled=22, unidentified=29),
+        outcomes=(
+            Outcome(
+                name="wrongful_enforcement",
+                today=3_402.0,
+                proposed=3_011.0,
+                difference=Estimate(value=-391.0, interval=Interval(lo=-428.0, hi=-352.0), n=604),
+                bounds=Interval(lo=-442.0, hi=-329.0, level=1.0, method="Manski"),
+            ),
+            Outcome(
+                name="missed_violations",
+                today=210.0,
+                proposed=282.0,
+                difference=Estimate(value=72.0, interval=Interval(lo=48.0, hi=99.0), n=604),
+                bounds=Interval(lo=40.0, hi=121.0, level=1.0, method="Manski"),
+                label_source=LabelSource.AUDIT,
+            ),
+            Outcome(
+                name="loss",
+                unit="cost",
+                today=40_812.0,
+                proposed=38_100.0,
+                difference=Estimate(value=-2_712.0, interval=Interval(lo=-3_340.0, hi=-2_044.0), n=604),
+            ),
+        ),
+        guardrails=(
+            Guardrail(
+                name="missed_violations",
+                slice=Segment.of(market="ID"),
+                margin=0.02,
+                verdict="pass",
+                difference=Estimate(value=0.006, interval=Interval(lo=0.001, hi=0.012), n=3_100),
+                why="The interval ends below the margin.",
+            ),
+            Guardrail(
+                name="missed_violations",
+                slice=Segment.of(seller_tier="new"),
+                margin=0.02,
+                verdict="cannot_tell",
+                difference=Estimate(value=0.011, interval=Interval(lo=-0.02, hi=0.041), n=41),
+                why="Too few labels.",
+            ),
+            Guardrail(
+                name="missed_violations",
+                slice=Segment.of(category="toys"),
+                margin=0.02,
+                verdict="pass",
+                difference=Estimate(value=0.0, interval=Interval(lo=-0.004, hi=0.004), n=900),
+                why="The interval ends below the margin.",
+            ),
+        ),
+        agreement=(Agreement(rule="logo-match", n=12_040, agreed=0.991),),
+        usual_numbers={"share_overturned_among_appeals": 0.563, "hits_removed": 604.0},
+        assumptions=("Sellers are assumed to go on as they did.",),
+        limits=("Cases that nobody appealed and nobody audited are bounded by the worst case.",),
+        recommendation=Recommendation.RECOMMEND,
+        why="The loss falls even in the worst case, and no guardrail fails.",
+    )
+
+
+def a_patch() -> str:
+    """The lines that the proposal changes."""
+    return (
+        "--- a/policies/counterfeit.yaml\n+++ b/policies/counterfeit.yaml\n@@ -22,6 +22,9 @@\n"
+        "     threshold:\n       default: 0.70\n       overrides:\n"
+        "+        - id: th-id-logo-v7\n+          match: market = 'ID' AND detector_version = 'logo-v7'\n"
+        "+          value: 0.82\n         - id: th-id-beauty\n"
+    )
+
+
+def a_finding(store: EvidenceStore) -> Finding:
+    """The first cause in words, every number a reference."""
+    shift, cause = a_shift(), some_causes()[0]
+    delta = store.add(
+        shift.delta.value,
+        "points",
+        interval=shift.delta.interval,
+        filter=str(shift.scope),
+        tool="metrics.find_shifts",
+        label_source=shift.label_source,
+    )
+    before, after = (
+        store.add(c.rate, "rate", numerator=c.k, denominator=c.n, filter=str(shift.scope), tool="metrics.find_shifts")
+        for c in (shift.before, shift.after)
+    )
+    part = store.add(cause.leave_out, "points", filter=str(cause.segment), tool="causes.explain")
+    where = store.add("logo-v7 in Indonesia", "name")
+    since = store.add(_ONSET, "date", tool="causes.explain")
+    loss = a_backtest().outcomes[2].difference
+    saved = store.add(loss.value, "money", interval=loss.interval, tool="strategy.backtest")
+    told = (
+        (ClaimKind.WHAT, f"The overturn rate went from {before.ref()} to {after.ref()} ({after.ref('of')} appeals)."),
+        (ClaimKind.WHERE, f"Leaving {where.ref()} out takes {part.ref('points')} away."),
+        (ClaimKind.WHY, f"The detector's new version misreads logos there since {since.ref()}."),
+        (ClaimKind.PROPOSAL, f"A higher threshold changes the loss by {saved.ref('money')} ({saved.ref('ci')})."),
+        (ClaimKind.CERTAINTY, "Confirmed on sellers that the search did not see."),
+    )
+    return Finding(
+        id="F1",
+        kind=FindingKind.CAUSE,
+        shift_id=shift.id,
+        cause_id=cause.id,
+        proposal_id=a_proposal().id,
+        title=Claim(template=f"Overturns of counterfeit rose by {delta.ref('points')}, through {where.ref()}"),
+        claims=tuple(Claim(kind=kind, template=template) for kind, template in told),
+    )
+
+
+def a_report(store: EvidenceStore | None = None) -> ReportInput:
+    """A whole run to report: one shift, four themes, one proposal, a few rejected rows and a capability that is off."""
+    store = store or EvidenceStore()
+    finding = a_finding(store)
+    rejects = pl.DataFrame(
+        {
+            "table": ["appeals", "appeals", "assessments"],
+            "row": [17, 18, 401],
+            "key": ["ap-17", "ap-18", "c-401"],
+            "column": ["violation_id", "violation_id", "score"],
+            "reason": ["appeal without its violation", "appeal without its violation", "score outside [0, 1]"],
+        }
+    )
+    return ReportInput(
+        title="Counterfeit overturns rose in Indonesia",
+        source="demo",
+        as_of=datetime(2026, 11, 15, 22, 10, tzinfo=UTC),
+        version="0.1.0",
+        seed=0,
+        store=store,
+        looked_at=48,
+        findings=(finding,),
+        shifts=(
+            ShiftPart(
+                shift=a_shift(),
+                causes=some_causes(),
+                decomposition=a_decomposition(),
+                refused={"outcome_reason": "It is known only after the decision."},
+                series=a_series(),
+                siblings={"S1-C1": some_siblings()},
+                changes=((_ONSET, "detector logo-v7 live in Indonesia"),),
+            ),
+        ),
+        themes=some_themes(),
+        proposals=(ProposalPart(a_proposal(), a_backtest(), a_patch()),),
+        referrals=("The regression itself is for the detector's owners: no policy can mend a misread logo.",),
+        rows={"violations": 20_114, "appeals": 4_820, "assessments": 61_007},
+        rejects=rejects,
+        capabilities=(
+            Capability("audits", on=True),
+            Capability(
+                "cure rate",
+                on=False,
+                why_off="No violation says when it was corrected.",
+                turned_on_by=("violations.corrected_at",),
+            ),
+        ),
+        notes=("Written by the narrator; no language model was asked.",),
+    )
