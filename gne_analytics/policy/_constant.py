@@ -126,7 +126,7 @@ def _holds(node: exp.Expr, case: dict[str, Value]) -> bool:
         return False
     if isinstance(node, exp.Column):
         return bool(found)
-    return _compares(node, found) != bool(node.args.get("negate"))
+    return _compares(node, found)
 
 
 def _compares(node: exp.Expr, found: str | float | bool) -> bool:

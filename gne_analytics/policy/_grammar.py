@@ -71,7 +71,10 @@ RESERVED: Final = frozenset(Rules.Tokenizer.KEYWORDS)
 
 
 def parse(text: str) -> exp.Expr:
-    """Return the syntax tree of a predicate, every node of it known to us, or raise PolicyError."""
+    """Return the syntax tree of a predicate, every node of it known to us, or raise PolicyError.
+
+    ``x NOT LIKE y`` comes back as ``NOT (x LIKE y)``, so that negation has one form.
+    """
     if len(text) > MAX_LENGTH:
         raise refusal(text, f"has {len(text)} characters; {MAX_LENGTH} is the limit")
     if not text.strip():
@@ -85,7 +88,15 @@ def parse(text: str) -> exp.Expr:
         raise refusal(text, f"cannot be read: {first_line(error)}") from None
     except RecursionError:
         raise refusal(text, f"is nested too deep; {MAX_DEPTH} levels is the limit") from None
-    return trees[0]
+    return trees[0].transform(_negation_outside)
+
+
+def _negation_outside(node: exp.Expr) -> exp.Expr:
+    if not node.args.get("negate"):
+        return node
+    plain = node.copy()
+    plain.set("negate", None)
+    return exp.Not(this=plain)
 
 
 def check(tree: exp.Expr, text: str) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from enum import Enum
 from functools import lru_cache
 from typing import Final
 
@@ -46,19 +47,29 @@ KINDS: Final = {"String": "text", "Categorical": "text", "Enum": "text", "Boolea
 
 @dataclass(frozen=True)
 class Predicate:
-    """A compiled predicate: its text, the columns it reads and its expression."""
+    """A compiled predicate: its text, the columns it reads and its expressions."""
 
     text: str
     columns: tuple[str, ...]
-    _expr: nw.Expr = field(repr=False, compare=False)
+    _holds: nw.Expr = field(repr=False, compare=False)
+    _surely: nw.Expr = field(repr=False, compare=False)
+    _surely_not: nw.Expr = field(repr=False, compare=False)
 
     def expr(self) -> nw.Expr:
         """Return the narwhals expression, true or false on every row, never null."""
-        return self._expr
+        return self._holds
+
+    def certain(self) -> nw.Expr:
+        """Return where it holds whatever the unknown values are: a null in an exemption exempts nobody."""
+        return self._surely
+
+    def possible(self) -> nw.Expr:
+        """Return where it holds or cannot be told: a null in ``human_review`` routes to review."""
+        return ~self._surely_not
 
     def mask(self, frame: pl.DataFrame) -> pl.Series:
         """Return one Boolean per row of a Polars frame."""
-        return nw.from_native(frame).select(_holds=self._expr).to_native()["_holds"]
+        return nw.from_native(frame).select(_holds=self._holds).to_native()["_holds"]
 
 
 def compile(text: str, columns: Mapping[str, Dtype] | Iterable[str] | None = None) -> Predicate:  # noqa: A001 - as re.compile
@@ -94,47 +105,64 @@ def _compile(text: str, columns: tuple[tuple[str, Dtype | None], ...] | None) ->
         if name not in (known or {}):
             raise refusal(text, f"names the unknown column {name!r}{did_you_mean(name, known or {})}")
     compiler = _Compiler(text, {name: dtype for name, dtype in (known or {}).items() if dtype is not None})
-    expression = compiler.condition(tree)
+    holds, surely, surely_not = (compiler.condition(tree, reading) for reading in Reading)
     always = constant_value(tree)
     if always is not None:
-        raise refusal(
-            text, f"is {'true' if always else 'false'} for every case; leave the key out or set status: retired"
-        )
-    return Predicate(text, names, expression)
+        word = "true" if always else "false"
+        raise refusal(text, f"is {word} for every case; leave the key out or set status: retired")
+    return Predicate(text, names, holds, surely, surely_not)
+
+
+class Reading(Enum):
+    """How a condition treats what is unknown: false before NOT, or as Kleene's third value."""
+
+    HOLDS = "holds"
+    SURELY = "surely"
+    SURELY_NOT = "surely_not"
+
+
+OPPOSITE: Final = {Reading.SURELY: Reading.SURELY_NOT, Reading.SURELY_NOT: Reading.SURELY}
 
 
 @dataclass(frozen=True)
 class _Compiler:
-    """Two mutually recursive readings of a tree: ``condition`` (two-valued) and ``value`` (null where unknown)."""
+    """Reads a tree as conditions, as atoms (null where unknown) and as values."""
 
     text: str
     dtypes: Mapping[str, Dtype]
 
-    def condition(self, node: exp.Expr) -> nw.Expr:
+    def condition(self, node: exp.Expr, reading: Reading) -> nw.Expr:
         """Return a Boolean expression without nulls."""
         if isinstance(node, exp.Paren):
-            return self.condition(node.this)
-        if isinstance(node, exp.And):
-            return nw.all_horizontal(*map(self.condition, node.flatten()), ignore_nulls=False)
-        if isinstance(node, exp.Or):
-            return nw.any_horizontal(*map(self.condition, node.flatten()), ignore_nulls=False)
+            return self.condition(node.this, reading)
+        if isinstance(node, exp.Connector):
+            parts = [self.condition(part, reading) for part in node.flatten()]
+            every = isinstance(node, exp.And) != (reading is Reading.SURELY_NOT)
+            return (nw.all_horizontal if every else nw.any_horizontal)(*parts, ignore_nulls=False)
         if isinstance(node, exp.Not):
-            return ~self.condition(node.this)
+            if reading in OPPOSITE:
+                return self.condition(node.this, OPPOSITE[reading])
+            return ~self.condition(node.this, reading)
+        atom = self.atom(node)
+        return (~atom if reading is Reading.SURELY_NOT else atom).fill_null(False)
+
+    def atom(self, node: exp.Expr) -> nw.Expr:
+        """Return one comparison, null where an input is."""
         if type(node) in COMPARISONS:
             return self.comparison(node)
         if isinstance(node, exp.Between):
-            return self.compare(exp.GTE, node.this, node.args["low"]) & self.compare(
-                exp.LTE, node.this, node.args["high"]
-            )
+            low, high = node.args["low"], node.args["high"]
+            return self.compare(exp.GTE, node.this, low) & self.compare(exp.LTE, node.this, high)
         if isinstance(node, exp.In):
             return self.membership(node)
         if isinstance(node, exp.Is):
             return self.is_null(node)
-        if isinstance(node, exp.Like | exp.ILike | exp.Glob):
-            found = self.under(node) if isinstance(node, exp.Glob) else self.like(node)
-            return ~found if node.args.get("negate") else found
+        if isinstance(node, exp.Glob):
+            return self.under(node)
+        if isinstance(node, exp.Like | exp.ILike):
+            return self.like(node)
         if isinstance(node, exp.Column | exp.Coalesce) and self.kind(node) in (None, "true/false"):
-            return self.value(node).fill_null(False)
+            return self.value(node)
         raise refusal(self.text, f"has {node.sql()!r} where a condition should stand; compare it with something")
 
     def comparison(self, node: exp.Expr) -> nw.Expr:
@@ -144,13 +172,13 @@ class _Compiler:
         return self.compare(type(node), node.this, node.expression)
 
     def compare(self, operator: type[exp.Expr], left: exp.Expr, right: exp.Expr) -> nw.Expr:
-        """Compare left with right; false where either is null."""
+        """Compare left with right; null where either is."""
         if not (left.find(exp.Column) or right.find(exp.Column)):
             raise refusal(self.text, f"compares {left.sql()} with {right.sql()}, the same for every case")
         self.agree(left, right)
         if operator not in (exp.EQ, exp.NEQ) and "true/false" in (self.kind(left), self.kind(right)):
             raise refusal(self.text, f"orders {left.sql()!r} and {right.sql()!r}, which are true or false")
-        return COMPARISONS[operator](self.value(left, beside=right), self.value(right, beside=left)).fill_null(False)
+        return COMPARISONS[operator](self.value(left, beside=right), self.value(right, beside=left))
 
     def membership(self, node: exp.In) -> nw.Expr:
         """Return whether a value is one of a list of literals."""
@@ -171,7 +199,7 @@ class _Compiler:
         pattern = self.pattern_text(node)
         flags = "(?is)" if isinstance(node, exp.ILike) else "(?s)"
         body = "".join({"%": ".*", "_": "."}.get(c, re.escape(c) if c.isascii() else c) for c in pattern)
-        return self.text_value(node.this).str.contains(f"{flags}^{body}$").fill_null(False)
+        return self.text_value(node.this).str.contains(f"{flags}^{body}$")
 
     def under(self, node: exp.Glob) -> nw.Expr:
         """Match a path and everything below it."""
@@ -181,7 +209,7 @@ class _Compiler:
                 self.text, f"has the path {path!r}; write it without a slash at its ends, e.g. 'beauty/sun-care'"
             )
         value = self.text_value(node.this)
-        return ((value == path) | value.str.starts_with(path + "/")).fill_null(False)
+        return (value == path) | value.str.starts_with(path + "/")
 
     def pattern_text(self, node: exp.Expr) -> str:
         """Return the literal on the right of LIKE or UNDER."""

@@ -124,7 +124,7 @@ def _atom(node: exp.Expr) -> Reading | None:
     name = node.this.name
     if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
         return name, None, (MISSING,)
-    if isinstance(node, exp.EQ) or (isinstance(node, exp.Glob) and not node.args.get("negate")):
+    if isinstance(node, exp.EQ | exp.Glob):
         values = [_literal_text(node.expression)]
     elif isinstance(node, exp.In):
         values = [_literal_text(item) for item in node.expressions]
