@@ -23,13 +23,15 @@ FORMATS: Mapping[str, frozenset[Unit]] = {
     "n": frozenset({Unit.COUNT, Unit.RATE, Unit.POINTS, Unit.CONSTANT}),
     "x": frozenset({Unit.RATIO}),
     "num": frozenset({Unit.SCORE, Unit.COUNT, Unit.RATIO, Unit.CONSTANT, Unit.DAYS, Unit.HOURS, Unit.MONEY}),
+    "signed": frozenset({Unit.COUNT, Unit.MONEY, Unit.DAYS, Unit.HOURS}),
     "money": frozenset({Unit.MONEY}),
     "ci": frozenset(Unit) - {Unit.DATE, Unit.NAME},
     "of": frozenset({Unit.RATE}),
     "date": frozenset({Unit.DATE}),
     "name": frozenset({Unit.NAME}),
 }
-"""Format -> units that it can show. ``pp`` is signed points, ``points`` their size; ``n`` of a rate its denominator."""
+"""Format -> units that it can show. ``pp`` is signed points, ``points`` their size; ``n`` of a rate its denominator;
+``signed`` a difference of counts, times or costs."""
 
 _QUANTITIES = """
     two three four five six seven eight nine ten eleven twelve (?:thir|four|fif|six|seven|eigh|nine)teen
@@ -88,6 +90,8 @@ class Finding(Frozen):
     kind: FindingKind
     title: Claim
     claims: tuple[Claim, ...]
+    subject: str = ""
+    """What it is about in a word or two, as a template: usually one reference."""
     shift_id: str = ""
     cause_id: str = ""
     proposal_id: str = ""

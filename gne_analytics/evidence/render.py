@@ -151,6 +151,11 @@ def _money(evidence: Evidence) -> str:
     return f"{currency} {number(rounded)}" if currency else f"{number(rounded)} in cost units"
 
 
+def _signed(evidence: Evidence) -> str:
+    text = _money(evidence) if evidence.unit is Unit.MONEY else _plain(evidence)
+    return f"+{text}" if evidence.number > 0 else text
+
+
 def _n(evidence: Evidence) -> str:
     value = evidence.denominator if evidence.unit in {Unit.RATE, Unit.POINTS} else evidence.number
     return NOT_KNOWN if value is None else number(round(value))
@@ -173,6 +178,7 @@ _SHOW: dict[str, Callable[[Evidence], str]] = {
     "n": _known(_n),
     "x": _known(lambda e: f"{number(round(e.number, 1))} times"),
     "num": _known(_plain),
+    "signed": _known(_signed),
     "money": _known(_money),
     "ci": _span_of,
     "of": _of,

@@ -1,0 +1,151 @@
+"""The narrator: findings in plain words from computed results, with no model and no chance.
+
+It is the default and the baseline. A language model may reword what stands here, never add to it.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from gne_analytics.agents.cite import cite_shift
+from gne_analytics.agents.narrate_causes import cause_finding
+from gne_analytics.agents.narrate_proposals import proposal_finding
+from gne_analytics.agents.narrate_themes import theme_findings
+from gne_analytics.agents.phrases import LABEL_SOURCES, enumerate_words, moved, spell_metric
+from gne_analytics.agents.quote import quoted
+from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
+from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.evidence.types import Backtest, Cause, Decomposition, Period, Proposal, Shift, Theme
+
+FEW = 30
+"""Below so many rows on a side, a sentence warns of it."""
+
+
+class Explained(Protocol):
+    """What the narrator reads of an explanation."""
+
+    @property
+    def shift(self) -> Shift: ...  # noqa: D102
+    @property
+    def causes(self) -> Sequence[Cause]: ...  # noqa: D102
+    @property
+    def decomposition(self) -> Decomposition | None: ...  # noqa: D102
+
+
+def narrate(
+    shifts: Sequence[Shift],
+    explanations: Sequence[Explained],
+    themes: Sequence[Theme],
+    proposals: Sequence[Proposal],
+    backtests: Sequence[Backtest],
+    store: EvidenceStore,
+) -> list[Finding]:
+    """Say what moved, where, why, what is proposed, how sure that is and what cannot be known.
+
+    Each shift is followed by its causes, then come themes and proposals. With nothing to say, one finding says so.
+    The same results give the same findings, byte for byte.
+    """
+    explained = {e.shift.id: e for e in explanations}
+    listed = [*shifts, *(e.shift for e in explanations if e.shift.id not in {s.id for s in shifts})]
+    tests = {t.proposal_id: t for t in backtests}
+    findings: list[Finding] = []
+    for shift in listed:
+        explanation = explained.get(shift.id)
+        findings.append(shift_finding(shift, explanation, store))
+        findings += [cause_finding(c, shift, store) for c in (explanation.causes if explanation else ())]
+    findings = findings or [quiet_finding()]
+    findings += theme_findings(themes, store)
+    return findings + [proposal_finding(p, tests.get(p.id), store) for p in proposals]
+
+
+def quiet_finding() -> Finding:
+    """Say that nothing moved."""
+    return Finding(
+        id="quiet",
+        kind=FindingKind.QUIET,
+        title=Claim(template="Nothing moved beyond chance"),
+        claims=(
+            Claim(template="No policy's series moved by more than chance explains, so nothing is to be explained."),
+            Claim(template="A change too small for the size of the record would not show here.", kind=ClaimKind.LIMIT),
+        ),
+    )
+
+
+def shift_finding(shift: Shift, explanation: Explained | None, store: EvidenceStore) -> Finding:
+    """Say what moved, by how much, between which windows, by whose label, and with what limits."""
+    cited = cite_shift(store, shift)
+    metric, place = spell_metric(shift.metric), f" in {cited.scope.ref()}" if cited.scope else ""
+    verb = moved(shift.delta.value)
+    span = f" (interval {cited.delta.ref('ci')})" if cited.delta.interval else ""
+    rates = f"{cited.before.ref('pct')} to {cited.after.ref('pct')}"
+    if isinstance(shift.focus, Period):
+        title = f"The {metric}{place} {verb} from {rates}"
+        what = f"From {cited.baseline.ref()} to {cited.focus.ref()} the {metric}{place} {verb}"
+    else:
+        level = "is higher" if shift.delta.value > 0 else "is lower" if shift.delta.value < 0 else "is the same"
+        than = "as" if not shift.delta.value else "than"
+        title = f"The {metric}{place} {level} in {cited.focus.ref()} {than} in {cited.baseline.ref()}"
+        what = f"In {cited.focus.ref()}, beside {cited.baseline.ref()}, the {metric}{place} {level}"
+    size = f" by {cited.delta.ref('points')}{span}" if shift.delta.value else ""
+    sides = ("before", "after") if isinstance(shift.focus, Period) else ("there", "here")
+    counts = f"{cited.before.ref('of')} {sides[0]}, {cited.after.ref('of')} {sides[1]}"
+    claims = [Claim(template=f"{what}{size}: {counts}.")]
+    if explanation is not None:
+        claims += _where(explanation, store)
+    if isinstance(shift.focus, Period):
+        sure = (
+            "beyond chance, over all series that were looked at"
+            if shift.significant
+            else "not shown to be beyond chance"
+        )
+        claims.append(Claim(template=f"The move is {sure}.", kind=ClaimKind.CERTAINTY))
+    claims.append(Claim(template=f"The figures rest on {LABEL_SOURCES[shift.label_source]}.", kind=ClaimKind.LIMIT))
+    if min(shift.before.n, shift.after.n) < FEW:
+        thin = cited.before if shift.before.n < shift.after.n else cited.after
+        claims.append(Claim(template=f"One side holds only {thin.ref('n')} cases.", kind=ClaimKind.LIMIT))
+    if not shift.before.units:
+        claims.append(
+            Claim(
+                template="The source declares no unit, such as the seller, so the interval takes rows as independent.",
+                kind=ClaimKind.LIMIT,
+            )
+        )
+    claims += [Claim(template=quoted(flag, store, "shifts"), kind=ClaimKind.LIMIT) for flag in shift.flags]
+    return Finding(
+        id=f"shift-{shift.id}",
+        kind=FindingKind.SHIFT,
+        title=Claim(template=title),
+        claims=tuple(claims),
+        shift_id=shift.id,
+    )
+
+
+def _where(explanation: Explained, store: EvidenceStore) -> list[Claim]:
+    split = explanation.decomposition
+    if split is None:
+        return []
+    metric = explanation.shift.metric
+    rows = f"decomposition of shift {explanation.shift.id}"
+
+    def part(value: float, name: str) -> str:
+        return store.add(
+            value, "points", filter=f"{name}; {rows}", tool="decompose", arguments={"metric": metric}
+        ).ref()
+
+    causes = sum(split.causes.values())
+    mix = sum(m.contribution for m in split.mix)
+    pieces = [f"{part(causes, 'causes')} come from the causes below"] if split.causes else []
+    if split.mix:
+        largest = max(split.mix, key=lambda m: abs(m.contribution))
+        over = store.add(largest.dimension.replace("_", " "), "name").ref()
+        pieces.append(f"{part(mix, 'mix')} come from a changed mix of cases (above all over {over})")
+    pieces.append(f"{part(split.residual, 'residual')} stay unexplained")
+    text = f"Of the {part(split.delta, 'whole')}, {enumerate_words(pieces)}."
+    found = [Claim(template=text, kind=ClaimKind.WHERE)]
+    if not explanation.causes:
+        found.append(Claim(template="No segment stands out from the rest as its cause.", kind=ClaimKind.WHERE))
+    return found
+
+
+def evidence_of(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Ids of all evidence that findings cite, each once, in order."""
+    return tuple(dict.fromkeys(i for f in findings for i in f.evidence))
