@@ -1,0 +1,6 @@
+"""Where and why a metric moved: cube, baseline, search, verification, decomposition, onset, mechanism."""
+
+from gne_analytics.causes.context import MechanismContext
+from gne_analytics.causes.explain import Explanation, explain
+
+__all__ = ["Explanation", "MechanismContext", "explain"]

@@ -1,0 +1,181 @@
+"""Exact decomposition of a shift: causes on disjoint rows, mix by Shapley over dimensions, and what is left.
+
+delta = sum of contributions + mix + residual, to 1e-9.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import factorial
+
+import numpy as np
+
+from gne_analytics.causes.baseline import Baseline
+from gne_analytics.causes.cells import STANDARD
+from gne_analytics.causes.cube import Cube, Mask
+from gne_analytics.evidence.types import Decomposition, MixEffect
+from gne_analytics.metrics.intervals import Floats, Ints
+
+PLAYERS = 6
+OTHER = "(other dimensions)"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A cause as the decomposition needs it: its id, its rows in the cube, its kind and its effect."""
+
+    id: str
+    rows: Mask
+    kind: int
+    effect: float
+
+
+@dataclass(frozen=True)
+class Split:
+    """A new or vanished segment's contribution: what it is (rate) and how much there is of it (amount)."""
+
+    what_it_is: float
+    how_much: float
+
+
+def leave_out(cube: Cube, rows: Mask) -> float:
+    """Return what the shift loses when some rows are left out of both windows; nan when nothing would be left."""
+    return _delta(cube.n0, cube.k0, cube.n1, cube.k1) - _delta(
+        cube.n0[~rows], cube.k0[~rows], cube.n1[~rows], cube.k1[~rows]
+    )
+
+
+def decompose(cube: Cube, baseline: Baseline, parts: Sequence[Part]) -> tuple[Decomposition, Mapping[str, Split]]:
+    """Split the shift over causes, mix and residual.
+
+    Parts take disjoint rows in the order given. With weights w, a rate shift contributes its effect times the mean
+    weight of its rows (Kitagawa, 1955); a new segment w1 (r1 - R0) - w0 (r0 - R0), a vanished one the mirror image;
+    mix is the symmetric Kitagawa term of the remaining rows, shared over dimensions by Shapley values.
+    """
+    T0, T1 = float(cube.n0.sum()), float(cube.n1.sum())  # noqa: N806
+    if T0 <= 0 or T1 <= 0:
+        return Decomposition(delta=float("nan"), causes={}, mix=(), residual=float("nan")), {}
+    R0 = float(cube.k0.sum()) / T0  # noqa: N806
+    delta = float(cube.k1.sum()) / T1 - R0
+    free = np.ones(cube.size, dtype=bool)
+    owned: list[tuple[Part, Mask]] = []
+    for part in parts:
+        rows = part.rows & free
+        free &= ~rows
+        owned.append((part, rows))
+    apart = np.zeros(cube.size, dtype=bool)
+    for part, rows in owned:
+        if part.kind != STANDARD:
+            apart |= rows
+    rest = ~apart
+    W0, W1 = float(cube.n0[rest].sum()) / T0, float(cube.n1[rest].sum()) / T1  # noqa: N806
+    causes, splits = _separate(cube, baseline, owned, (T0, T1), R0)
+    if W0 <= 0 or W1 <= 0:
+        closing = delta - sum(causes.values())
+        return Decomposition(delta=delta, causes=causes, mix=(), residual=closing), splits
+    u0, u1 = np.where(rest, cube.n0, 0.0) / (T0 * W0), np.where(rest, cube.n1, 0.0) / (T1 * W1)
+    lift = np.zeros(cube.size)
+    for part, rows in owned:
+        if part.kind == STANDARD:
+            lift[rows] = part.effect
+            causes[part.id] = W1 * part.effect * float(((u0 + u1) / 2)[rows].sum())
+    g0, g1 = baseline.p, baseline.p + lift
+    noise = W1 * (_noise(cube.k1, cube.n1, g1, rest, T1 * W1) - _noise(cube.k0, cube.n0, g0, rest, T0 * W0))
+    level = (g0 + g1) / 2
+    mix = _shapley(cube, rest, u0, u1, level)
+    effects = tuple(MixEffect(dimension=d, contribution=W1 * v) for d, v in mix.items())
+    causes = {part.id: causes[part.id] for part, _ in owned}
+    return Decomposition(delta=delta, causes=causes, mix=effects, residual=noise), splits
+
+
+def _separate(
+    cube: Cube, baseline: Baseline, owned: Sequence[tuple[Part, Mask]], totals: tuple[float, float], rate: float
+) -> tuple[dict[str, float], dict[str, Split]]:
+    """Contributions of new and vanished segments, so that they and W1 (R1 rest - R0 rest) add up to the shift."""
+    T0, T1 = totals  # noqa: N806
+    apart = np.zeros(cube.size, dtype=bool)
+    own: dict[str, float] = {}
+    baseline_weight: dict[str, float] = {}
+    splits: dict[str, Split] = {}
+    for part, rows in owned:
+        if part.kind == STANDARD:
+            continue
+        apart |= rows
+        n0, k0, n1, k1 = (float(a[rows].sum()) for a in (cube.n0, cube.k0, cube.n1, cube.k1))
+        own[part.id] = (k1 - n1 * rate) / T1 - (k0 - n0 * rate) / T0
+        baseline_weight[part.id] = n0 / T0
+        expected = float((baseline.p * (cube.n1 / T1 - cube.n0 / T0))[rows].sum())
+        amount = expected - rate * (n1 / T1 - n0 / T0)
+        splits[part.id] = Split(own[part.id] - amount, amount)
+    w0, w1 = float(cube.n0[apart].sum()) / T0, float(cube.n1[apart].sum()) / T1
+    left = float(cube.n0[~apart].sum())
+    if left <= 0 or w0 == 0:
+        return own, splits
+    displaced = (w0 - w1) * (float(cube.k0[~apart].sum()) / left - rate)
+    for key, weight in baseline_weight.items():
+        own[key] += displaced * weight / w0
+    return own, splits
+
+
+def _noise(k: Floats, n: Floats, expected: Floats, rows: Mask, total: float) -> float:
+    return float((k - n * expected)[rows].sum()) / total
+
+
+def _delta(n0: Floats, k0: Floats, n1: Floats, k1: Floats) -> float:
+    a, b = float(n0.sum()), float(n1.sum())
+    return float(k1.sum()) / b - float(k0.sum()) / a if a and b else float("nan")
+
+
+def _shapley(cube: Cube, rest: Mask, u0: Floats, u1: Floats, level: Floats) -> dict[str, float]:
+    """Share the mix effect over dimensions: the game's value is the between-cell term of the cuboid they span."""
+    ids = {d: _ids(cube, (d,), rest) for d in dict.fromkeys(a.dimension for a in cube.axes)}
+    a0, a1, g = u0[rest], u1[rest], level[rest]
+    single = {d: _between(i, a0, a1, g) for d, i in ids.items()}
+    ranked = sorted(single, key=lambda d: -abs(single[d]))
+    players = ranked[:PLAYERS] if len(ranked) > PLAYERS + 1 else ranked
+    others = [d for d in ranked if d not in players]
+    names = [*players, OTHER] if others else list(players)
+    groups = {d: [d] for d in players} | ({OTHER: others} if others else {})
+    worth: dict[frozenset[str], float] = {frozenset(): 0.0}
+    codes: dict[frozenset[str], Ints] = {frozenset(): np.zeros(a0.size, dtype=np.int64)}
+    for size in range(1, len(names) + 1):
+        for subset in combinations(names, size):
+            key = codes[frozenset(subset[:-1])]
+            for dimension in groups[subset[-1]]:
+                key = _dense(key * (int(ids[dimension].max(initial=0)) + 1) + ids[dimension])
+            codes[frozenset(subset)] = key
+            worth[frozenset(subset)] = _between(key, a0, a1, g)
+    count = len(names)
+    shares = dict.fromkeys(names, 0.0)
+    for name in names:
+        rest_names = [x for x in names if x != name]
+        for size in range(count):
+            factor = factorial(size) * factorial(count - size - 1) / factorial(count)
+            for subset in combinations(rest_names, size):
+                before = frozenset(subset)
+                shares[name] += factor * (worth[before | {name}] - worth[before])
+    return dict(sorted(shares.items(), key=lambda item: -abs(item[1])))
+
+
+def _ids(cube: Cube, dimensions: Sequence[str], rest: Mask) -> Ints:
+    key = np.zeros(int(rest.sum()), dtype=np.int64)
+    for axis in cube.axes:
+        if axis.dimension in dimensions:
+            key = key * (axis.size + 1) + axis.codes[rest] + 1
+    return _dense(key)
+
+
+def _dense(key: Ints) -> Ints:
+    span = int(key.max(initial=0)) + 1
+    if span <= 4 * key.size + 1024:
+        present = np.zeros(span, dtype=bool)
+        present[key] = True
+        return np.asarray((np.cumsum(present) - 1)[key])
+    return np.unique(key, return_inverse=True)[1].astype(np.int64)
+
+
+def _between(ids: Ints, u0: Floats, u1: Floats, level: Floats) -> float:
+    size = int(ids.max(initial=0)) + 1
+    w0, w1 = np.bincount(ids, u0, size), np.bincount(ids, u1, size)
+    mean = np.bincount(ids, (u0 + u1) * level, size) / np.maximum(w0 + w1, 1e-300)
+    return float(((w1 - w0) * mean).sum())

@@ -1,0 +1,303 @@
+"""The public verb: which segments moved a metric, how much each holds of the shift, and how sure that is."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from html import escape
+
+import numpy as np
+import polars as pl
+
+from gne_analytics.causes.baseline import Baseline, fit_baseline
+from gne_analytics.causes.cells import NEW, STANDARD, VANISHED, Lattice, Residuals, is_version
+from gne_analytics.causes.context import MechanismContext
+from gne_analytics.causes.cube import Cube, Mask, build_cube
+from gne_analytics.causes.decompose import Part, Split, decompose, leave_out
+from gne_analytics.causes.onset import Onset, find_onset
+from gne_analytics.causes.screen import screen
+from gne_analytics.causes.search import pursue
+from gne_analytics.causes.verify import LEVEL, Claim, cross_fit, dominant_units, e_bh
+from gne_analytics.evidence.segment import Frozen, Segment
+from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.evidence.types import (
+    Cause,
+    CauseKind,
+    Counts,
+    Decomposition,
+    Estimate,
+    Interval,
+    Period,
+    Shift,
+)
+from gne_analytics.metrics.intervals import Difference
+from gne_analytics.metrics.observations import Observations, mature, unrankable
+
+DEFAULT_NOISE = 0.01
+"""Variance share between periods that is assumed where the record is too short to measure it."""
+STILL_THERE = 3.0
+"""A claim must stand so many standard errors from zero after the claims before it are taken out."""
+
+KINDS = {STANDARD: CauseKind.RATE_SHIFT, NEW: CauseKind.NEW_SEGMENT, VANISHED: CauseKind.VANISHED_SEGMENT}
+
+
+class Explanation(Frozen):
+    """What explains a shift: causes in order of rank, the exact decomposition, and what was not looked at and why."""
+
+    shift: Shift
+    causes: tuple[Cause, ...]
+    decomposition: Decomposition
+    dimensions: tuple[str, ...]
+    """The dimensions that were searched."""
+    refused: Mapping[str, str]
+    """Dimension -> why it may not explain."""
+    baseline_model: str = ""
+    notes: tuple[str, ...] = ()
+    """Plain sentences, without figures, on what limits this."""
+
+    def summary(self) -> str:
+        """One line per cause, then what is left: text that a policy owner can paste."""
+        s = self.shift
+        head = (
+            f"{s.metric}{f' ({s.scope})' if s.scope.depth else ''}: {s.before.rate:.1%} of {s.before.n:,} -> "
+            f"{s.after.rate:.1%} of {s.after.n:,} ({100 * s.delta.value:+.1f} points), {s.baseline} to {s.focus}"
+        )
+        lines = [head]
+        lines += [
+            f"{c.rank}. {c.segment} [{c.kind}, {c.status}]: {c.before.k} of {c.before.n} -> {c.after.k} of "
+            f"{c.after.n}; leaving it out removes {100 * c.leave_out:.1f} points, contribution "
+            f"{100 * c.contribution:+.1f}; {c.mechanism}"
+            for c in self.causes
+        ]
+        if not self.causes:
+            lines.append("No segment stands out beyond chance.")
+        mix = sum(m.contribution for m in self.decomposition.mix)
+        lines.append(f"Mix {100 * mix:+.1f} points, not explained {100 * self.decomposition.residual:+.1f} points.")
+        return "\n".join([*lines, *self.notes])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{c.rank}</td><td>{escape(str(c.segment))}</td><td>{c.kind}</td><td>{c.status}</td>"
+            f"<td>{100 * c.effect.value:+.1f}</td><td>{100 * c.leave_out:+.1f}</td><td>{100 * c.contribution:+.1f}</td>"
+            f"<td>{c.before.n:,} / {c.after.n:,}</td><td>{c.mechanism}</td></tr>"
+            for c in self.causes
+        )
+        head = "".join(
+            f"<th>{h}</th>"
+            for h in ("", "segment", "kind", "status", "effect", "leave out", "contribution", "n before / after", "why")
+        )
+        caption = escape(self.summary().splitlines()[0])
+        return f"<table><caption>{caption}; points</caption><tr>{head}</tr>{rows}</table>"
+
+
+def explain(
+    obs: Observations,
+    shift: Shift,
+    *,
+    changes: pl.DataFrame | None = None,
+    context: MechanismContext | None = None,
+    store: EvidenceStore,
+    depth: int = 4,
+    shifts_tested: int = 1,
+) -> Explanation:
+    """Find where and why a shift happened, on ``obs``, the shift's metric over its scope.
+
+    Search and verification swap halves of the units; without a unit nothing is more than a candidate. ``changes`` are
+    matched by scope and onset; ``context`` types the mechanism. ``shifts_tested`` widens the false-discovery control
+    to all shifts explained together. A rate over 1, or too few rows, is not explained but said.
+    """
+    obs, _ = mature(obs)
+    dims, refused = screen(obs, shift)
+    if unrankable(shift.before, shift.after) or not dims:
+        note = "Not explained: a rate lies over one or rests on too few rows." if dims else "No dimension may explain."
+        return Explanation(
+            shift=shift, causes=(), dimensions=dims, refused=refused, notes=(note,),
+            decomposition=Decomposition(delta=shift.delta.value, causes={}, mix=(), residual=shift.delta.value),
+        )  # fmt: skip
+    sides = obs.sides(shift.baseline, shift.focus)
+    cube = build_cube(obs.frame.with_columns(side=sides), dims, unit=obs.has_unit, paths=obs.paths)
+    baseline = fit_baseline(cube)
+    notes: list[str] = []
+    if obs.has_unit:
+        claims = cross_fit(cube, depth=depth)
+        _confirm(claims, shifts_tested)
+        noise = 0.0
+    else:
+        noise = period_noise(obs, dims, shift)
+        claims = [Claim(found) for found in pursue(cube, baseline, noise=noise, depth=depth)]
+        notes.append("The source declares no unit of independence, so no cause is more than a candidate.")
+    kept = _disjoint(cube, baseline, claims, noise)
+    parts = [Part(_cause_id(shift, k.claim.segment), k.rows, k.claim.found.kind, k.effect) for k in kept]
+    decomposition, splits = decompose(cube, baseline, parts)
+    causes = [
+        _cause(obs, shift, cube, k, part, rank, decomposition, splits.get(part.id), store)
+        for rank, (k, part) in enumerate(zip(kept, parts, strict=True), start=1)
+    ]
+    return Explanation(
+        shift=shift, causes=tuple(causes), decomposition=decomposition, dimensions=dims, refused=refused,
+        baseline_model=baseline.kind, notes=tuple(notes),
+    )  # fmt: skip
+
+
+def period_noise(obs: Observations, dims: Sequence[str], shift: Shift) -> float:
+    """Estimate how much a cell's rate varies between periods beyond sampling (rho), from the record before the focus.
+
+    Method of moments over value x period cells, each period's overall level taken out; the default where the record
+    before the focus has fewer than three periods.
+    """
+    if not isinstance(shift.focus, Period):
+        return DEFAULT_NOISE
+    clock = "event_year" if obs.grain == "year" else "event_month"
+    history = obs.frame.filter(pl.col("event_date") < shift.focus.start)
+    if history[clock].n_unique() < 3 or history["n"].sum() == 0:
+        return DEFAULT_NOISE
+    excess, weight = 0.0, 0.0
+    for dimension in dims:
+        cells = history.group_by(dimension, clock).agg(pl.col("k").sum(), pl.col("n").sum()).filter(pl.col("n") >= 10)
+        cells = cells.with_columns(
+            mean=pl.col("k").sum().over(dimension) / pl.col("n").sum().over(dimension)
+            + pl.col("k").sum().over(clock) / pl.col("n").sum().over(clock)
+            - pl.col("k").sum() / pl.col("n").sum()
+        ).filter(pl.len().over(dimension) >= 3)
+        if cells.is_empty():
+            continue
+        k, n = cells["k"].to_numpy().astype(float), cells["n"].to_numpy().astype(float)
+        p = np.clip(cells["mean"].to_numpy(), 0.02, 0.98)
+        periods = cells.height / max(cells[dimension].n_unique(), 1)
+        lost = max(1 - 1 / periods, 0.5)
+        pq = p * (1 - p)
+        excess += float((n * ((k / n - p) ** 2 / lost - pq / n)).sum())
+        weight += float((n * pq).sum())
+    return float(np.clip(excess / weight, 0.002, 0.05)) if weight else DEFAULT_NOISE
+
+
+@dataclass(frozen=True)
+class _Kept:
+    claim: Claim
+    rows: Mask
+    effect: float
+
+
+def _confirm(claims: Sequence[Claim], shifts_tested: int) -> None:
+    passed = e_bh([c.e for c in claims], LEVEL, tests=len(claims) * max(shifts_tested, 1))
+    for claim, ok in zip(claims, passed, strict=True):
+        claim.confirmed = ok and len(claim.related) == 2 and not claim.thin and not claim.actor
+
+
+def _disjoint(cube: Cube, baseline: Baseline, claims: Sequence[Claim], noise: float) -> list[_Kept]:
+    """Order claims and keep those that still say something once the ones before them are taken out."""
+    residuals = Residuals(cube, baseline, noise)
+    lattice = Lattice(residuals, depth=0)
+    order = sorted(claims, key=lambda c: (not c.confirmed, -c.e, -c.found.score, str(c.segment)))
+    kept: list[_Kept] = []
+    weight = cube.n0 + cube.n1
+    for claim in order:
+        rows = cube.mask(claim.segment)
+        size = float(weight[rows].sum())
+        overlap = max((float(weight[rows & k.rows].sum()) / size for k in kept), default=0.0) if size else 1.0
+        versioned = any(is_version(d) for d in claim.segment.dimensions)
+        effect, variance, kind = lattice.measure_rows(rows, versioned=versioned)
+        gone = not math.isfinite(variance) or effect * claim.found.effect <= 0 or kind != claim.found.kind
+        if kept and (gone or overlap > 0.5 or effect**2 < STILL_THERE**2 * variance):
+            continue
+        if not math.isfinite(variance):
+            continue
+        kept.append(_Kept(claim, rows, effect))
+        residuals.take_out(rows, effect, kind)
+    return kept
+
+
+def _cause_id(shift: Shift, segment: Segment) -> str:
+    return "C" + blake2b(f"{shift.id}|{segment}".encode(), digest_size=5).hexdigest()
+
+
+def _counts(cube: Cube, rows: Mask, side: int) -> Counts:
+    n, k = (cube.n1, cube.k1) if side else (cube.n0, cube.k0)
+    units = 0 if cube.unit is None else int(np.unique(cube.unit[rows & (n > 0)]).size)
+    return Counts(k=round(float(k[rows].sum())), n=round(float(n[rows].sum())), units=units)
+
+
+def _cause(
+    obs: Observations, shift: Shift, cube: Cube, kept: _Kept, part: Part, rank: int, whole: Decomposition,
+    split: Split | None, store: EvidenceStore,
+) -> Cause:  # fmt: skip
+    claim, segment = kept.claim, kept.claim.segment
+    before, after = _counts(cube, kept.rows, 0), _counts(cube, kept.rows, 1)
+    kind = _kind(claim, cube.take(kept.rows))
+    effect = _effect(claim.effect(), before, after, verified=obs.has_unit)
+    volume = kind in (CauseKind.NEW_SEGMENT, CauseKind.VANISHED_SEGMENT)
+    onset = find_onset(obs, segment, shift.baseline, shift.focus, volume=volume)
+    lost, share = leave_out(cube, kept.rows), whole.causes[part.id]
+    evidence = _evidence(obs, shift, segment, before, after, effect, lost, share, split, onset, store)
+    return Cause(
+        id=part.id, shift_id=shift.id, rank=rank, segment=segment, kind=kind,
+        status="confirmed" if claim.confirmed else "candidate",
+        status_reason="" if claim.confirmed else _why_candidate(obs, claim),
+        before=before, after=after, effect=effect, leave_out=_finite(lost), contribution=share, e_value=claim.e,
+        error_level=LEVEL, onset=onset.day if onset else None, onset_interval=(onset.lo, onset.hi) if onset else None,
+        same_rows=claim.found.same_rows, evidence=evidence,
+    )  # fmt: skip
+
+
+def _finite(value: float) -> float:
+    return value if math.isfinite(value) else 0.0
+
+
+def _kind(claim: Claim, cell: Cube) -> CauseKind:
+    if not claim.segment.depth:
+        return CauseKind.PLATFORM_EVENT
+    if claim.actor and dominant_units(cell).any():
+        return CauseKind.ONE_ACTOR
+    return KINDS[claim.found.kind]
+
+
+def _effect(difference: Difference, before: Counts, after: Counts, *, verified: bool) -> Estimate:
+    if not math.isfinite(difference.se):
+        return Estimate(value=difference.value, n=before.n + after.n)
+    method = "held-out units, clustered by unit" if verified else "in sample, dispersion over time"
+    estimate = difference.estimate(before.n + after.n, method)
+    lo, hi = (estimate.interval.lo, estimate.interval.hi) if estimate.interval else (-1.0, 1.0)
+    return Estimate(value=estimate.value, interval=Interval(lo=lo, hi=hi, method=method), n=estimate.n)
+
+
+def _why_candidate(obs: Observations, claim: Claim) -> str:
+    if not obs.has_unit:
+        return "The source declares no unit of independence, so it cannot be verified on held-out units."
+    if claim.actor:
+        return "One unit carries it; without that unit nothing is left to verify."
+    if claim.thin:
+        return "Too few independent units lie in it to verify it."
+    if len(claim.related) < 2:
+        return "Only one of the two halves of the units shows it."
+    return "The held-out units do not show it beyond the error level."
+
+
+def _evidence(
+    obs: Observations, shift: Shift, segment: Segment, before: Counts, after: Counts, effect: Estimate, lost: float,
+    share: float, split: Split | None, onset: Onset | None, store: EvidenceStore,
+) -> tuple[str, ...]:  # fmt: skip
+    where = str(segment) if not shift.scope.depth else f"{shift.scope} & {segment}"
+
+    def add(value: float | str, unit: str, **more: object) -> str:
+        return store.add(
+            value, unit, filter=where, tool="causes.explain", label_source=obs.label_source,
+            data_hash=obs.source_hash, **more,  # type: ignore[arg-type]
+        ).id  # fmt: skip
+
+    ids = [add(str(segment), "name")]
+    for counts, window in ((before, shift.baseline), (after, shift.focus)):
+        ids.append(add(counts.n, "count", arguments={"window": str(window)}))
+        if counts.n:
+            ids.append(
+                add(counts.rate, "rate", numerator=counts.k, denominator=counts.n, arguments={"window": str(window)})
+            )
+    ids.append(add(effect.value, "points", denominator=effect.n, interval=effect.interval,
+                   arguments={"what": "effect"}))  # fmt: skip
+    ids.append(add(lost, "points", arguments={"what": "leave_out"}))
+    ids.append(add(share, "points", arguments={"what": "contribution"}))
+    if split:
+        ids.append(add(split.what_it_is, "points", arguments={"what": "contribution: what it is"}))
+        ids.append(add(split.how_much, "points", arguments={"what": "contribution: how much there is of it"}))
+    if onset:
+        ids.append(add(onset.day.isoformat(), "date", arguments={"what": "onset"}))
+    return tuple(ids)

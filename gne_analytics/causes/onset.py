@@ -1,0 +1,87 @@
+"""Onset: the day a segment changed, with an interval, by the likelihood of one step in its rate or its volume."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+
+from gne_analytics.evidence.segment import Segment
+from gne_analytics.evidence.types import Period, Window
+from gne_analytics.metrics.intervals import Floats
+from gne_analytics.metrics.observations import Observations
+from gne_analytics.metrics.windows import segment_mask
+
+DROP = 1.92
+"""The log-likelihood that a 95 % profile interval gives away."""
+
+
+@dataclass(frozen=True)
+class Onset:
+    """First day of the new level, with a 95 % interval of days."""
+
+    day: date
+    lo: date
+    hi: date
+
+
+def find_onset(
+    obs: Observations, segment: Segment, baseline: Window, focus: Window, *, volume: bool = False
+) -> Onset | None:
+    """Find the day on which a segment's rate (or volume, for a new or vanished one) took its step.
+
+    One change point between the start of the baseline and the end of the focus, binomial (or Poisson share of all
+    rows) likelihood over days, or over years or months where dates are coarser; the likelihood is divided by the
+    overdispersion left after the step. None for windows that are segments, or where nothing steps.
+    """
+    if not isinstance(baseline, Period) or not isinstance(focus, Period):
+        return None
+    start, end = min(baseline.start, focus.start), max(baseline.end, focus.end)
+    bin_of = {"day": "event_date", "month": "event_month", "year": "event_year"}[obs.grain]
+    rows = obs.frame.filter((pl.col("event_date") >= start) & (pl.col("event_date") < end)).with_columns(
+        inside=segment_mask(segment, obs.paths)
+    )
+    if bin_of == "event_year":
+        rows = rows.with_columns(bin=pl.date(pl.col("event_year"), 1, 1))
+    else:
+        rows = rows.with_columns(bin=pl.col(bin_of))
+    own = pl.col("inside")
+    daily = (
+        rows.group_by("bin")
+        .agg(
+            k=(pl.col("k") * own if not volume else pl.col("n") * own).sum(),
+            n=(pl.col("n") * own if not volume else pl.col("n")).sum(),
+        )
+        .filter(pl.col("n") > 0)
+        .sort("bin")
+    )
+    if daily.height < 2:
+        return None
+    k, n = daily["k"].to_numpy().astype(float), daily["n"].to_numpy().astype(float)
+    days: list[date] = daily["bin"].to_list()
+    gain, dispersion = _profile(k, n)
+    if not gain.size or gain.max() < 2 * dispersion:
+        return None
+    best = int(np.argmax(gain))
+    close = np.flatnonzero(gain >= gain[best] - DROP * dispersion)
+    lo, hi = days[int(close[0])] + timedelta(days=1), days[int(close[-1]) + 1]
+    if bin_of != "event_date":
+        lo = days[int(close[0]) + 1]
+    return Onset(days[best + 1], min(lo, days[best + 1]), hi)
+
+
+def _profile(k: Floats, n: Floats) -> tuple[Floats, float]:
+    """Log-likelihood gain of a step after each bin, and the overdispersion left after the best one."""
+    ck, cn = np.cumsum(k)[:-1], np.cumsum(n)[:-1]
+    K, N = float(k.sum()), float(n.sum())  # noqa: N806
+    gain = _loglik(ck, cn) + _loglik(K - ck, N - cn) - float(_loglik(np.array([K]), np.array([N]))[0])
+    best = int(np.argmax(gain))
+    rate = np.where(np.arange(k.size) <= best, ck[best] / cn[best], (K - ck[best]) / (N - cn[best]))
+    variance = np.maximum(n * rate * (1 - rate), 1e-9)
+    pearson = float(((k - n * rate) ** 2 / np.maximum(variance, 0.25)).sum()) / max(k.size - 2, 1)
+    return gain, max(1.0, pearson)
+
+
+def _loglik(k: Floats, n: Floats) -> Floats:
+    p = np.clip(k / np.maximum(n, 1e-9), 1e-9, 1 - 1e-9)
+    return np.asarray(k * np.log(p) + (n - k) * np.log(1 - p))

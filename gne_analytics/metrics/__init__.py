@@ -1,0 +1,23 @@
+"""Rates with n, interval and label source; cohorts; windows; shifts that moved beyond chance."""
+
+from gne_analytics.metrics.cases import case_frame, observe
+from gne_analytics.metrics.definitions import METRICS, OUTCOME_ALGEBRA, Metric, available, why_off
+from gne_analytics.metrics.intervals import rate, wilson
+from gne_analytics.metrics.observations import Observations, make_shift
+from gne_analytics.metrics.windows import parse_window, segment_mask
+
+__all__ = [
+    "METRICS",
+    "OUTCOME_ALGEBRA",
+    "Metric",
+    "Observations",
+    "available",
+    "case_frame",
+    "make_shift",
+    "observe",
+    "parse_window",
+    "rate",
+    "segment_mask",
+    "why_off",
+    "wilson",
+]

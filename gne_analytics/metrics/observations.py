@@ -1,0 +1,207 @@
+"""Observations: one metric as rows of k of n, with dimensions, unit, fold and dates, the input of every search."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from gne_analytics.errors import DataError
+from gne_analytics.evidence.segment import MISSING, Segment
+from gne_analytics.evidence.types import Counts, LabelSource, Period, Shift, Window
+from gne_analytics.metrics.intervals import MIN_DENOMINATOR, Ints, rate_difference
+from gne_analytics.metrics.windows import window_mask
+
+FIXED = ("id", "k", "n", "event_date", "event_week", "event_month", "event_year", "unit", "fold", "matured")
+
+
+@dataclass(frozen=True)
+class Observations:
+    """One metric over the rows of one scope.
+
+    ``frame`` holds id, k, n, event_date, event_week, event_month, event_year, unit, fold (0..63), matured, and each of
+    ``dims`` as text with ``(missing)`` for null. ``paths`` are the dimensions whose values are paths. ``refused`` maps
+    columns that were left out on purpose to the reason.
+    """
+
+    frame: pl.DataFrame
+    dims: tuple[str, ...]
+    metric: str
+    label_source: LabelSource
+    paths: frozenset[str] = frozenset()
+    unit: str | None = None
+    scope: Segment = field(default_factory=lambda: Segment({}))
+    source_hash: str = ""
+    known_dims: frozenset[str] = frozenset()
+    """Dimensions of the contract, whose meaning is known: a detector_version may follow time, an unknown column not."""
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pl.DataFrame,
+        *,
+        dims: tuple[str, ...],
+        metric: str = "rate",
+        label_source: LabelSource = LabelSource.RECORD,
+        paths: frozenset[str] = frozenset(),
+        unit: str | None = None,
+        scope: Segment = Segment({}),  # noqa: B008
+        source_hash: str = "",
+        known_dims: frozenset[str] = frozenset(),
+    ) -> "Observations":
+        """Make observations of a frame that has ``k`` and ``event_date`` or ``event_year``; the rest is filled in."""
+        if "k" not in frame.columns:
+            raise DataError.missing_column("observations", "k", frame.columns)
+        missing = [d for d in dims if d not in frame.columns]
+        if missing:
+            raise DataError.missing_column("observations", missing[0], frame.columns)
+        if "event_date" not in frame.columns and "event_year" not in frame.columns:
+            raise DataError.missing_column("observations", "event_date", frame.columns)
+        have = set(frame.columns)
+        fill: list[pl.Expr] = []
+        if "event_date" not in have:
+            fill.append(pl.date(pl.col("event_year"), 1, 1).alias("event_date"))
+            fill.append(pl.lit(None, pl.Date).alias("event_week"))
+        frame = frame.with_columns(fill)
+        day = pl.col("event_date")
+        defaults = {
+            "id": pl.int_range(pl.len()).cast(pl.String),
+            "n": pl.lit(1, pl.Int64),
+            "event_week": day.dt.truncate("1w"),
+            "event_month": day.dt.truncate("1mo"),
+            "event_year": day.dt.year(),
+            "unit": pl.lit(None, pl.String),
+            "fold": pl.lit(None, pl.UInt8),
+            "matured": pl.lit(True),
+        }
+        frame = frame.with_columns(e.alias(c) for c, e in defaults.items() if c not in frame.columns)
+        frame = frame.select(
+            pl.col("id").cast(pl.String),
+            pl.col("k").cast(pl.Int64).fill_null(0),
+            pl.col("n").cast(pl.Int64).fill_null(0),
+            *(pl.col(c).cast(pl.Date) for c in ("event_date", "event_week", "event_month")),
+            pl.col("event_year").cast(pl.Int32),
+            pl.col("unit").cast(pl.String),
+            pl.col("fold").cast(pl.UInt8),
+            pl.col("matured").cast(pl.Boolean).fill_null(False),
+            *(pl.col(d).cast(pl.String).fill_null(MISSING) for d in dims),
+        )
+        return cls(frame, tuple(dims), metric, label_source, paths, unit, scope, source_hash, known_dims)
+
+    @property
+    def has_unit(self) -> bool:
+        """Whether rows are known to belong to units, so that a claim can be verified on held-out ones."""
+        return self.unit is not None and self.frame["unit"].null_count() < self.frame.height
+
+    @property
+    def grain(self) -> str:
+        """``day`` where weeks are known, ``year`` or ``month`` where the dates are coarser."""
+        if self.frame["event_week"].null_count() < self.frame.height:
+            return "day"
+        months = self.frame["event_month"].drop_nulls()
+        return "year" if months.is_empty() or (months.dt.month() == 1).all() else "month"
+
+    @cached_property
+    def unit_codes(self) -> Ints | None:
+        """Each row's unit as 0..U-1, a row with no unit being one of its own; None when the source has no unit."""
+        if not self.has_unit:
+            return None
+        named = self.frame.select(
+            pl.coalesce(pl.col("unit"), pl.concat_str(pl.lit("\x00row "), pl.int_range(pl.len()).cast(pl.String)))
+        ).to_series()
+        return named.rank("dense").to_numpy().astype(np.int64) - 1
+
+    def within(self, scope: Segment) -> "Observations":
+        """Return the same metric over the rows of a segment only."""
+        if not scope.depth:
+            return self
+        merged = Segment.of({**dict(self.scope.items()), **dict(scope.items())})
+        return Observations(
+            self.frame.filter(window_mask(scope, self.frame, self.paths)),
+            self.dims, self.metric, self.label_source, self.paths, self.unit, merged, self.source_hash, self.known_dims,
+        )  # fmt: skip
+
+    def sides(self, baseline: Window, focus: Window) -> pl.Series:
+        """Return per row 0 for the baseline, 1 for the focus, null for neither; a row of both is an error."""
+        flags = self.frame.select(
+            b=window_mask(baseline, self.frame, self.paths), f=window_mask(focus, self.frame, self.paths)
+        )
+        if (flags["b"] & flags["f"]).any():
+            raise DataError(f"Windows {baseline} and {focus} share rows; choose windows that do not overlap.")
+        return flags.select(
+            pl.when("b").then(pl.lit(0, pl.Int8)).when("f").then(pl.lit(1, pl.Int8)).otherwise(None).alias("side")
+        ).to_series()
+
+
+def counts_of(obs: Observations, side: pl.Series, which: int) -> Counts:
+    """Count k, n and units of one side."""
+    rows = obs.frame.filter((side == which).fill_null(False))
+    units = rows["unit"].drop_nulls().n_unique() if obs.has_unit else 0
+    return Counts(k=int(rows["k"].sum()), n=int(rows["n"].sum()), units=units)
+
+
+def make_shift(obs: Observations, baseline: Window, focus: Window, *, shift_id: str = "") -> Shift:
+    """Measure the shift between two named windows, with its interval; immature rows of the focus are left out.
+
+    ``significant`` is left to the interval: it excludes zero. A rate over 1 or a small denominator is flagged.
+    """
+    obs_mature, left_out = mature(obs)
+    side = obs_mature.sides(baseline, focus)
+    before, after = counts_of(obs_mature, side, 0), counts_of(obs_mature, side, 1)
+    code = side.fill_null(-1).to_numpy()
+    frame, units = obs_mature.frame, obs_mature.unit_codes
+    k, n = frame["k"].to_numpy().astype(float), frame["n"].to_numpy().astype(float)
+    zero, one = code == 0, code == 1
+    difference = rate_difference(k * zero, n * zero, k * one, n * one, units)
+    method = "cluster-robust by unit" if units is not None else "two-sample, rows taken as independent"
+    delta = difference.estimate(before.n + after.n, method)
+    flags = list(flags_of(before, after))
+    if left_out:
+        flags.append("Rows too young to have been appealed and decided are left out.")
+    if units is None:
+        flags.append("The source declares no unit, so rows are taken as independent and the interval is too narrow.")
+    excludes_zero = delta.interval is not None and not delta.interval.lo <= 0 <= delta.interval.hi
+    return Shift(
+        id=shift_id or f"{obs.metric}:{obs.scope}:{baseline}->{focus}",
+        metric=obs.metric, scope=obs.scope, baseline=baseline, focus=focus, before=before, after=after, delta=delta,
+        label_source=obs.label_source, e_value=e_from_z(difference.z),
+        significant=bool(excludes_zero and not unrankable(before, after)), flags=tuple(flags),
+    )  # fmt: skip
+
+
+def e_from_z(z: float) -> float:
+    """Return an e-value from a two-sided z: the average of exp(lz - l^2/2) over a standard normal l, capped.
+
+    The normal-mixture e-value of Robbins (1970): exp(z^2/4)/sqrt(2).
+    """
+    return float(np.exp(min(z * z / 4, 600.0)) / np.sqrt(2)) if np.isfinite(z) else 0.0
+
+
+def mature(obs: Observations) -> tuple[Observations, int]:
+    """Return the observations without immature rows, and how many were left out."""
+    keep = obs.frame["matured"]
+    left_out = int((~keep).sum())
+    if not left_out:
+        return obs, 0
+    return replace(obs, frame=obs.frame.filter(keep)), left_out
+
+
+def unrankable(before: Counts, after: Counts) -> bool:
+    """Whether a rate is over 1 or a denominator too small to be ranked."""
+    return any(c.n < MIN_DENOMINATOR or c.k > c.n or c.k < 0 for c in (before, after))
+
+
+def flags_of(before: Counts, after: Counts) -> tuple[str, ...]:
+    """Say, without a figure, what forbids ranking these counts."""
+    flags = []
+    for name, c in (("baseline", before), ("focus", after)):
+        if c.n == 0:
+            flags.append(f"The {name} window has no rows.")
+        elif c.k > c.n:
+            flags.append(f"The {name} rate lies over one: numerator and denominator count different things.")
+        elif c.n < MIN_DENOMINATOR:
+            flags.append(f"The {name} window has too few rows to be ranked.")
+    return tuple(flags)
+
+
+__all__ = ["FIXED", "Observations", "Period", "counts_of", "e_from_z", "flags_of", "make_shift", "mature", "unrankable"]
