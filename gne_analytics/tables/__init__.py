@@ -4,7 +4,8 @@ from gne_analytics.tables.capabilities import Capability
 from gne_analytics.tables.contract import TABLES, Column, Grain, Kind, Role, Table
 from gne_analytics.tables.record import Record, appealed, record_from_frames
 from gne_analytics.tables.sift import Extract, Sifted, sift, validate
-from gne_analytics.tables.source import Source, open_source, source_schema
+from gne_analytics.tables.source import load_source, open_source
+from gne_analytics.tables.source_model import Source, source_schema
 
 __all__ = [
     "TABLES",
@@ -19,6 +20,7 @@ __all__ = [
     "Source",
     "Table",
     "appealed",
+    "load_source",
     "open_source",
     "record_from_frames",
     "sift",

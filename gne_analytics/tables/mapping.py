@@ -1,23 +1,19 @@
 """From a file's columns to the contract's, by what ``columns`` of source.yaml says."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import polars as pl
 
 from gne_analytics.errors import DataError
 from gne_analytics.tables.parsing import Unreadable, as_text
+from gne_analytics.tables.source_model import NULL, ColumnSource
 
-if TYPE_CHECKING:
-    from gne_analytics.tables.source import ColumnSource
-
-NULL = "null"
-"""The key of ``map`` that stands for a missing value."""
 _EPOCHS: Mapping[str, Literal["s", "ms", "us"]] = {"epoch_s": "s", "epoch_ms": "ms", "epoch_us": "us"}
 
 
 def map_columns(
-    raw: pl.DataFrame, rows: pl.Series, columns: Mapping[str, "ColumnSource"], table: str, place: str
+    raw: pl.DataFrame, rows: pl.Series, columns: Mapping[str, ColumnSource], table: str, place: str
 ) -> pl.DataFrame:
     """Build a table's declared columns from a file's; the others are left to the caller.
 
@@ -28,7 +24,7 @@ def map_columns(
     return pl.DataFrame([series.rename(name) for name, series in built.items()]) if built else pl.DataFrame()
 
 
-def _build(raw: pl.DataFrame, rows: pl.Series, name: str, source: "ColumnSource", table: str, place: str) -> pl.Series:
+def _build(raw: pl.DataFrame, rows: pl.Series, name: str, source: ColumnSource, table: str, place: str) -> pl.Series:
     if source.row_id:
         return rows.cast(pl.String)
     if source.has_const:
@@ -46,7 +42,7 @@ def _build(raw: pl.DataFrame, rows: pl.Series, name: str, source: "ColumnSource"
         raise DataError(f"{place}: table {table!r}, column {column!r} {problem}.") from None
 
 
-def _mapped(series: pl.Series, source: "ColumnSource") -> pl.Series:
+def _mapped(series: pl.Series, source: ColumnSource) -> pl.Series:
     known = {k: v for k, v in (source.map or {}).items() if k != NULL}
     text = as_text(series)
     found = text.replace_strict(

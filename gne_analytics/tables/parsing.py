@@ -57,12 +57,17 @@ def parse(column: Column, raw: pl.Series, clock: Clock) -> Parsed:
     elif raw.dtype.is_float():
         blank |= raw.is_nan().fill_null(True)
     bad = values.is_null() & ~blank
-    if column.kind in (Kind.NUMBER, Kind.FLAG) and len(raw) > 1 and bad.any() and not (~bad & ~blank).any():
-        raise Unreadable(f"holds {_example(raw, bad)}, where a {_WANTED[column.kind]} is needed")
+    if column.kind in _WANTED and _hopeless(bad, blank):
+        raise Unreadable(f"holds {_example(raw, bad)}, where {_WANTED[column.kind]} is needed")
     return Parsed(values, bad)
 
 
-_WANTED: Mapping[Kind, str] = {Kind.NUMBER: "number", Kind.FLAG: "yes or no", Kind.TIME: "time"}
+_WANTED: Mapping[Kind, str] = {Kind.NUMBER: "a number", Kind.FLAG: "yes or no"}
+
+
+def _hopeless(bad: pl.Series, blank: pl.Series) -> bool:
+    """Whether nothing in a column can be read, and not just because a stray value stands among blanks."""
+    return int(bad.sum()) > max(1, len(bad) // 20) and not (~bad & ~blank).any()
 
 
 def _example(raw: pl.Series, bad: pl.Series) -> str:
@@ -142,7 +147,7 @@ def parse_time(raw: pl.Series, clock: Clock) -> Parsed:
     values = values.rename(raw.name)
     blank = raw.is_null() | (raw.str.strip_chars() == "" if raw.dtype == pl.String else False)
     bad = values.is_null() & ~blank
-    if len(raw) > 1 and bad.any() and not (~bad & ~blank).any():
+    if _hopeless(bad, blank):
         raise Unreadable(
             f"holds {_example(raw, bad)}, which is no ISO 8601 time; state its format, e.g. "
             f'{{from: {raw.name}, format: "%d/%m/%Y %H:%M"}}'
@@ -186,12 +191,11 @@ def _from_text(text: pl.Series, clock: Clock) -> tuple[pl.Series, Grain]:
     if clock.grain is not None and clock.grain.coarseness >= Grain.WEEK.coarseness:
         return _local(_periods(text, clock.grain), clock.reporting), clock.grain
     tidy = text.str.replace(r"^(\d{4}-\d{2}-\d{2}) +", "${1}T").str.replace(r"[zZ]$|\s*UTC$", "+00:00")
+    tidy = tidy.str.replace(r"(T.*[+-]\d{2})$", "${1}:00")
     day = tidy.str.len_chars() <= 10
     offset = tidy.str.contains(r"[+-]\d{2}:?\d{2}$") & ~day
     naive = ~day & ~offset
-    found = pl.select(
-        pl.when(day).then(_local(_strptime(tidy.set(~day, None), "%Y-%m-%d"), clock.reporting))
-    ).to_series()
+    found = pl.select(pl.when(day).then(_local(_days(tidy.set(~day, None)), clock.reporting))).to_series()
     if offset.any():
         zoned = tidy.set(~offset, None).str.to_datetime(
             "%Y-%m-%dT%H:%M:%S%.f%#z", time_zone="UTC", time_unit="us", strict=False
@@ -215,6 +219,10 @@ def _first(a: pl.Series, b: pl.Series) -> pl.Series:
 
 def _strptime(text: pl.Series, form: str) -> pl.Series:
     return text.str.to_datetime(form, time_unit="us", strict=False)
+
+
+def _days(text: pl.Series) -> pl.Series:
+    return _first(_strptime(text, "%Y-%m-%d"), _strptime(text, "%Y%m%d"))
 
 
 def _periods(text: pl.Series, grain: Grain) -> pl.Series:

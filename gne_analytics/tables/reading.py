@@ -53,32 +53,38 @@ def _read_one(path: Path, shown: str) -> pl.DataFrame:
         raise DataError(f"{shown} cannot be read: {cause}. Write the file again.") from None
 
 
-def read_query(query: str, database: Path | None, folder: Path) -> pl.DataFrame:
-    """Ask DuckDB one SELECT; the database is opened read-only, and files are found relative to the source's folder.
+def read_query(query: str, database: str | None, folder: Path) -> pl.DataFrame:
+    """Ask DuckDB one SELECT, and put the answer in order, since a query promises none.
+
+    A database is a DuckDB file, opened read-only; it and the files that the query names are found relative to folder.
 
     Raises:
-        DataError: the query is not one SELECT, the database is missing, or DuckDB refuses.
+        DataError: the query is not one SELECT, the database is missing or no DuckDB file, or DuckDB refuses.
     """
     import duckdb
 
-    if database is not None and not database.is_file():
+    if database is not None and "://" in database:
+        raise DataError(f"{database.split('://')[0]} databases cannot be read; write their tables to parquet files.")
+    path = None if database is None else folder / Path(database).expanduser()
+    if path is not None and not path.is_file():
         raise DataError(f"There is no database {database}; mend `database` in the source.")
     try:
         statements = duckdb.extract_statements(query)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            raise DataError("A query must be one SELECT; split it, or write its result to a file.")
-        with duckdb.connect(str(database or ":memory:"), read_only=database is not None) as connection:
+            raise DataError(f"The query {query[:60]!r} is not one SELECT; write one, or write its result to a file.")
+        with duckdb.connect(str(path or ":memory:"), read_only=path is not None) as connection:
             for setting in ("autoinstall_known_extensions = false", "TimeZone = 'UTC'", "enable_progress_bar = false"):
                 connection.execute(f"SET {setting}")
-            connection.execute("SET file_search_path = $folder", {"folder": str(folder)})
+            connection.execute("SET file_search_path = $folder", {"folder": str(folder.resolve())})
             answer: pl.DataFrame = connection.sql(query).pl()
-            return answer
     except duckdb.Error as problem:
         cause = str(problem).strip().splitlines()[0][:200].rstrip(".")
         raise DataError(f"DuckDB cannot answer the query {query[:60]!r}: {cause}.") from None
+    flat = [name for name, dtype in answer.schema.items() if not dtype.is_nested()]
+    return answer.sort(flat, maintain_order=True) if flat else answer
 
 
-def numbers_and_flags(frame: pl.DataFrame, columns: Iterable[str]) -> pl.DataFrame:
+def with_numbers(frame: pl.DataFrame, columns: Iterable[str]) -> pl.DataFrame:
     """Turn text columns that hold nothing but numbers into numbers; codes with leading zeros stay text."""
     for name in columns:
         if frame[name].dtype != pl.String:
@@ -93,12 +99,12 @@ def numbers_and_flags(frame: pl.DataFrame, columns: Iterable[str]) -> pl.DataFra
     return frame
 
 
-def hash_files(files: Iterable[Path], *texts: bytes) -> str:
-    """A hash over the bytes of texts and files, in the order given."""
-    digest = hashlib.blake2b(digest_size=16)
-    for text in texts:
-        digest.update(len(text).to_bytes(8, "big") + text)
+def hash_inputs(source: bytes, files: Iterable[Path], answers: Iterable[pl.DataFrame] = ()) -> str:
+    """A hash over the source's text, the bytes of its files and the answers of its queries, in the order given."""
+    digest = hashlib.blake2b(len(source).to_bytes(8, "big") + source, digest_size=16)
     for path in files:
         with path.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).digest())
+    for answer in answers:
+        digest.update(hashlib.blake2b(answer.rechunk().write_ipc(None).getvalue(), digest_size=16).digest())
     return digest.hexdigest()

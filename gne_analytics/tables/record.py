@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -99,7 +99,7 @@ def record_from_frames(
     """Sift frames in memory into a record; the same path that files take.
 
     Args:
-        tables: table name -> frame; an empty frame is an absent table.
+        tables: table name -> frame; an empty frame is an absent table, save violations.
         unit: the column of violations whose rows are not independent; ``seller_id`` is dropped silently where absent.
         timezone: the reporting zone, in which times without a zone are read too.
         strict: raise when any row is rejected.
@@ -116,8 +116,10 @@ def record_from_frames(
     extracts = {
         table: Extract(frame, clock=Clock(timezone, timezone, grains.get(table)))
         for table, frame in tables.items()
-        if not frame.is_empty() or not frame.columns
+        if table == "violations" or not frame.is_empty()
     }
+    if as_of is not None:
+        as_of = (as_of if as_of.tzinfo else as_of.replace(tzinfo=ZoneInfo(timezone))).astimezone(UTC)
     sifted = sift(extracts, as_of=as_of, strict=strict)
     unit = default_unit(sifted.tables) if unit == "seller_id" else unit
     return build_record(sifted, unit=unit, timezone=timezone, roles=roles or {}, name=name, as_of=as_of)

@@ -188,7 +188,8 @@ ORDER = {
 def _check_order(reading: _Reading) -> None:
     for first, then in ORDER.get(reading.table.name, ()):
         if then in reading.frame.columns:
-            before = reading.frame[then] < reading.frame[first]
+            grain = max(reading.grains[first], reading.grains[then], key=lambda g: g.coarseness)
+            before = reading.frame[then] < cut(reading.frame[first], grain, reading.extract.clock.reporting)
             reading.faults.add(before.fill_null(False), then, f"lies before {first}", reading.frame[then])
 
 
