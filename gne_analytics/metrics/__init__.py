@@ -1,10 +1,10 @@
 """Rates with n, interval and label source; cohorts; windows; shifts that moved beyond chance."""
 
-from gne_analytics.metrics.cases import case_frame, observe
+from gne_analytics.metrics.cases import case_frame
 from gne_analytics.metrics.definitions import METRICS, OUTCOME_ALGEBRA, Metric, available, why_off
 from gne_analytics.metrics.intervals import rate, wilson
-from gne_analytics.metrics.observations import Observations, make_shift
-from gne_analytics.metrics.windows import parse_window, segment_mask
+from gne_analytics.metrics.observations import Observations, make_shift, observe
+from gne_analytics.metrics.windows import parse_segment, parse_window, segment_mask
 
 __all__ = [
     "METRICS",
@@ -15,6 +15,7 @@ __all__ = [
     "case_frame",
     "make_shift",
     "observe",
+    "parse_segment",
     "parse_window",
     "rate",
     "segment_mask",

@@ -1,57 +1,12 @@
-"""From the record to one metric's observations: violations with what became of their appeals, or signals."""
+"""Cases: violations, each with what became of its appeals; the frame that the metrics are expressions over."""
 
 from datetime import timedelta
 
 import polars as pl
 
-from gne_analytics.errors import DataError
-from gne_analytics.evidence.segment import Segment
-from gne_analytics.metrics.cohorts import mature_age
-from gne_analytics.metrics.definitions import DECIDED, LEVEL_ORDER, REPEAT_DAYS, Metric, Wait, metric_named, why_off
-from gne_analytics.metrics.observations import Observations
-from gne_analytics.metrics.windows import segment_mask
-from gne_analytics.tables.contract import TABLES, Grain
+from gne_analytics.metrics.definitions import DECIDED, LEVEL_ORDER, REPEAT_DAYS
+from gne_analytics.tables.contract import TABLES
 from gne_analytics.tables.record import Record
-
-DAY = 86_400.0
-
-
-def observe(record: Record, metric: str, scope: Segment = Segment({})) -> Observations:  # noqa: B008
-    """Return one metric's rows, k of n, over the rows of a scope.
-
-    Violations are cohorts by the date of their decision; an account action's children do not count beside it. Rows too
-    young for their outcome to be known are marked not matured. A metric that the record's columns do not allow is a
-    DataError that names the column.
-    """
-    definition = metric_named(metric)
-    if reason := why_off(record, definition):
-        raise DataError(reason)
-    rows = case_frame(record) if definition.table == "violations" else record.table(definition.table)
-    unknown = [d for d in scope.dimensions if d not in rows.columns]
-    if unknown:
-        raise DataError.missing_column(definition.table, unknown[0], rows.columns, f"scope {scope}")
-    paths = _paths(definition.table)
-    rows = rows.filter(segment_mask(scope, paths) & definition.rows)
-    table = TABLES[definition.table]
-    dims = record.dims(definition.table)
-    if definition.by_appeal:
-        dims = [*dims, *(c for c in _appeal_dims(record) if c in rows.columns)]
-    unit = record.unit if record.unit is not None and record.unit in rows.columns else None
-    frame = rows.select(
-        pl.col(table.id).alias("id"),
-        definition.hit.cast(pl.Int64).alias("k"),
-        pl.lit(1, pl.Int64).alias("n"),
-        "event_date", "event_week", "event_month", "event_year",
-        (pl.col(unit) if unit else pl.lit(None, pl.String)).cast(pl.String).alias("unit"),
-        (pl.col("fold") if unit else pl.lit(None, pl.UInt8)).alias("fold"),
-        _matured(record, definition, rows).alias("matured"),
-        *dims,
-    )  # fmt: skip
-    known = frozenset(d for d in dims if d.removeprefix("appeal_") in TABLES["appeals"].columns or d in table.columns)
-    return Observations.from_frame(
-        frame, dims=tuple(dims), metric=metric, label_source=definition.label_source, paths=paths & set(dims),
-        unit=unit, scope=scope, source_hash=record.source_hash, known_dims=known,
-    )  # fmt: skip
 
 
 def case_frame(record: Record) -> pl.DataFrame:
@@ -117,11 +72,13 @@ def _prefixed(column: str) -> str:
     return column if column.startswith("appeal_") else f"appeal_{column}"
 
 
-def _appeal_dims(record: Record) -> list[str]:
+def appeal_dims(record: Record) -> list[str]:
+    """The appeals' dimensions, as `case_frame` names them."""
     return [_prefixed(c) for c in record.dims("appeals") if c not in ("level", "outcome")]
 
 
-def _paths(table: str) -> frozenset[str]:
+def path_dims(table: str) -> frozenset[str]:
+    """The dimensions of a table whose values are paths."""
     return frozenset(c.name for c in TABLES[table] if c.path)
 
 
@@ -132,31 +89,3 @@ def _repeats(rows: pl.DataFrame) -> pl.Series:
     same = ordered.with_columns(gap=pl.col("decided_at").shift(-1).over("seller_id") - pl.col("decided_at"))
     hit = same.with_columns(repeats=(pl.col("gap") <= timedelta(days=REPEAT_DAYS)).fill_null(False))
     return hit.sort("row")["repeats"]
-
-
-def _matured(record: Record, definition: Metric, rows: pl.DataFrame) -> pl.Series:
-    """Whether each row's cohort is complete. Coarse grains have no delay curve: all of it is mature."""
-    grain = record.grain.get(definition.table, Grain.INSTANT)
-    if definition.wait is Wait.NOTHING or grain.coarseness > Grain.WEEK.coarseness:
-        return pl.repeat(True, rows.height, eager=True)
-    start = pl.col(TABLES[definition.table].time)
-    age = (pl.lit(record.as_of) - start).dt.total_seconds() / DAY
-    if definition.wait is Wait.REPEAT:
-        return rows.select((age >= REPEAT_DAYS).alias("matured")).to_series()
-    event = {
-        Wait.FILED: "filed_at",
-        Wait.DECIDED: "first_settled_at",
-        Wait.DECIDED_FIRST: "first_settled_at",
-        Wait.DECIDED_SECOND: "second_settled_at",
-        Wait.REVERSED: "reversed_at",
-        Wait.CORRECTED: "corrected_at",
-    }[definition.wait]
-    delays = rows.select(
-        ((pl.col(event) - start).dt.total_seconds() / DAY).alias("delay"),
-        age.alias("seen_for"),
-        *(["market"] if "market" in rows.columns else []),
-    )
-    if delays["delay"].null_count() == delays.height:
-        return pl.repeat(True, rows.height, eager=True)
-    needed = mature_age(delays, "market")
-    return (delays["seen_for"] >= needed).fill_null(False)

@@ -8,11 +8,16 @@ import polars as pl
 
 from gne_analytics.errors import DataError
 from gne_analytics.evidence.segment import MISSING, Segment
-from gne_analytics.evidence.types import Counts, LabelSource, Period, Shift, Window
+from gne_analytics.evidence.types import Counts, LabelSource, Shift, Window
+from gne_analytics.metrics.cases import appeal_dims, case_frame, path_dims
+from gne_analytics.metrics.cohorts import mature_age
+from gne_analytics.metrics.definitions import REPEAT_DAYS, Metric, Wait, metric_named, why_off
 from gne_analytics.metrics.intervals import MIN_DENOMINATOR, Ints, rate_difference
-from gne_analytics.metrics.windows import window_mask
+from gne_analytics.metrics.windows import segment_mask, window_mask
+from gne_analytics.tables.contract import TABLES, Grain
+from gne_analytics.tables.record import Record
 
-FIXED = ("id", "k", "n", "event_date", "event_week", "event_month", "event_year", "unit", "fold", "matured")
+DAY = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,72 @@ class Observations:
         ).to_series()
 
 
+def observe(record: Record, metric: str, scope: Segment = Segment({})) -> Observations:  # noqa: B008
+    """Return one metric's rows, k of n, over the rows of a scope.
+
+    Violations are cohorts by the date of their decision; an account action's children do not count beside it. Rows too
+    young for their outcome to be known are marked not matured. A metric that the record's columns do not allow is a
+    DataError that names the column.
+    """
+    definition = metric_named(metric)
+    if reason := why_off(record, definition):
+        raise DataError(reason)
+    rows = case_frame(record) if definition.table == "violations" else record.table(definition.table)
+    unknown = [d for d in scope.dimensions if d not in rows.columns]
+    if unknown:
+        raise DataError.missing_column(definition.table, unknown[0], rows.columns, f"scope {scope}")
+    paths = path_dims(definition.table)
+    rows = rows.filter(segment_mask(scope, paths) & definition.rows)
+    table = TABLES[definition.table]
+    dims = record.dims(definition.table)
+    if definition.by_appeal:
+        dims = [*dims, *(c for c in appeal_dims(record) if c in rows.columns)]
+    unit = record.unit if record.unit is not None and record.unit in rows.columns else None
+    frame = rows.select(
+        pl.col(table.id).alias("id"),
+        definition.hit.cast(pl.Int64).alias("k"),
+        pl.lit(1, pl.Int64).alias("n"),
+        "event_date", "event_week", "event_month", "event_year",
+        (pl.col(unit) if unit else pl.lit(None, pl.String)).cast(pl.String).alias("unit"),
+        (pl.col("fold") if unit else pl.lit(None, pl.UInt8)).alias("fold"),
+        _matured(record, definition, rows).alias("matured"),
+        *dims,
+    )  # fmt: skip
+    known = frozenset(d for d in dims if d.removeprefix("appeal_") in TABLES["appeals"].columns or d in table.columns)
+    return Observations.from_frame(
+        frame, dims=tuple(dims), metric=metric, label_source=definition.label_source, paths=paths & set(dims),
+        unit=unit, scope=scope, source_hash=record.source_hash, known_dims=known,
+    )  # fmt: skip
+
+
+def _matured(record: Record, definition: Metric, rows: pl.DataFrame) -> pl.Series:
+    """Whether each row's cohort is complete. Coarse grains have no delay curve: all of it is mature."""
+    grain = record.grain.get(definition.table, Grain.INSTANT)
+    if definition.wait is Wait.NOTHING or grain.coarseness > Grain.WEEK.coarseness:
+        return pl.repeat(True, rows.height, eager=True)
+    start = pl.col(TABLES[definition.table].time)
+    age = (pl.lit(record.as_of) - start).dt.total_seconds() / DAY
+    if definition.wait is Wait.REPEAT:
+        return rows.select((age >= REPEAT_DAYS).alias("matured")).to_series()
+    event = {
+        Wait.FILED: "filed_at",
+        Wait.DECIDED: "first_settled_at",
+        Wait.DECIDED_FIRST: "first_settled_at",
+        Wait.DECIDED_SECOND: "second_settled_at",
+        Wait.REVERSED: "reversed_at",
+        Wait.CORRECTED: "corrected_at",
+    }[definition.wait]
+    delays = rows.select(
+        ((pl.col(event) - start).dt.total_seconds() / DAY).alias("delay"),
+        age.alias("seen_for"),
+        *(["market"] if "market" in rows.columns else []),
+    )
+    if delays["delay"].null_count() == delays.height:
+        return pl.repeat(True, rows.height, eager=True)
+    needed = mature_age(delays, "market")
+    return (delays["seen_for"] >= needed).fill_null(False)
+
+
 def counts_of(obs: Observations, side: pl.Series, which: int) -> Counts:
     """Count k, n and units of one side."""
     rows = obs.frame.filter((side == which).fill_null(False))
@@ -202,6 +273,3 @@ def flags_of(before: Counts, after: Counts) -> tuple[str, ...]:
         elif c.n < MIN_DENOMINATOR:
             flags.append(f"The {name} window has too few rows to be ranked.")
     return tuple(flags)
-
-
-__all__ = ["FIXED", "Observations", "Period", "counts_of", "e_from_z", "flags_of", "make_shift", "mature", "unrankable"]

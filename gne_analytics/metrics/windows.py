@@ -29,7 +29,7 @@ def parse_window(text: str) -> Window:
     """
     text = text.strip()
     if "=" in text or " in {" in text:
-        return _segment(text)
+        return parse_segment(text)
     try:
         if span := _SPAN.fullmatch(text):
             start, end = _period(span[1]).start, _period(span[2]).start
@@ -59,7 +59,8 @@ def _period(text: str) -> Period:
     raise ValueError("neither a date nor dimension=value")
 
 
-def _segment(text: str) -> Segment:
+def parse_segment(text: str) -> Segment:
+    """Read a segment, ``market=TH & category=beauty``; anything else is a DataError that names the part."""
     conditions: dict[str, list[str]] = {}
     for part in re.split(r"\s*&\s*|\s+AND\s+", text):
         if found := re.fullmatch(r"\s*([^=\s]+)\s+in\s+\{(.+)\}\s*", part):
@@ -67,7 +68,7 @@ def _segment(text: str) -> Segment:
         elif found := re.fullmatch(r"\s*([^=\s]+)\s*=\s*(.+?)\s*", part):
             conditions[found[1]] = [v.strip().strip("'\"") for v in found[2].split(",")]
         else:
-            raise DataError(f"{part!r} in window {text!r} is not dimension=value.")
+            raise DataError(f"{part!r} in {text!r} is not dimension=value.")
     return Segment.of(conditions)
 
 
