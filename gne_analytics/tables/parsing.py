@@ -87,6 +87,8 @@ def as_text(raw: pl.Series) -> pl.Series:
         return _pick(whole, raw.cast(pl.Int64, strict=False).cast(pl.String), raw.fill_nan(None).cast(pl.String))
     if isinstance(dtype, pl.Binary):
         raise Unreadable("holds bytes, where text is needed")
+    if isinstance(dtype, pl.Duration):
+        return raw.dt.to_string("iso")
     if isinstance(dtype, pl.Object):
         return pl.Series(raw.name, [None if v is None else str(v) for v in raw.to_list()], dtype=pl.String)
     text = raw.cast(pl.String).str.strip_chars()

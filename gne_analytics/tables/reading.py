@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 
 from gne_analytics.errors import DataError
 
@@ -106,5 +107,12 @@ def hash_inputs(source: bytes, files: Iterable[Path], answers: Iterable[pl.DataF
         with path.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).digest())
     for answer in answers:
-        digest.update(hashlib.blake2b(answer.rechunk().write_ipc(None).getvalue(), digest_size=16).digest())
+        digest.update(hash_frame(answer))
     return digest.hexdigest()
+
+
+def hash_frame(frame: pl.DataFrame) -> bytes:
+    """A hash over a frame's columns, types and values, the same however the frame lies in memory."""
+    digest = hashlib.blake2b(repr(frame.schema).encode(), digest_size=16)
+    digest.update(frame.with_columns(cs.binary().bin.encode("hex")).write_ndjson().encode())
+    return digest.digest()

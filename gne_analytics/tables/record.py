@@ -16,6 +16,7 @@ from gne_analytics.tables.contract import TABLES, Grain, Kind, Role
 from gne_analytics.tables.derived import with_calendar, with_folds
 from gne_analytics.tables.extras import settle_extras
 from gne_analytics.tables.parsing import Clock
+from gne_analytics.tables.reading import hash_frame
 from gne_analytics.tables.sift import Extract, Sifted, sift
 
 
@@ -184,7 +185,7 @@ def _content_hash(frames: Mapping[str, pl.DataFrame]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for table in sorted(frames):
         digest.update(table.encode())
-        digest.update(frames[table].rechunk().write_ipc(None).getvalue())
+        digest.update(hash_frame(frames[table]))
     return digest.hexdigest()
 
 
