@@ -1,0 +1,253 @@
+"""The ledger: the append-only record of who proposed, approved, rejected, released and verified, beside the policy set.
+
+``ledger.ndjson`` holds one entry a line, each with the hash of the one before; ``ledger.head`` holds the length and the
+last hash, so that a cut end shows too. Whoever can rewrite both files can rewrite history: keep the folder in git, and
+compare the head that every release's manifest quotes.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from hashlib import blake2b
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from gne_analytics.errors import DataError, PolicyError
+from gne_analytics.evidence.segment import Frozen
+from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.evidence.types import Backtest, Proposal
+
+LEDGER, HEAD, LOCK = "ledger.ndjson", "ledger.head", "ledger.lock"
+GENESIS = "0" * 32
+Clock = Callable[[], datetime]
+
+
+def now() -> datetime:
+    """The clock of the ledger; tests and replays hand in their own."""
+    return datetime.now(UTC)
+
+
+class Act(StrEnum):
+    """What an entry records."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    RELEASED = "released"
+    ROLLED_BACK = "rolled_back"
+    VERIFIED = "verified"
+
+
+class Subject(Frozen):
+    """What a decision is bound to: a proposal, the policy base it edits and the evidence that was seen."""
+
+    proposal_id: str
+    base: str
+    evidence: str
+
+
+class Entry(Frozen):
+    """One line of the ledger."""
+
+    seq: int
+    act: Act
+    subject: Subject
+    who: str
+    at: datetime
+    why: str = ""
+    prev: str
+    """Hash of the entry before; zeros for the first."""
+    hash: str = ""
+    """Hash of this entry without this field."""
+
+    def sealed(self) -> "Entry":
+        """Return the entry with its own hash filled in."""
+        return self.model_copy(update={"hash": self.digest()})
+
+    def digest(self) -> str:
+        """The hash that the entry should carry."""
+        return _hash(self.model_dump(mode="json", exclude={"hash"}))
+
+
+class Ledger:
+    """An append-only, hash-chained record of decisions in one folder.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> ledger = Ledger.beside(mkdtemp())
+        >>> seen = Subject(proposal_id="p1", base="b", evidence="e")
+        >>> ledger.append(Act.APPROVED, seen, who="ip-policy", why="fewer wrongful removals").seq
+        1
+        >>> ledger.approvers(seen)
+        ('ip-policy',)
+    """
+
+    def __init__(self, path: Path, clock: Clock = now) -> None:
+        self.path = path
+        self._clock = clock
+
+    @classmethod
+    def beside(cls, policies: str | Path, clock: Clock = now) -> "Ledger":
+        """The ledger of a policy set's folder; the file need not exist yet."""
+        return cls(Path(policies) / LEDGER, clock)
+
+    def append(self, act: Act, subject: Subject, *, who: str, why: str = "") -> Entry:
+        """Write one entry at the end and return it; two writers wait for each other.
+
+        A broken chain is a DataError: nothing is added to a record that was changed.
+        """
+        return self.append_all(act, [subject], who=who, why=why)[0]
+
+    def append_all(self, act: Act, subjects: Sequence[Subject], *, who: str, why: str = "") -> tuple[Entry, ...]:
+        """Write one entry for each subject, all or none."""
+        person = " ".join(who.split())
+        if not person:
+            raise PolicyError(f"Nobody is named for {act.value!r}; say who decides, with by= or --by.")
+        with self._locked():
+            entries = list(self.entries())
+            old = len(entries)
+            for subject in subjects:
+                prev = entries[-1].hash if entries else GENESIS
+                at = self._clock().astimezone(UTC)
+                line = Entry(seq=len(entries) + 1, act=act, subject=subject, who=person, at=at, why=why, prev=prev)
+                entries.append(line.sealed())
+            self._write(entries[old:])
+            return tuple(entries[old:])
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All entries, checked; a changed, missing or cut entry is a DataError that names its line."""
+        if not self.path.exists():
+            if self._head_path.exists():
+                raise DataError(f"{self.path} is gone, but {HEAD} is there; restore it from the policy set's history.")
+            return ()
+        entries = tuple(self._parsed())
+        self._compare_with_head(entries)
+        return entries
+
+    def check(self) -> str:
+        """Check the whole chain and say so in a sentence; a fault is a DataError."""
+        entries = self.entries()
+        if not entries:
+            return f"{self.path} holds no entries yet."
+        noun = "entry" if len(entries) == 1 else "entries"
+        return f"{self.path} is whole: {len(entries)} {noun}, head {entries[-1].hash}."
+
+    @property
+    def head(self) -> str:
+        """Hash of the last entry; zeros for an empty ledger."""
+        entries = self.entries()
+        return entries[-1].hash if entries else GENESIS
+
+    def record_proposed(self, subjects: Sequence[Subject], *, who: str = "gne_analytics") -> tuple[Entry, ...]:
+        """Write the proposals of a run that the ledger does not hold yet; the same ones again add nothing."""
+        known = {e.subject for e in self.entries() if e.act is Act.PROPOSED}
+        fresh = [s for s in dict.fromkeys(subjects) if s not in known]
+        return self.append_all(Act.PROPOSED, fresh, who=who) if fresh else ()
+
+    def approvers(self, subject: Subject) -> tuple[str, ...]:
+        """Who signed this proposal on this base with this evidence, each person once, in the order of signing.
+
+        Approvals of another base or other evidence are stale and do not count; a rejection or a rollback clears those
+        before it.
+        """
+        signed: dict[str, str] = {}
+        for entry in self.entries():
+            if entry.act in {Act.REJECTED, Act.ROLLED_BACK} and entry.subject.proposal_id == subject.proposal_id:
+                signed.clear()
+            elif entry.act is Act.APPROVED and entry.subject == subject:
+                signed.setdefault(entry.who.casefold(), entry.who)
+        return tuple(signed.values())
+
+    def stale_approvers(self, subject: Subject) -> tuple[str, ...]:
+        """Who signed the same proposal, but on another base or other evidence."""
+        current = {w.casefold() for w in self.approvers(subject)}
+        signed = (
+            e.who for e in self.entries() if e.act is Act.APPROVED and e.subject.proposal_id == subject.proposal_id
+        )
+        return tuple(dict.fromkeys(w for w in signed if w.casefold() not in current))
+
+    def standing(self, proposal_id: str) -> Act | None:
+        """The last thing that happened to a proposal, if anything."""
+        acts = [e.act for e in self.entries() if e.subject.proposal_id == proposal_id]
+        return acts[-1] if acts else None
+
+    @property
+    def _head_path(self) -> Path:
+        return self.path.with_name(HEAD)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.with_name(LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _write(self, fresh: Sequence[Entry]) -> None:
+        if not fresh:
+            return
+        lines = "".join(f"{json.dumps(e.model_dump(mode='json'), ensure_ascii=False)}\n" for e in fresh)
+        with self.path.open("ab") as file:
+            file.write(lines.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        part = self._head_path.with_name(f"{HEAD}.part")
+        part.write_text(json.dumps({"entries": fresh[-1].seq, "hash": fresh[-1].hash}) + "\n", encoding="utf-8")
+        part.replace(self._head_path)
+
+    def _parsed(self) -> Iterator[Entry]:
+        prev = GENESIS
+        for number, line in enumerate(self.path.read_text(encoding="utf-8").splitlines(), start=1):
+            try:
+                entry = Entry.model_validate_json(line)
+            except ValidationError:
+                raise DataError(
+                    f"{self.path}, line {number} is no entry; restore it from the policy set's history."
+                ) from None
+            if entry.prev != prev or entry.seq != number or entry.hash != entry.digest():
+                raise DataError(
+                    f"{self.path}, line {number} was changed, moved or follows a missing line; "
+                    "restore the file from the policy set's history."
+                )
+            prev = entry.hash
+            yield entry
+
+    def _compare_with_head(self, entries: Sequence[Entry]) -> None:
+        """The file may run ahead of the head by an append that was interrupted, never lag behind it."""
+        if not self._head_path.exists():
+            if entries:
+                raise DataError(f"{self._head_path} is missing; restore it from the policy set's history.")
+            return
+        try:
+            head = json.loads(self._head_path.read_text(encoding="utf-8"))
+            count, last = int(head["entries"]), str(head["hash"])
+        except (ValueError, KeyError, TypeError):
+            raise DataError(f"{self._head_path} is unreadable; restore it from the policy set's history.") from None
+        if len(entries) < count:
+            cut = f"{self.path} ends after line {len(entries)}, but held {count}"
+            raise DataError(f"{cut}; restore it from the policy set's history.")
+        if count < 1 or entries[count - 1].hash != last:
+            raise DataError(f"{self.path} does not match {HEAD}; restore both from the policy set's history.")
+
+
+def subject_of(proposal: Proposal, backtest: Backtest | None, store: EvidenceStore) -> Subject:
+    """What a decision on a proposal is bound to: its id, its base, and a hash of all that its reader saw.
+
+    The hash covers the proposal, its backtest and the evidence that both cite, by content.
+    """
+    cited = (*proposal.evidence, *(backtest.evidence if backtest else ()))
+    seen = {
+        "proposal": proposal.model_dump(mode="json"),
+        "backtest": backtest.model_dump(mode="json") if backtest else None,
+        "evidence": [store.get(i).model_dump(mode="json") for i in dict.fromkeys(cited) if i in store],
+    }
+    return Subject(proposal_id=proposal.id, base=proposal.policy_base, evidence=_hash(seen))
+
+
+def _hash(content: object) -> str:
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return blake2b(text.encode(), digest_size=16).hexdigest()
