@@ -14,7 +14,6 @@ from gne_analytics.figures.theme import (
     GREEN,
     GREY,
     ORANGE,
-    ROW_HEIGHT,
     VERMILION,
     Words,
     drawing,
@@ -22,6 +21,7 @@ from gne_analytics.figures.theme import (
     legend_mark,
     mark,
     plain,
+    rows_height,
 )
 from gne_analytics.figures.wording import named, signed
 
@@ -48,11 +48,12 @@ def backtest_differences(backtest: Backtest, *, title: str | None = None, subtit
         + "; ".join(f"{_spelt(o.name)} {signed(o.difference.value)} {o.unit}" for o in backtest.outcomes)
         + ".",
     )
-    figure = _stack(words, [len(g) for g in groups])
-    for panel, (unit, outcomes) in enumerate(zip(units, groups, strict=True), start=1):
+    names = [[_spelt(o.name) for o in group] for group in groups]
+    figure = _stack(words, names)
+    for panel, (unit, outcomes, labels) in enumerate(zip(units, groups, names, strict=True), start=1):
         for row, outcome in enumerate(outcomes):
             _difference(figure, row, outcome, panel)
-        label_rows(figure, [_spelt(o.name) for o in outcomes], row=panel)
+        label_rows(figure, labels, [signed(o.difference.value) for o in outcomes], row=panel)
         figure.add_vline(x=0, line={"color": GREY, "width": 1}, row=panel, col=1)
         figure.update_xaxes(title_text=plain(unit), row=panel, col=1)
     legend_mark(figure, "estimate with interval", BLUE)
@@ -72,33 +73,32 @@ def _difference_title(outcomes: Sequence[Outcome]) -> str:
     return f"{_spelt(first.name).capitalize()}: {signed(first.difference.value)} {first.unit} against today"
 
 
-def _stack(words: Words, sizes: Sequence[int]) -> go.Figure:
-    """An empty figure of panels below each other, each as tall as its number of rows asks."""
-    figure = drawing(words, height=sum(ROW_HEIGHT * n + 72 for n in sizes) or 120)
-    if len(sizes) < 2:
-        return figure
-    total = sum(sizes) * ROW_HEIGHT + 72 * len(sizes)
-    panels = make_subplots(rows=len(sizes), cols=1, row_heights=[float(n) for n in sizes], vertical_spacing=72 / total)
-    panels.update_layout(figure.layout)
-    return panels
+def _stack(words: Words, panels: Sequence[Sequence[str]]) -> go.Figure:
+    """An empty figure of panels below each other, each as tall as its rows ask."""
+    heights = [rows_height(labels) for labels in panels] or [120]
+    figure = drawing(words, height=sum(heights), legend=True)
+    stacked = make_subplots(
+        rows=len(heights), cols=1, row_heights=[float(h - 58) for h in heights], vertical_spacing=64 / sum(heights)
+    )
+    stacked.update_layout(figure.layout)
+    return stacked
 
 
 def _difference(figure: go.Figure, row: int, outcome: Outcome, panel: int) -> None:
-    where = {"row": panel, "col": 1} if panel > 1 or figure._has_subplots() else {}
     for span, colour, dash, symbol, down in (
         (outcome.bounds, ORANGE, "dot", "square-open", 0.16),
         (outcome.difference.interval, BLUE, "solid", "line-ns-open", 0.0),
     ):
         if span is not None:
-            figure.add_trace(_span(span, row + down, colour, dash, symbol), **where)
+            figure.add_trace(_span(span, row + down, colour, dash, symbol), row=panel, col=1)
     figure.add_trace(
         go.Scatter(
-            x=[outcome.difference.value], y=[row], mode="markers+text", showlegend=False, cliponaxis=False,
-            text=[signed(outcome.difference.value)], textposition="top center", marker=mark(BLUE),
-            customdata=[[outcome.difference.n, outcome.label_source.value]],
+            x=[outcome.difference.value], y=[row], mode="markers", showlegend=False, cliponaxis=False,
+            marker=mark(BLUE), customdata=[[outcome.difference.n, outcome.label_source.value]],
             hovertemplate="%{x:+,.1f}<br>n = %{customdata[0]:,}<br>label: %{customdata[1]}<extra></extra>",
         ),
-        **where,
+        row=panel,
+        col=1,
     )  # fmt: skip
 
 
@@ -126,7 +126,8 @@ def flow_bar(flow: Flow, *, title: str | None = None, subtitle: str | None = Non
         subtitle or f"{number(total)} cases of the record, replayed under today's set and under the proposed one",
         "Bars: " + "; ".join(f"{name} {number(n)}" for name, n, _, _ in parts) + ".",
     )
-    figure = drawing(words, height=56 + 44 * len(parts))
+    labels = [name for name, *_ in parts]
+    figure = drawing(words, height=rows_height(labels))
     for row, (_, n, colour, pattern) in enumerate(parts):
         share = f" ({percent(n / total)})" if total else ""
         figure.add_bar(
@@ -134,7 +135,7 @@ def flow_bar(flow: Flow, *, title: str | None = None, subtitle: str | None = Non
             textposition="outside", cliponaxis=False, constraintext="none", hoverinfo="skip",
             marker={"color": colour, "pattern": {"shape": pattern, "fillmode": "replace" if pattern else "overlay"}},
         )  # fmt: skip
-    label_rows(figure, [name for name, *_ in parts])
+    label_rows(figure, labels)
     figure.update_xaxes(range=[0, 1.35 * max((n for _, n, _, _ in parts), default=1) or 1], title_text="cases")
     return figure
 
@@ -153,14 +154,14 @@ def identification_bar(
         + "; ".join(f"{name} {number(n)}" for (_, name, _, _), n in zip(STANDINGS, sizes, strict=True))
         + ".",
     )
-    figure = drawing(words, height=172)
+    figure = drawing(words, height=130, legend=True)
     for (_, name, colour, pattern), size in zip(STANDINGS, sizes, strict=True):
         figure.add_bar(
             x=[size], y=[0], orientation="h", name=f"{name} {number(size)}", width=0.8,
             marker={"color": colour, "line": {"color": GREY, "width": 1}, "pattern": {"shape": pattern}},
             hovertemplate="%{x:,}<extra></extra>",
         )  # fmt: skip
-    figure.update_layout(barmode="stack", legend={"traceorder": "normal", "y": -0.45})
+    figure.update_layout(barmode="stack", legend={"traceorder": "normal"})
     figure.update_yaxes(visible=False)
     figure.update_xaxes(title_text="affected cases", tickformat=",")
     return figure
@@ -183,10 +184,11 @@ def guardrails_plot(
         + "; ".join(f"{_spelt(g.name)} for {named(g.slice)}: {g.verdict.replace('_', ' ')}" for g in rows)
         + ".",
     )
-    figure = drawing(words, height=72 + ROW_HEIGHT * max(len(rows), 1))
+    labels = [f"{_spelt(g.name)}, {named(g.slice)}" for g in rows]
+    figure = drawing(words, height=rows_height(labels), legend=True)
     for row, guardrail in enumerate(rows):
         _guard(figure, row, guardrail)
-    label_rows(figure, [f"{_spelt(g.name)}, {named(g.slice)}" for g in rows])
+    label_rows(figure, labels, [g.verdict.replace("_", " ") for g in rows])
     figure.add_vline(x=0, line={"color": GREY, "width": 1})
     for name, (symbol, colour) in _VERDICTS.items():
         if tally[name]:
@@ -234,7 +236,7 @@ def frontier(frame: pl.DataFrame, *, title: str, subtitle: str) -> go.Figure:
     edge = frame.filter(pl.col("on_frontier")).sort("wrongful", "missed")
     alt = f"Scatter of {frame.height} candidates, {edge.height} of them on the frontier. {subtitle}"
     words = Words(title, subtitle, alt)
-    figure = drawing(words, height=380)
+    figure = drawing(words, height=380, legend=True)
     figure.add_scatter(
         x=edge["wrongful"].to_list(), y=edge["missed"].to_list(), mode="lines", name="frontier",
         line={"color": GREY, "dash": "dot", "width": 2}, hoverinfo="skip",

@@ -11,7 +11,6 @@ from gne_analytics.evidence.types import Cause, Counts
 from gne_analytics.figures.theme import (
     BLUE,
     GREY,
-    ROW_HEIGHT,
     SMALL_N,
     VERMILION,
     Words,
@@ -19,6 +18,7 @@ from gne_analytics.figures.theme import (
     label_rows,
     legend_mark,
     mark,
+    rows_height,
 )
 from gne_analytics.figures.wording import between, named
 
@@ -51,10 +51,10 @@ def causes_ranked(
         )
         + ".",
     )
-    figure = drawing(words, height=64 + ROW_HEIGHT * max(len(ranked), 1))
+    figure = drawing(words, height=rows_height(labels), legend=True)
     for row, cause in enumerate(ranked):
         _effect(figure, row, cause)
-    label_rows(figure, labels)
+    label_rows(figure, labels, [points(c.effect.value) for c in ranked])
     for status, symbol in _SYMBOL.items():
         if any(c.status == status for c in ranked):
             legend_mark(figure, status, BLUE, symbol)
@@ -77,8 +77,7 @@ def _effect(figure: go.Figure, row: int, cause: Cause) -> None:
             showlegend=False, hoverinfo="skip",
         )  # fmt: skip
     figure.add_scatter(
-        x=[cause.effect.value], y=[row], mode="markers+text", showlegend=False, cliponaxis=False,
-        text=[points(cause.effect.value)], textposition="bottom center",
+        x=[cause.effect.value], y=[row], mode="markers", showlegend=False, cliponaxis=False,
         marker=mark(colour, _SYMBOL[cause.status], 12),
         customdata=[[between(cause.effect), cause.before.n, cause.after.n, cause.status]],
         hovertemplate="%{x:+.1%} %{customdata[0]}<br>n = %{customdata[1]:,} before, %{customdata[2]:,} after"
@@ -108,11 +107,12 @@ def siblings(
         .to_list()
     )
     words = Words(title, subtitle, f"Two dots for each of {len(order)} values, the rate before and after. " + subtitle)
-    figure = drawing(words, height=72 + ROW_HEIGHT * max(len(order), 1))
+    cause_values = set(rows.filter(pl.col("in_cause"))["value"])
+    labels = [f"{v} (the cause)" if v in cause_values else v for v in order]
+    figure = drawing(words, height=rows_height(labels), legend=True)
     for row in rows.filter(pl.col("value").is_in(order)).iter_rows(named=True):
         _sibling(figure, order.index(row["value"]), row)
-    cause_values = set(rows.filter(pl.col("in_cause"))["value"])
-    label_rows(figure, [f"{v} (the cause)" if v in cause_values else v for v in order])
+    label_rows(figure, labels)
     legend_mark(figure, "baseline", GREY, "circle-open")
     legend_mark(figure, "focus", BLUE)
     figure.update_xaxes(tickformat=".0%", rangemode="tozero")

@@ -10,10 +10,10 @@ from gne_analytics.evidence.render import percent, points
 from gne_analytics.evidence.types import Decomposition, Period, Shift
 from gne_analytics.figures.theme import (
     BLUE,
-    GREEN,
     GREY,
     ORANGE,
     PURPLE,
+    SKY,
     SMALL_N,
     VERMILION,
     Words,
@@ -21,8 +21,9 @@ from gne_analytics.figures.theme import (
     label_rows,
     mark,
     plain,
+    rows_height,
 )
-from gne_analytics.figures.wording import metric_title, shift_subtitle, shift_title
+from gne_analytics.figures.wording import dimension, metric_title, shift_subtitle, shift_title
 
 
 def shift_series(
@@ -48,7 +49,7 @@ def shift_series(
         f"{percent(shift.before.rate)} in the baseline to {percent(shift.after.rate)} in the focus window; "
         f"{rows.filter(~pl.col('matured')).height} immature steps are greyed.",
     )
-    figure = drawing(words, height=330)
+    figure = drawing(words, height=340, legend=True)
     _shade_windows(figure, shift)
     _band(figure, rows)
     _line(figure, rows)
@@ -129,8 +130,8 @@ def waterfall(
     ``names`` gives the words for each cause's id. Causes are solid, mix is hatched, the residual is dotted.
     """
     steps = [
-        *((names.get(i, i), v, "", VERMILION if v > 0 else GREEN) for i, v in decomposition.causes.items()),
-        *((f"mix over {m.dimension}", m.contribution, "/", BLUE) for m in decomposition.mix),
+        *((names.get(i, i), v, "", VERMILION if v > 0 else SKY) for i, v in decomposition.causes.items()),
+        *((f"mix over {dimension(m.dimension)}", m.contribution, "/", BLUE) for m in decomposition.mix),
         ("not explained", decomposition.residual, ".", GREY),
     ]
     start, end = shift.before.rate, shift.after.rate
@@ -145,7 +146,8 @@ def waterfall(
         + "; ".join(f"{name} {points(value)}" for name, value, _, _ in steps)
         + ".",
     )
-    figure = drawing(words, height=50 + 46 * (len(steps) + 2))
+    labels = ["baseline", *(name for name, *_ in steps), "focus"]
+    figure = drawing(words, height=rows_height(labels))
     _totals(figure, start, end, last=len(steps) + 1)
     for row, (_, value, pattern, colour) in enumerate(steps, start=1):
         figure.add_bar(
@@ -156,7 +158,7 @@ def waterfall(
         )  # fmt: skip
     for row, level in enumerate(levels):
         figure.add_shape(type="line", x0=level, x1=level, y0=row - 0.2, y1=row + 1.2, line={"color": GREY, "width": 1})
-    label_rows(figure, ["baseline", *(name for name, *_ in steps), "focus"])
+    label_rows(figure, labels)
     low, high = min(levels), max(levels)
     figure.update_xaxes(tickformat=".0%", title_text=metric_title(shift.metric), range=_room(low, high))
     figure.update_layout(bargap=0.5)

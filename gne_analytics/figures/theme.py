@@ -5,6 +5,7 @@ centred at zero. No mark is told from another by colour alone: shape, fill or pa
 ``bar`` traces are drawn, so a figure shows alike under plotly.js 3 and 4.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from textwrap import shorten, wrap
@@ -29,8 +30,8 @@ SMALL_N: Final = 30
 """Below this many rows a mark is greyed: its interval is wide and its place means little."""
 
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', Arial, sans-serif"
-ROW_HEIGHT: Final = 50
-LABEL_WIDTH: Final = 50
+LABEL_WIDTH: Final = 54
+"""Characters of a row's label in a line; a phone's screen holds as many."""
 TITLE_WIDTH: Final = 78
 
 
@@ -77,11 +78,19 @@ def _template(*, ink: str, paper: str, grid: str) -> go.layout.Template:
                 "diverging": [[0.0, BLUE], [0.5, paper], [1.0, VERMILION]],
             },
             "hoverlabel": {"bgcolor": paper, "bordercolor": GREY, "font": {"color": ink, "family": FONT}},
-            "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.14, "yanchor": "top"},
-            "margin": {"l": 16, "r": 24, "t": 84, "b": 48},
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "xanchor": "left",
+                "xref": "paper",
+                "y": 0,
+                "yanchor": "bottom",
+                "yref": "container",
+            },
+            "margin": {"l": 16, "r": 24, "t": 84, "b": 52},
             "xaxis": axis,
             "yaxis": axis,
-            "annotationdefaults": {"font": {"size": 12, "color": ink}, "showarrow": False},
+            "annotationdefaults": {"font": {"size": 12, "color": ink}, "showarrow": False, "bgcolor": paper},
             "separators": ".,",
         }
     )
@@ -97,10 +106,11 @@ def plain(text: str, width: int = 0) -> str:
     return escape(shorten(flat, width, placeholder=" …") if width and len(flat) > width else flat, quote=False)
 
 
-def drawing(words: Words, *, height: int) -> go.Figure:
+def drawing(words: Words, *, height: int, legend: bool = False) -> go.Figure:
     """Return an empty figure in the ``gne`` template that carries its title, subtitle and alt text.
 
-    The three stand in ``layout.meta`` too, so that a page can set them as real text (`words_of`).
+    The three stand in ``layout.meta`` too, so that a page can set them as real text (`words_of`). ``legend`` leaves
+    room for one below the axis.
     """
     title = wrap(words.title, TITLE_WIDTH) or [""]
     subtitle = wrap(words.subtitle, TITLE_WIDTH + 22)
@@ -108,8 +118,8 @@ def drawing(words: Words, *, height: int) -> go.Figure:
     return go.Figure(
         layout={
             "template": "gne",
-            "height": height + top,
-            "margin": {"t": top},
+            "height": height + top + (36 if legend else 0),
+            "margin": {"t": top, "b": 88 if legend else 52},
             "title": {
                 "text": "<br>".join(plain(line) for line in title),
                 "subtitle": {"text": "<br>".join(plain(line) for line in subtitle)},
@@ -125,16 +135,27 @@ def words_of(figure: go.Figure) -> Words:
     return Words(meta.get("title", ""), meta.get("subtitle", ""), meta.get("alt", ""))
 
 
-def label_rows(figure: go.Figure, labels: list[str], *, row: int = 1) -> None:
-    """Write each row's label above its mark, from the left edge, so that long names leave room on a narrow screen."""
+def rows_height(labels: Sequence[str]) -> int:
+    """The height of a panel of labelled rows and its axis, in pixels; taller where a label takes two lines."""
+    return 58 + _row_height(labels) * max(len(labels), 1)
+
+
+def _row_height(labels: Sequence[str]) -> int:
+    return 48 if all(len(label) <= LABEL_WIDTH for label in labels) else 62
+
+
+def label_rows(figure: go.Figure, labels: Sequence[str], values: Sequence[str] = (), *, row: int = 1) -> None:
+    """Write each row's label and value above its mark, from the left edge, so that long names fit a narrow screen."""
     suffix = "" if row == 1 else str(row)
     for index, label in enumerate(labels):
+        lines = "<br>".join(plain(line) for line in wrap(label, LABEL_WIDTH, max_lines=2, placeholder=" …"))
+        value = f"  <b>{plain(values[index])}</b>" if values else ""
         figure.add_annotation(
-            x=0, xref=f"x{suffix} domain", xanchor="left", y=index, yref=f"y{suffix}", yanchor="bottom", yshift=9,
-            text=plain(label, LABEL_WIDTH), hovertext=plain(label),
+            x=0, xref=f"x{suffix} domain", xanchor="left", y=index, yref=f"y{suffix}", yanchor="bottom", xshift=3, yshift=8,
+            text=lines + value, hovertext=plain(label), align="left",
         )  # fmt: skip
-    span = [max(len(labels), 1) - 0.55, -0.75]
-    figure.update_layout({f"yaxis{suffix}": {"range": span, "showticklabels": False, "ticks": "", "showgrid": False}})
+    axis = {"range": [max(len(labels), 1) - 0.6, -0.8], "showticklabels": False, "ticks": ""}
+    figure.update_layout({f"yaxis{suffix}": {**axis, "showgrid": False, "zeroline": False}})
 
 
 def mark(colour: str, symbol: str = "circle", size: int = 11) -> dict[str, object]:

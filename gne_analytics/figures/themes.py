@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from gne_analytics.evidence.render import number, percent
 from gne_analytics.evidence.types import Theme
-from gne_analytics.figures.theme import BLUE, GREY, ROW_HEIGHT, SMALL_N, VERMILION, Words, drawing, label_rows, mark
+from gne_analytics.figures.theme import BLUE, GREY, SMALL_N, VERMILION, Words, drawing, label_rows, mark, rows_height
 
 
 def themes_bar(
@@ -22,7 +22,8 @@ def themes_bar(
         subtitle or f"{len(shown)} of {len(themes)} themes; near-identical texts of one seller count once",
         "Bars and dots, one row per theme: " + "; ".join(_theme_in_words(t) for t in shown) + ".",
     )
-    plan = drawing(words, height=80 + ROW_HEIGHT * max(len(shown), 1))
+    labels = [t.label for t in shown]
+    plan = drawing(words, height=rows_height(labels))
     figure = make_subplots(rows=1, cols=2, column_widths=[0.5, 0.5], horizontal_spacing=0.06, shared_yaxes=True)
     figure.update_layout(plan.layout)
     rows = list(range(len(shown)))
@@ -33,8 +34,8 @@ def themes_bar(
     )  # fmt: skip
     for row, theme in enumerate(shown):
         _overturn(figure, row, theme)
-    label_rows(figure, [t.label for t in shown])
-    figure.update_yaxes(range=[len(shown) - 0.55, -0.75], showticklabels=False, showgrid=False, ticks="")
+    label_rows(figure, labels)
+    figure.update_yaxes(showticklabels=False, showgrid=False, zeroline=False, ticks="", range=figure.layout.yaxis.range)
     figure.update_xaxes(title_text="texts", range=[0, 1.3 * max((t.folded for t in shown), default=1)], row=1, col=1)
     figure.update_xaxes(title_text="share overturned", tickformat=".0%", range=[0, 1.02], row=1, col=2)
     return figure
@@ -78,7 +79,7 @@ def appeals_funnel(frame: pl.DataFrame, *, title: str | None = None, subtitle: s
         subtitle or "each stage with its share of the stage before",
         "Bars: " + "; ".join(f"{stage} {number(n)}" for stage, n in zip(stages, sizes, strict=True)) + ".",
     )
-    figure = drawing(words, height=56 + 46 * max(len(stages), 1))
+    figure = drawing(words, height=rows_height(stages))
     shares = ["", *(f" ({percent(b / a)})" if a else "" for a, b in pairwise(sizes))]
     figure.add_bar(
         x=sizes, y=list(range(len(sizes))), orientation="h", width=0.36, marker={"color": BLUE}, showlegend=False,

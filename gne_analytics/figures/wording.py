@@ -1,6 +1,7 @@
 """How figures spell numbers, segments and windows; the same forms as the prose of the report."""
 
 from collections.abc import Mapping
+from datetime import date, timedelta
 
 from gne_analytics.evidence.render import number, percent, points
 from gne_analytics.evidence.segment import Segment
@@ -30,12 +31,24 @@ def named(segment: Segment, names: Mapping[str, str] | None = None) -> str:
     if not segment.depth:
         return "everything"
     spell = names or {}
-    return ", ".join(f"{dim}: {' or '.join(spell.get(v, v) for v in values)}" for dim, values in segment.items())
+    parts = ((dimension(dim), " or ".join(spell.get(v, v) for v in values)) for dim, values in segment.items())
+    return ", ".join(f"{dim}: {values}" for dim, values in parts)
+
+
+def dimension(name: str) -> str:
+    """Spell a dimension's column: ``policy_id`` is ``policy``, ``detector_version`` is ``detector version``."""
+    return name.removesuffix("_id").replace("_", " ")
 
 
 def window(window: Period | Segment) -> str:
-    """Spell a window of a shift, a period or a segment."""
-    return str(window) if isinstance(window, Period) else named(window)
+    """Spell a window of a shift; a period without a label by its first and last day."""
+    if not isinstance(window, Period):
+        return named(window)
+    return window.label or f"{_day(window.start)} to {_day(window.end - timedelta(days=1))}"
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
 
 
 def moved(value: float) -> str:

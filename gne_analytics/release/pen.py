@@ -10,7 +10,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from gne_analytics.evidence.claims import Fault, check_template
+from gne_analytics.agents.quote import quoted
 from gne_analytics.evidence.render import render, show
 from gne_analytics.evidence.store import Evidence, EvidenceStore, Unit
 from gne_analytics.evidence.types import Counts, Estimate, Interval, LabelSource
@@ -19,18 +19,13 @@ SOURCES: Final = frozenset({"config", "evidence", "exemplar", "figure", "identif
 """Whence text may come that is set down as it stands: nothing in it was computed for this report."""
 
 _UNLINKED = pattern(r'<span class="ev" data-ev="(E\d+)">([^<]*)</span>')
-_OWN_WORDS = frozenset({Fault.FREE_DIGIT, Fault.BARE_QUANTITY})
 
 
 class Pen:
-    """Writes claims, numbers and given texts as HTML over one evidence store.
-
-    ``withheld`` collects the sentences that cite evidence which does not exist; the report says how many there are.
-    """
+    """Writes claims, numbers and given texts as HTML over one evidence store."""
 
     def __init__(self, store: EvidenceStore) -> None:
         self.store = store
-        self.withheld: list[str] = []
 
     def given(self, text: object, source: str) -> Markup:
         """Set a text from outside down as it stands, escaped and marked with where it comes from."""
@@ -38,19 +33,12 @@ class Pen:
             raise ValueError(f"unknown source {source!r} (known: {', '.join(sorted(SOURCES))})")
         return Markup('<span data-source="{}">{}</span>').format(source, str(text))
 
-    def claim(self, template: str, *, of: str = "", figure: str = "note") -> Markup:
+    def claim(self, template: str, *, of: str) -> Markup:
         """Write a claim template, each reference a link to its evidence.
 
-        A sentence that holds digits of its own was said by the stage ``of``: it becomes a record of what was said. One
-        that cites evidence which does not exist is withheld.
+        A sentence with digits of its own was said by ``of``: it becomes a record of what was said, and links to it.
         """
-        faults = {problem.fault for problem in check_template(template, self.store, words=False)}
-        if not faults:
-            return _linked(render(template, self.store, as_="html"))
-        if faults <= _OWN_WORDS and "{{" not in template:
-            return self.cite(self.record(template, Unit.NAME, of=of, figure=figure))
-        self.withheld.append(template)
-        return Markup('<em class="withheld">A sentence was withheld: it cites evidence that does not exist.</em>')
+        return _linked(render(quoted(template, self.store, of), self.store, as_="html"))
 
     def record(
         self,
@@ -71,9 +59,9 @@ class Pen:
         denominator = float(counts.n) if counts else n
         for identifier in known:
             found = self.store.get(identifier) if identifier in self.store else None
-            if found is None or (found.value, found.unit, found.interval) != (value, Unit(unit), interval):
+            if found is None or (found.value, found.unit) != (value, Unit(unit)):
                 continue
-            if denominator is None or found.denominator == denominator:
+            if denominator in (None, found.denominator) and interval in (None, found.interval):
                 return found
         return self.store.add(
             value, unit, numerator=numerator, denominator=denominator, interval=interval, filter=rows,
@@ -84,9 +72,12 @@ class Pen:
         """Write one record in a format, as a link to its row in the appendix."""
         return Markup('<a class="ev" data-ev="{0}" href="#{0}">{1}</a>').format(evidence.id, show(evidence, form))
 
-    def number(self, value: float | None, unit: str, *, of: str, figure: str, form: str = "", rows: str = "") -> Markup:
-        """Write a bare number of a result."""
-        return self.cite(self.record(value, unit, of=of, figure=figure, rows=rows), form)
+    def number(
+        self, value: float | str | None, unit: str, *, of: str, figure: str, form: str = "", rows: str = "",
+        known: Iterable[str] = (),
+    ) -> Markup:  # fmt: skip
+        """Write a bare number or a date of a result."""
+        return self.cite(self.record(value, unit, of=of, figure=figure, rows=rows, known=known), form)
 
     def rate(self, counts: Counts, *, of: str, figure: str, rows: str = "", known: Iterable[str] = ()) -> Markup:
         """Write a rate as ``41.2 % (412 of 1,000)``."""
@@ -99,7 +90,7 @@ class Pen:
 
     def estimate(
         self, estimate: Estimate, unit: str, *, of: str, figure: str, rows: str = "",
-        label: LabelSource | None = None, known: Iterable[str] = (),
+        label: LabelSource | None = None, known: Iterable[str] = (), form: str = "",
     ) -> Markup:  # fmt: skip
         """Write an estimate with its interval, or say that it has none."""
         found = self.record(
@@ -107,8 +98,8 @@ class Pen:
             label=label, known=known,
         )  # fmt: skip
         if found.interval is None:
-            return self.cite(found) + Markup(' <span class="quiet">(no interval)</span>')
-        return self.cite(found) + Markup(' <span class="quiet">(') + self.cite(found, "ci") + Markup(")</span>")
+            return self.cite(found, form) + Markup(' <span class="quiet">(no interval)</span>')
+        return self.cite(found, form) + Markup(' <span class="quiet">(') + self.cite(found, "ci") + Markup(")</span>")
 
     def bounds(self, bounds: Interval, unit: str, *, of: str, figure: str) -> Markup:
         """Write worst-case bounds: between them lies the truth, and no sampling is behind them."""

@@ -16,11 +16,10 @@ __all__ = ["ProposalPart", "ReportInput", "ShiftPart", "Written", "report_html",
 
 @dataclass(frozen=True)
 class Written:
-    """What became of a report: its path, its size, and the sentences that had to be withheld."""
+    """What became of a report: its path and its size in bytes."""
 
     path: Path
     size: int
-    withheld: tuple[str, ...] = ()
 
 
 def write_report(path: Path, run: ReportInput) -> Written:
@@ -29,13 +28,13 @@ def write_report(path: Path, run: ReportInput) -> Written:
     Numbers that have no evidence record yet get one, so write the evidence file after the report. The page reads
     without scripts too; only the figures need them.
     """
-    html, withheld = report_html(run)
+    html = report_html(run)
     write_whole(path, html)
-    return Written(path, len(html.encode()), withheld)
+    return Written(path, len(html.encode()))
 
 
-def report_html(run: ReportInput) -> tuple[str, tuple[str, ...]]:
-    """Return the page and the sentences that were withheld because they cite evidence that does not exist."""
+def report_html(run: ReportInput) -> str:
+    """Return the page as text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     from gne_analytics.release import plots, view
@@ -51,7 +50,7 @@ def report_html(run: ReportInput) -> tuple[str, tuple[str, ...]]:
     pages.globals.update(pen=pen, view=view)
     drawn = plots.Plots()
     body = pages.get_template("report.html").render(run=run, plots=drawn)
-    html = pages.get_template("shell.html").render(
+    return pages.get_template("shell.html").render(
         title=run.title,
         body=Markup(body),  # noqa: S704 - rendered above with autoescape
         css=Markup(_page("report.css")),  # noqa: S704 - our own file
@@ -60,7 +59,6 @@ def report_html(run: ReportInput) -> tuple[str, tuple[str, ...]]:
         figures=Markup(plots.embedded(drawn.figures)),  # noqa: S704 - JSON with every < escaped
         evidence=run.store.items(),  # after the body: writing it added records
     )
-    return html, tuple(pen.withheld)
 
 
 @cache

@@ -1,7 +1,7 @@
 """What the report's templates ask of the results: groupings, orders and spellings, no HTML and no numbers."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,14 +16,17 @@ from gne_analytics.release.contents import ProposalPart
 
 __all__ = ["metric_title", "moved", "named", "window"]  # spelt for the templates as they are for the figures
 
-HEADLINES: Final = 3
-"""Findings that the first screen shows in full; the rest are named below it."""
+STORIES: Final = 3
+"""Shifts that the first screen tells in full; the rest are named below them."""
 
-_PARTS: Final = (
-    ("What moved", (ClaimKind.WHAT, ClaimKind.WHERE)),
-    ("Why", (ClaimKind.WHY, ClaimKind.RIVAL)),
-    ("What we propose", (ClaimKind.PROPOSAL,)),
-    ("How sure", (ClaimKind.CERTAINTY, ClaimKind.LIMIT)),
+_QUESTIONS: Final = (
+    ("What moved", (ClaimKind.WHAT,)),
+    ("Where", (ClaimKind.WHERE,)),
+    ("Why", (ClaimKind.WHY,)),
+    ("What else it could be", (ClaimKind.RIVAL,)),
+    ("What it changes", (ClaimKind.PROPOSAL,)),
+    ("How sure", (ClaimKind.CERTAINTY,)),
+    ("Limits", (ClaimKind.LIMIT,)),
 )
 _VERDICTS: Final = {
     Recommendation.RECOMMEND: "recommended",
@@ -34,21 +37,57 @@ _VERDICTS: Final = {
 _UNITS: Final = {"cases": "count", "reviews": "count", "share": "points", "rate": "points", "points": "points"}
 
 
-def parts(finding: Finding) -> list[tuple[str, list[Claim]]]:
-    """A finding's claims under the four questions of a reader; a question without an answer is left out."""
-    grouped = [(title, [c for c in finding.claims if c.kind in kinds]) for title, kinds in _PARTS]
+@dataclass(frozen=True)
+class Story:
+    """What the first screen says of one shift: a headline, and an answer to each question of a strategy lead."""
+
+    title: Claim
+    answers: tuple[tuple[str, tuple[Claim, ...]], ...]
+
+
+def stories(findings: Sequence[Finding]) -> tuple[list[Story], list[Claim]]:
+    """Tell the first shifts in full, each with its first causes and their proposal; the others by their title."""
+    told = [f for f in findings if f.kind in {FindingKind.SHIFT, FindingKind.QUIET}]
+    full = [_story(shift, findings) for shift in told[:STORIES]]
+    return full, [f.title for f in told[STORIES:]]
+
+
+def _story(shift: Finding, findings: Sequence[Finding]) -> Story:
+    causes = [f for f in findings if shift.shift_id and f.shift_id == shift.shift_id and f.cause_id][:2]
+    about = {f.cause_id for f in causes}
+    proposals = [f for f in findings if f.proposal_id and f.cause_id in about][:2]
+    answers = (
+        ("What moved", shift.of_kind(ClaimKind.WHAT)[:1]),
+        ("Why", tuple(c for f in causes for c in (f.title, *f.of_kind(ClaimKind.WHY)[:1]))),
+        ("What we propose", tuple(c for f in proposals for c in f.of_kind(ClaimKind.PROPOSAL)[:2])),
+        ("How sure", tuple(c for f in (*causes[:1], *proposals[:1]) for c in f.of_kind(ClaimKind.CERTAINTY)[:2])),
+    )
+    return Story(shift.title, tuple((question, claims) for question, claims in answers if claims))
+
+
+def answers(finding: Finding) -> list[tuple[str, tuple[Claim, ...]]]:
+    """A finding's claims under the questions they answer; a question without an answer is left out."""
+    grouped = [(title, tuple(c for c in finding.claims if c.kind in kinds)) for title, kinds in _QUESTIONS]
     return [(title, claims) for title, claims in grouped if claims]
 
 
-def headlines(findings: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
-    """The findings for the first screen, and the others."""
-    told = [f for f in findings if f.kind is not FindingKind.QUIET] or list(findings)
-    return list(told[:HEADLINES]), list(told[HEADLINES:])
+def about(findings: Sequence[Finding], kind: str, identifier: str) -> list[Finding]:
+    """The findings about one result: ``kind`` is shift, cause or proposal."""
+    if kind == "shift":
+        return [f for f in findings if f.shift_id == identifier and not f.cause_id]
+    if kind == "cause":
+        return [f for f in findings if f.cause_id == identifier and not f.proposal_id]
+    return [f for f in findings if f.proposal_id == identifier]
 
 
-def of_cause(findings: Sequence[Finding], cause: Cause) -> list[Finding]:
-    """The findings about one cause."""
-    return [f for f in findings if f.cause_id == cause.id]
+def of_themes(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings about texts: themes and campaigns."""
+    return [f for f in findings if f.kind in {FindingKind.THEME, FindingKind.CAMPAIGN}]
+
+
+def closed(template: str) -> str:
+    """A claim as a sentence of its own: with a full stop, where it has none."""
+    return template if template.rstrip().endswith((".", "!", "?", ":")) else f"{template.rstrip()}."
 
 
 def spelt(name: str) -> str:
@@ -83,9 +122,11 @@ def place(edit: Edit) -> str:
 
 
 def value(content: object) -> str:
-    """A value of a config as it would be read aloud: text as it stands, the rest as JSON."""
+    """A value of a config as an owner would read it: text as it stands, a mapping as its lines, the rest as JSON."""
     if content is None:
         return "nothing"
+    if isinstance(content, Mapping):
+        return "\n".join(f"{key}: {value(part)}" for key, part in content.items())
     return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, default=str)
 
 

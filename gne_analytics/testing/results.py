@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
+from gne_analytics.agents.narrator import narrate
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import (
@@ -343,48 +343,19 @@ def a_patch() -> str:
     )
 
 
-def a_finding(store: EvidenceStore) -> Finding:
-    """The first cause in words, every number a reference."""
-    shift, cause = a_shift(), some_causes()[0]
-    delta = store.add(
-        shift.delta.value,
-        "points",
-        interval=shift.delta.interval,
-        filter=str(shift.scope),
-        tool="metrics.find_shifts",
-        label_source=shift.label_source,
-    )
-    before, after = (
-        store.add(c.rate, "rate", numerator=c.k, denominator=c.n, filter=str(shift.scope), tool="metrics.find_shifts")
-        for c in (shift.before, shift.after)
-    )
-    part = store.add(cause.leave_out, "points", filter=str(cause.segment), tool="causes.explain")
-    where = store.add("logo-v7 in Indonesia", "name")
-    since = store.add(_ONSET, "date", tool="causes.explain")
-    loss = a_backtest().outcomes[2].difference
-    saved = store.add(loss.value, "money", interval=loss.interval, tool="strategy.backtest")
-    told = (
-        (ClaimKind.WHAT, f"The overturn rate went from {before.ref()} to {after.ref()} ({after.ref('of')} appeals)."),
-        (ClaimKind.WHERE, f"Leaving {where.ref()} out takes {part.ref('points')} away."),
-        (ClaimKind.WHY, f"The detector's new version misreads logos there since {since.ref()}."),
-        (ClaimKind.PROPOSAL, f"A higher threshold changes the loss by {saved.ref('money')} ({saved.ref('ci')})."),
-        (ClaimKind.CERTAINTY, "Confirmed on sellers that the search did not see."),
-    )
-    return Finding(
-        id="F1",
-        kind=FindingKind.CAUSE,
-        shift_id=shift.id,
-        cause_id=cause.id,
-        proposal_id=a_proposal().id,
-        title=Claim(template=f"Overturns of counterfeit rose by {delta.ref('points')}, through {where.ref()}"),
-        claims=tuple(Claim(kind=kind, template=template) for kind, template in told),
-    )
-
-
 def a_report(store: EvidenceStore | None = None) -> ReportInput:
     """A whole run to report: one shift, four themes, one proposal, a few rejected rows and a capability that is off."""
     store = store or EvidenceStore()
-    finding = a_finding(store)
+    part = ShiftPart(
+        shift=a_shift(),
+        causes=some_causes(),
+        decomposition=a_decomposition(),
+        refused={"outcome_reason": "It is known only after the decision."},
+        series=a_series(),
+        siblings={"S1-C1": some_siblings()},
+        changes=((_ONSET, "detector logo-v7 live in Indonesia"),),
+    )
+    findings = narrate([part.shift], [part], some_themes(), [a_proposal()], [a_backtest()], store)
     rejects = pl.DataFrame(
         {
             "table": ["appeals", "appeals", "assessments"],
@@ -402,18 +373,8 @@ def a_report(store: EvidenceStore | None = None) -> ReportInput:
         seed=0,
         store=store,
         looked_at=48,
-        findings=(finding,),
-        shifts=(
-            ShiftPart(
-                shift=a_shift(),
-                causes=some_causes(),
-                decomposition=a_decomposition(),
-                refused={"outcome_reason": "It is known only after the decision."},
-                series=a_series(),
-                siblings={"S1-C1": some_siblings()},
-                changes=((_ONSET, "detector logo-v7 live in Indonesia"),),
-            ),
-        ),
+        findings=tuple(findings),
+        shifts=(part,),
         themes=some_themes(),
         proposals=(ProposalPart(a_proposal(), a_backtest(), a_patch()),),
         referrals=("The regression itself is for the detector's owners: no policy can mend a misread logo.",),
