@@ -139,7 +139,12 @@ def _dress(
             rank=pl.Series(rank),
             local=pl.col("market").replace_strict(LANGUAGE_OF),
         )
-        .with_columns(language=pl.when(english).then(pl.lit("en")).otherwise("local"))
+        .with_columns(
+            object_type=pl.when((pl.col("object_type") == "account") & (pl.col("rank") > 0))
+            .then(pl.lit("listing"))
+            .otherwise("object_type"),
+            language=pl.when(english).then(pl.lit("en")).otherwise("local"),
+        )
         .drop("local")
     )
 

@@ -1,0 +1,93 @@
+"""What else tells the truth: audits drawn with logged probabilities, and signals from outside."""
+
+import random
+
+import numpy as np
+import polars as pl
+
+from gne_analytics.simulate import texts
+from gne_analytics.simulate.outcomes import DAY
+from gne_analytics.simulate.record import SUBJECT, Happened
+
+AUDIT_PROBABILITY: dict[str, float] = {
+    "enforced_appealed": 0.10,
+    "enforced": 0.06,
+    "passed_near": 0.05,
+    "passed_far": 0.012,
+}
+"""Stratum -> its sampling probability: what was enforced, and what passed within .15 of a threshold or far below."""
+AUDIT_ERROR = 0.02
+DOUBLE_AUDITS = 0.12
+NEAR = 0.50
+SIGNAL_KINDS = ("user_report", "rights_holder", "test_buy", "authority")
+
+
+def audits(h: Happened) -> pl.DataFrame:
+    """The audits table. The draw knows the appeal and the score, nothing of the truth."""
+    enforced = h.decided["enforced"].to_numpy() & (h.decided["decided_seconds"].to_numpy() < h.end)
+    appealed = enforced & h.first.filed & (h.first.filed_at < h.end)
+    near = ~enforced & (h.cases["score"].to_numpy() >= NEAR)
+    stratum = np.where(appealed, "enforced_appealed", np.where(enforced, "enforced", np.where(near, "passed_near", "passed_far")))
+    probability = np.array([AUDIT_PROBABILITY[s] for s in stratum])
+    at = h.decided["decided_seconds"].to_numpy() + h.noise.heavy("audit.delay", 9 * DAY, 0.5)
+    drawn = np.flatnonzero((h.noise.uniform("audit") < probability) & (at < h.end))
+    noise, knobs = h.noise.kept(drawn), h.knobs.kept(drawn)
+    wrong = np.clip(AUDIT_ERROR + knobs["audit_flip"], 0, 0.5)
+    parts = []
+    for number in (1, 2):
+        label = h.violating[drawn] ^ (noise.uniform(f"audit.label.{number}") < wrong)
+        later = at[drawn] + (number - 1) * 2 * DAY
+        chosen = np.flatnonzero((noise.uniform("audit.double") < (1.0 if number == 1 else DOUBLE_AUDITS)) & (later < h.end))
+        rows = drawn[chosen]
+        case_id = h.cases["case_id"][rows]
+        parts.append(
+            pl.DataFrame(
+                {
+                    "audit_id": case_id.to_frame().select(pl.lit("Q") + pl.col("case_id").str.slice(1) + pl.lit(f"-{number}")).to_series(),
+                    "case_id": case_id,
+                    "violation_id": _violation(h, rows, enforced[rows]),
+                    "audited_at": h.when(later[chosen]),
+                    "violating": pl.Series(label[chosen]),
+                    "audit_prob": pl.Series(probability[rows]),
+                    "stratum": pl.Series(stratum[rows].tolist(), dtype=pl.String),
+                }
+            )
+        )
+    return pl.concat(parts).sort("audited_at", "audit_id")
+
+
+def signals(h: Happened) -> pl.DataFrame:
+    """The signals table: reports on true violations, caught or not, and a few on legitimate goods."""
+    u = h.noise.uniform("signal")
+    exposed = np.where(h.violating, 0.035, 0.012) + h.knobs["signals"]
+    enforced = h.decided["enforced"].to_numpy() & (h.decided["decided_seconds"].to_numpy() < h.end)
+    at = h.cases["seconds"].to_numpy() + h.noise.heavy("signal.delay", 2.5 * DAY, 1.0)
+    rows = np.flatnonzero((u < exposed) & (at < h.end))
+    kind = h.noise.uniform("signal.kind")[rows]
+    policies = h.cases["policy"][rows]
+    gap = h.knobs["signals"][rows] > 0
+    case_ids = h.cases["case_id"][rows]
+    kinds = [SIGNAL_KINDS[int(np.searchsorted([0.66, 0.84, 0.96], k))] for k in kind]
+    language = h.cases["language"][rows]
+    text = [
+        texts.signal("taxonomy_gap" if g else p, k, lang, random.Random(f"{h.seed}/{c}/signal"))  # noqa: S311
+        for g, p, k, lang, c in zip(gap, policies, kinds, language, case_ids, strict=True)
+    ]
+    return (
+        pl.DataFrame(
+            {
+                "signal_id": case_ids.to_frame().select(pl.lit("G") + pl.col("case_id").str.slice(1)).to_series(),
+                "at": h.when(at[rows]),
+                "kind": pl.Series(kinds, dtype=pl.String),
+                "text": pl.Series(text, dtype=pl.String),
+            }
+        )
+        .hstack(h.cases[rows].select(*SUBJECT))
+        .hstack([_violation(h, rows, enforced[rows])])
+        .sort("at", "signal_id")
+    )
+
+
+def _violation(h: Happened, rows: np.ndarray, enforced: np.ndarray) -> pl.Series:  # type: ignore[type-arg]
+    ids = h.cases["case_id"][rows].to_frame().with_columns(e=pl.Series(enforced, dtype=pl.Boolean))
+    return ids.select(violation_id=pl.when("e").then(pl.lit("V") + pl.col("case_id").str.slice(1))).to_series()

@@ -1,0 +1,190 @@
+"""A world: sellers, cases, decisions and what came of them, with the truth kept apart."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import as_file, files
+
+import numpy as np
+import polars as pl
+
+from gne_analytics.policy.files import PolicySet, load
+from gne_analytics.simulate.arrivals import Calendar, arrive, make_sellers
+from gne_analytics.simulate.decide import decide
+from gne_analytics.simulate.detect import (
+    LOGGING_FLOOR,
+    latent_truth,
+    reroute,
+    reviewers,
+    rollout_weeks,
+    scores,
+    with_queues,
+    with_versions,
+)
+from gne_analytics.simulate.draws import Bools, Draws, Knobs, Noise
+from gne_analytics.simulate.enforce import enforce, parents
+from gne_analytics.simulate.incidents import Incident, Planted
+from gne_analytics.simulate.outcomes import Truth as Sides
+from gne_analytics.simulate.outcomes import appeal
+from gne_analytics.simulate.place import Placed, changes_table, place_all
+from gne_analytics.simulate.record import Happened, appeals, assessments, violations
+from gne_analytics.simulate.sampling import audits, signals
+
+VIOLATIONS_PER_BURST = 0.73
+"""Measured on the default policy set: violations that one burst of cases leads to."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How big a world is and how it is shaped."""
+
+    violations: int = 20_000
+    """Aimed at; a world comes within a tenth of it."""
+    sellers: int = 4_000
+    weeks: int = 40
+    top_share: float | None = None
+    """Share of all activity of the greatest seller; None leaves the tail as drawn."""
+    appeal_rate: float = 0.10
+    """Chance that a standard seller contests a right decision of middling weight."""
+    empty_weeks: tuple[int, ...] = ()
+    """Weeks in which nothing was logged."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What no stage reads: what is planted, and what every case really is."""
+
+    incidents: tuple[Planted, ...]
+    latent: pl.DataFrame = field(repr=False)
+    """case_id, policy_id, violating."""
+    world: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class World:
+    """A simulated marketplace: its tables, its policy set as of the last day, its truth."""
+
+    name: str
+    seed: int
+    tables: Mapping[str, pl.DataFrame] = field(repr=False)
+    policies: PolicySet
+    truth: Truth
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{name} {frame.height:,}" for name, frame in self.tables.items())
+        return f"World({self.name!r}, seed {self.seed}: {counts}; {len(self.truth.incidents)} planted)"
+
+
+def default_policies() -> PolicySet:
+    """The policy set that ships with the package, before any incident touched it."""
+    with as_file(files("gne_analytics.simulate") / "policy") as folder:
+        return load(folder)
+
+
+def build(
+    name: str, seed: int, size: Size, incidents: Sequence[Incident], policies: PolicySet | None = None
+) -> World:
+    """Run one world. With ``policies`` the same sellers, truth, scores and draws meet another policy set."""
+    draws = Draws(seed)
+    calendar = Calendar(size.weeks)
+    sellers = make_sellers(draws, size.sellers, size.top_share)
+    bursts = round(size.violations / VIOLATIONS_PER_BURST)
+    base = arrive(draws, "base", sellers, bursts, calendar)
+    shipped = default_policies()
+    placed, in_force = place_all(incidents, base, sellers, calendar, draws, shipped)
+    happened, forgotten = _happen(draws, calendar, size, sellers, base, placed, policies or in_force)
+    del forgotten
+    tables = _tables(happened, placed, shipped)
+    latent = happened.cases.select("case_id", policy_id="policy", violating=pl.Series(happened.violating)).sort("case_id")
+    facts = {"name": name, "seed": seed, "weeks": size.weeks, "start": calendar.start.isoformat(), "sellers": size.sellers}
+    return World(name, seed, tables, policies or in_force, Truth(tuple(p.planted for p in placed), latent, facts))
+
+
+def _happen(
+    draws: Draws,
+    calendar: Calendar,
+    size: Size,
+    sellers: pl.DataFrame,
+    base: pl.DataFrame,
+    placed: Sequence[Placed],
+    policies: PolicySet,
+) -> tuple[Happened, Bools]:
+    streams = [base, *(p.extra for p in placed if p.extra is not None)]
+    cases = pl.concat(streams)
+    everything = Noise(draws, tuple((str(s["stream"][0]), s.height) for s in streams if s.height), np.arange(cases.height))
+    rollouts = rollout_weeks(draws, calendar.weeks, {d: w for p in placed for d, w in p.rollouts.items()})
+    cases = with_queues(with_versions(cases, everything, rollouts), everything)
+    knobs = Knobs(cases.height)
+    for one in placed:
+        one.turn(cases, knobs, calendar)
+    cases, rerouted = reroute(cases, everything, knobs)
+    violating, forgotten = latent_truth(cases, everything, knobs)
+    score = scores(cases, violating | forgotten, everything, knobs, draws)
+    hidden = (knobs["unseen"] > 0) & (everything.uniform("unseen") < knobs["unseen"])
+    score = np.where(hidden, np.round(LOGGING_FLOOR + 0.15 * everything.uniform("unseen.score"), 3), score)
+    kept = np.flatnonzero((score >= LOGGING_FLOOR) & ~cases["week"].is_in(list(size.empty_weeks)).to_numpy())
+    noise, knobs = everything.kept(kept), knobs.kept(kept)
+    cases = _identified(cases[kept].with_columns(score=pl.Series(score[kept])), noise, calendar)
+    violating, forgotten, rerouted = violating[kept], forgotten[kept], rerouted[kept]
+    since = {override: week for p in placed for override, week in p.since.items()}
+    decided = enforce(cases, decide(policies, cases, since), violating, rerouted, noise, knobs)
+    decided = decided.with_columns(parent=parents(cases, decided["enforced"]))
+    at = decided["decided_seconds"].to_numpy()
+    first, second, corrected = appeal(cases, decided, Sides(violating, forgotten), at, noise, knobs, size.appeal_rate)
+    return (
+        Happened(cases, decided, violating, first, second, corrected, noise, knobs, policies, calendar, draws.seed),
+        forgotten,
+    )
+
+
+def _identified(cases: pl.DataFrame, noise: Noise, calendar: Calendar) -> pl.DataFrame:
+    """Give cases their ids in the order of time, their objects, reviewers and calendar day."""
+    order = cases["seconds"].rank("ordinal").cast(pl.Int64)
+    number = order.cast(pl.String).str.zfill(8)
+    again = pl.Series(noise.uniform("object") < 0.08)
+    return cases.with_columns(
+        case_id=pl.lit("C") + pl.Series(number),
+        object_id=pl.when(again & (pl.col("rank") > 0))
+        .then(pl.lit("O") + pl.col("burst").cast(pl.String).str.zfill(7))
+        .otherwise(pl.lit("O") + pl.Series(number)),
+        event_date=(pl.lit(calendar.start.date()) + pl.duration(seconds=pl.col("seconds"))).cast(pl.Date),
+        reviewer=reviewers(cases, noise),
+        origin=pl.col("stream"),
+    )
+
+
+def _tables(h: Happened, placed: Sequence[Placed], shipped: PolicySet) -> dict[str, pl.DataFrame]:
+    revisions = {p.id: [(0, p.revision)] for p in shipped.policies.values()}
+    for one in placed:
+        for policy, week in one.revised.items():
+            revisions[policy].append((week, h.policies.policies[policy].revision))
+    templates = _templates(h, placed)
+    found = violations(h, revisions, templates)
+    of = found.select("case_id", "violation_id")
+    campaigns = {p.extra["stream"][0]: p.campaign for p in placed if p.campaign and p.extra is not None}
+    tables = {
+        "violations": found,
+        "appeals": appeals(h, of, campaigns),
+        "assessments": assessments(h, of),
+        "audits": audits(h),
+        "signals": signals(h),
+        "changes": changes_table(placed, h.calendar),
+    }
+    for one in placed:
+        tables = one.corrupt(tables, h)
+    return tables
+
+
+def _templates(h: Happened, placed: Sequence[Placed]) -> pl.DataFrame:
+    names = {p.id: p.notice.template for p in h.policies.policies.values() if p.notice}
+    frame = h.cases.select(
+        template_id=h.decided["policy_id"].replace_strict(names, default=None, return_dtype=pl.String),
+        template_version=pl.lit("1"),
+        language="language",
+        week="week",
+    )
+    for one in placed:
+        if one.template is not None:
+            template, language, week = one.template
+            hit = (pl.col("template_id") == template) & (pl.col("language") == language) & (pl.col("week") >= week)
+            frame = frame.with_columns(template_version=pl.when(hit).then(pl.lit("2")).otherwise("template_version"))
+    return frame

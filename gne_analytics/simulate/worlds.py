@@ -1,0 +1,88 @@
+"""The kinds of worlds by name, and the front door of the simulator."""
+
+from collections.abc import Callable, Sequence
+from types import MappingProxyType
+
+from gne_analytics.errors import DataError, did_you_mean
+from gne_analytics.policy.files import PolicySet
+from gne_analytics.simulate.draws import Draws
+from gne_analytics.simulate.incidents import MECHANISMS, Decoy, Incident, Severity
+from gne_analytics.simulate.world import Size, World, build
+
+DEMO: tuple[Incident, ...] = ()
+
+
+def simulate(
+    world: str = "demo",
+    seed: int = 0,
+    *,
+    policies: PolicySet | None = None,
+    incidents: Sequence[Incident] | None = None,
+    violations: int | None = None,
+    sellers: int | None = None,
+    weeks: int | None = None,
+    top_share: float | None = None,
+    appeal_rate: float | None = None,
+    empty_weeks: Sequence[int] = (),
+    dirty: float = 0.0,
+) -> World:
+    """Simulate a marketplace.
+
+    Args:
+        world: a name of ``WORLDS``: demo, quiet, mixed, ``incident:<mechanism>[:<severity>]``, ``decoy:<kind>[:<severity>]``.
+        seed: the same seed and arguments give the same tables, byte for byte.
+        policies: run the same world (sellers, truth, scores, draws) under this policy set instead of its own.
+        incidents: plant these instead of the named world's.
+        violations: how many to aim at (20,000 where not given); sellers, weeks: likewise 4,000 and 40.
+        sellers: how many sellers there are.
+        weeks: how many weeks the record has.
+        top_share: give one seller this share of all activity, e.g. 0.5.
+        appeal_rate: chance that a standard seller contests a right decision of middling weight (0.10).
+        empty_weeks: weeks, counted from 0, in which nothing was logged.
+        dirty: share of rows to spoil, to exercise sifting.
+    """
+    planted = tuple(incidents) if incidents is not None else planted_in(world, seed)
+    default = Size()
+    size = Size(
+        violations=violations or default.violations,
+        sellers=sellers or (max(200, (violations or default.violations) // 5)),
+        weeks=weeks or default.weeks,
+        top_share=top_share,
+        appeal_rate=appeal_rate or default.appeal_rate,
+        empty_weeks=tuple(empty_weeks),
+    )
+    del dirty
+    return build(world, seed, size, planted, policies)
+
+
+def planted_in(world: str, seed: int) -> tuple[Incident, ...]:
+    """The incidents of a named world; for ``mixed`` they depend on the seed."""
+    name, _, severity = world.rpartition(":")
+    if world not in WORLDS and severity in set(Severity) and name in WORLDS:
+        return tuple(Incident(i.kind, Severity(severity)) for i in WORLDS[name](seed))
+    if world not in WORLDS:
+        raise DataError(f"no world is called {world!r}{did_you_mean(world, WORLDS)}.")
+    return WORLDS[world](seed)
+
+
+def _mixed(seed: int) -> tuple[Incident, ...]:
+    """Three mechanisms and a decoy, drawn by the seed, at drawn severities."""
+    stream = Draws(seed).stream("world.mixed")
+    kinds = [str(k) for k in stream.choice(list(MECHANISMS), 3, replace=False)] + [str(stream.choice([d.value for d in Decoy]))]
+    return tuple(Incident(kind, list(Severity)[int(stream.integers(0, 3))]) for kind in kinds)
+
+
+def _just(*incidents: Incident) -> Callable[[int], tuple[Incident, ...]]:
+    return lambda _seed: incidents
+
+
+WORLDS: MappingProxyType[str, Callable[[int], tuple[Incident, ...]]] = MappingProxyType(
+    {
+        "demo": _just(*DEMO),
+        "quiet": _just(),
+        "mixed": _mixed,
+        **{f"incident:{kind}": _just(Incident(kind)) for kind in MECHANISMS},
+        **{f"decoy:{kind.value}": _just(Incident(kind.value)) for kind in Decoy},
+    }
+)
+"""World name -> the incidents it plants, given the seed. An incident or decoy may be followed by ``:<severity>``."""
