@@ -13,7 +13,7 @@ from gne_analytics.agents.narrate_themes import theme_findings
 from gne_analytics.agents.phrases import LABEL_SOURCES, enumerate_words, moved, spell_metric
 from gne_analytics.agents.quote import quoted
 from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
-from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.evidence.store import Evidence, EvidenceStore
 from gne_analytics.evidence.types import Backtest, Cause, Decomposition, Period, Proposal, Shift, Theme
 
 FEW = 30
@@ -29,6 +29,8 @@ class Explained(Protocol):
     def causes(self) -> Sequence[Cause]: ...  # noqa: D102
     @property
     def decomposition(self) -> Decomposition | None: ...  # noqa: D102
+    @property
+    def notes(self) -> Sequence[str]: ...  # noqa: D102
 
 
 def narrate(
@@ -64,7 +66,7 @@ def quiet_finding() -> Finding:
         kind=FindingKind.QUIET,
         title=Claim(template="Nothing moved beyond chance"),
         claims=(
-            Claim(template="No policy's series moved by more than chance explains, so nothing is to be explained."),
+            Claim(template="No policy's series moved by more than chance would."),
             Claim(template="A change too small for the size of the record would not show here.", kind=ClaimKind.LIMIT),
         ),
     )
@@ -92,12 +94,7 @@ def shift_finding(shift: Shift, explanation: Explained | None, store: EvidenceSt
     if explanation is not None:
         claims += _where(explanation, store)
     if isinstance(shift.focus, Period):
-        sure = (
-            "beyond chance, over all series that were looked at"
-            if shift.significant
-            else "not shown to be beyond chance"
-        )
-        claims.append(Claim(template=f"The move is {sure}.", kind=ClaimKind.CERTAINTY))
+        claims.append(Claim(template=_how_sure(shift, cited.delta), kind=ClaimKind.CERTAINTY))
     claims.append(Claim(template=f"The figures rest on {LABEL_SOURCES[shift.label_source]}.", kind=ClaimKind.LIMIT))
     if min(shift.before.n, shift.after.n) < FEW:
         thin = cited.before if shift.before.n < shift.after.n else cited.after
@@ -109,7 +106,8 @@ def shift_finding(shift: Shift, explanation: Explained | None, store: EvidenceSt
                 kind=ClaimKind.LIMIT,
             )
         )
-    claims += [Claim(template=quoted(flag, store, "shifts"), kind=ClaimKind.LIMIT) for flag in shift.flags]
+    limits = (*shift.flags, *(explanation.notes if explanation else ()))
+    claims += [Claim(template=quoted(text, store, "shifts"), kind=ClaimKind.LIMIT) for text in dict.fromkeys(limits)]
     return Finding(
         id=f"shift-{shift.id}",
         kind=FindingKind.SHIFT,
@@ -117,6 +115,15 @@ def shift_finding(shift: Shift, explanation: Explained | None, store: EvidenceSt
         claims=tuple(claims),
         shift_id=shift.id,
     )
+
+
+def _how_sure(shift: Shift, delta: Evidence) -> str:
+    if not shift.significant:
+        return "The move is not shown to be beyond chance."
+    interval = delta.interval
+    if interval is not None and not interval.lo <= 0 <= interval.hi:
+        return f"A move of {delta.ref('pp')} is beyond chance, over all series that were looked at."
+    return "The move survives the false-discovery control over all series that were looked at."
 
 
 def _where(explanation: Explained, store: EvidenceStore) -> list[Claim]:
@@ -133,7 +140,7 @@ def _where(explanation: Explained, store: EvidenceStore) -> list[Claim]:
 
     causes = sum(split.causes.values())
     mix = sum(m.contribution for m in split.mix)
-    pieces = [f"{part(causes, 'causes')} come from the causes below"] if split.causes else []
+    pieces = [f"{part(causes, 'causes')} come from the segments told of below"] if split.causes else []
     if split.mix:
         largest = max(split.mix, key=lambda m: abs(m.contribution))
         over = store.add(largest.dimension.replace("_", " "), "name").ref()

@@ -99,7 +99,7 @@ def explanation(shift, cause):
     split = Decomposition(
         delta=0.13, causes={"c1": 0.105}, mix=(MixEffect(dimension="seller_tier", contribution=0.015),), residual=0.01
     )
-    return SimpleNamespace(shift=shift, causes=(cause,), decomposition=split)
+    return SimpleNamespace(shift=shift, causes=(cause,), decomposition=split, notes=("Months are months of decision.",))
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def text_of(finding, store):
 
 
 def told(cause, shift, store):
-    alone = SimpleNamespace(shift=shift, causes=(cause,), decomposition=None)
+    alone = SimpleNamespace(shift=shift, causes=(cause,), decomposition=None, notes=())
     return text_of(narrate([shift], [alone], [], [], [], store)[1], store)
 
 
