@@ -20,7 +20,7 @@ from gne_analytics.tables.parsing import Clock
 from gne_analytics.tables.reading import SUFFIXES, hash_inputs, matching, read_file, read_query, with_numbers
 from gne_analytics.tables.record import Record, build_record, check_zone, default_unit
 from gne_analytics.tables.sift import Extract, sift
-from gne_analytics.tables.source_model import MODELS, Source, TableSource, source_schema
+from gne_analytics.tables.source_model import Source, TableSource, model_at, source_schema
 from gne_analytics.tables.yamlfile import load_yaml, one_sentence
 
 __all__ = ["Source", "load_source", "open_source", "own_columns", "source_schema"]
@@ -83,7 +83,7 @@ def _load(path: Path) -> tuple[Path, Source, bytes]:
     try:
         source = Source.model_validate(document)
     except ValidationError as problem:
-        raise one_sentence(problem, path.name, MODELS) from None
+        raise one_sentence(problem, path.name, model_at) from None
     for name in source.tables:
         if name not in TABLES:
             raise DataError(f"{path.name}, tables.{name} is no table of the contract{did_you_mean(name, TABLES)}.")
@@ -158,7 +158,7 @@ def _extract(
     if table.where is not None:
         kept = _where(raw, table.where, f"{table.place}, where of table {name!r}")
         raw, rows = raw.filter(kept), rows.filter(kept)
-    mapped = map_columns(raw, rows, table.column_sources(), name, table.place)
+    mapped = map_columns(raw, rows, table.columns, name, table.place)
     own = own_columns(name, raw.columns, sharing)
     extras = [c for c in own if c not in TABLES[name].columns]
     frame = pl.concat([mapped, with_numbers(raw.select(own), extras)], how="horizontal")
@@ -182,7 +182,7 @@ def own_columns(name: str, columns: Sequence[str], sharing: Mapping[str, TableSo
     contract comes in (into appeals from a shared file only if it is required or an id, since appeals are joined to
     violations). A column outside every contract of the file goes to the first table of the file, and to assessments.
     """
-    spoken = {c.from_ or n for t in sharing.values() for n, c in t.column_sources().items() if not c.has_const}
+    spoken = {c.from_ or n for t in sharing.values() for n, c in t.columns.items() if not c.has_const}
     declared = set(sharing[name].columns)
     first = next(t for t in TABLES if t in sharing)
     contracts = {c for t in sharing for c in TABLES[t].columns}

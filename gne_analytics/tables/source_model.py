@@ -1,6 +1,6 @@
 """The model of source.yaml: every key, with its meaning; the JSON Schema comes from here."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Literal
 
@@ -35,10 +35,13 @@ class ColumnSource(BaseModel):
     """The file's column; the same name where left out."""
     const: Scalar | None = None
     """One value for every row."""
-    map: Annotated[dict[str, str | None], BeforeValidator(_texts)] | None = None
+    map: (
+        Annotated[dict[str, str | None], BeforeValidator(_texts, json_schema_input_type=dict[str, Scalar | None])]
+        | None
+    ) = None
     """File value -> contract value, as text (true, 1 and 1.0 are read as they are written); the key null is a missing
     value; what is not listed stays as it is."""
-    default: str | None = None
+    default: Annotated[str, BeforeValidator(_map_key, json_schema_input_type=Scalar)] | None = None
     """With map: the value for everything that is not listed."""
     format: str | None = None
     """How a text tells time, in strptime's letters (``%d/%m/%Y %H:%M``), or epoch_s, epoch_ms, epoch_us."""
@@ -58,6 +61,14 @@ class ColumnSource(BaseModel):
         if self.default is not None and self.map is None:
             raise ValueError("has a default without a map")
         return self
+
+
+def _shorthand(column: object) -> object:
+    return {"from": column} if isinstance(column, str) else column
+
+
+Column = Annotated[ColumnSource, BeforeValidator(_shorthand, json_schema_input_type=str | ColumnSource)]
+"""A column's source; a bare name is the file's column of that name."""
 
 
 class Query(BaseModel):
@@ -80,7 +91,7 @@ class TableSource(BaseModel):
     """A parquet, csv, tsv or ndjson file (a pattern reads several), or a query."""
     where: str | None = None
     """A predicate over the file's columns; rows that it does not hold for are not part of the table."""
-    columns: dict[str, str | ColumnSource] = Field(default_factory=dict)
+    columns: dict[str, Column] = Field(default_factory=dict)
     """Contract column (or a dimension of one's own) -> where it comes from. Columns of the file that are not named
     come in under their own names."""
     roles: dict[str, Role] = Field(default_factory=dict)
@@ -89,10 +100,6 @@ class TableSource(BaseModel):
     """How fine the times are; found from the data where not given."""
     timezone: str | None = None
     """The zone of times that name none."""
-
-    def column_sources(self) -> dict[str, ColumnSource]:
-        """The declared columns, each written out."""
-        return {n: ColumnSource(from_=c) if isinstance(c, str) else c for n, c in self.columns.items()}
 
     @property
     def place(self) -> str:
@@ -124,8 +131,13 @@ class Source(BaseModel):
     """Contract table -> where it comes from."""
 
 
-MODELS: Mapping[str, type[BaseModel]] = {m.__name__: m for m in (Source, TableSource, ColumnSource, Query)}
-"""The models of a source by name."""
+def model_at(key: Sequence[str]) -> type[BaseModel]:
+    """The model that holds a key of source.yaml, given as its path."""
+    if len(key) == 1:
+        return Source
+    if "columns" in key[2:3] and len(key) > 4:
+        return ColumnSource
+    return Query if "from" in key[2:3] else TableSource
 
 
 def source_schema() -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -10,6 +10,7 @@ from ruamel.yaml.error import YAMLError
 
 from gne_analytics.errors import DataError, did_you_mean
 
+_UNION_TAGS = {"str", "Query"}
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -47,15 +48,20 @@ def _expanded(node: object, shown: str, environment: Mapping[str, str]) -> objec
     return _VARIABLE.sub(lambda found: environment[found[1]], node)
 
 
-def one_sentence(problem: ValidationError, shown: str, models: Mapping[str, type[BaseModel]]) -> DataError:
-    """The most telling fault of a document, as one sentence with the key and what would be right."""
-    tags = {"str", *models}
+def one_sentence(problem: ValidationError, shown: str, model_at: Callable[[list[str]], type[BaseModel]]) -> DataError:
+    """The most telling fault of a document, as one sentence with the key and what would be right.
+
+    Args:
+        problem: what pydantic found.
+        shown: the file's name.
+        model_at: the model that holds a key, given as its path.
+    """
     errors = sorted(problem.errors(), key=lambda e: (e["type"] == "string_type", e["type"] != "extra_forbidden"))
     error = errors[0]
-    where = [str(part) for part in error["loc"] if str(part) not in tags or part == error["loc"][-1] != "str"]
+    where = [str(part) for part in error["loc"] if str(part) not in _UNION_TAGS]
     key = ".".join(where)
     if error["type"] == "extra_forbidden":
-        known = {f.alias or n for model in models.values() for n, f in model.model_fields.items()}
+        known = {field.alias or name for name, field in model_at(where).model_fields.items()}
         return DataError(f"{shown}, {key} is no known key{did_you_mean(where[-1], known)}.")
     if error["type"] == "missing":
         return DataError(f"{shown}, the key {key} is missing.")
