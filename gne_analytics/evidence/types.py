@@ -231,6 +231,17 @@ class EditKind(StrEnum):
     EDIT_NOTICE = "edit_notice"
 
 
+class Hunk(Frozen):
+    """Lines of a file as they are and as they were: by it an inverse edit gives the very bytes back."""
+
+    file: str
+    """Path relative to the policy set."""
+    found: str
+    """The lines to replace, with as many around them as make them unique in the file."""
+    restored: str
+    """What to write in their place."""
+
+
 class Edit(Frozen):
     """One typed change of one place of a policy set, with the value it expects to find there.
 
@@ -248,6 +259,8 @@ class Edit(Frozen):
     new: object = None
     reason: str = ""
     evidence: tuple[str, ...] = ()
+    hunk: Hunk | None = None
+    """Set by ``policy.edits.inverse`` only; where its lines no longer stand the edit is applied by its meaning."""
 
 
 class Recommendation(StrEnum):
