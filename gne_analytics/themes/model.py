@@ -1,0 +1,161 @@
+"""A fitted theme model: an artefact of arrays and JSON, read by eye, loaded without running anything."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from gne_analytics.errors import DataError
+from gne_analytics.evidence.types import Theme
+from gne_analytics.themes.cache import Progress, embed
+from gne_analytics.themes.embedders import Embedder, Vectors, make_embedder, unit_length
+from gne_analytics.themes.student import Fused
+from gne_analytics.themes.texts import Corpus, corpus, folded_into
+
+VERSION = 1
+_ARRAYS = ("e5_mean", "use_mean", "weights", "offset")
+
+
+@dataclass(frozen=True)
+class ThemeModel:
+    """Everything that is needed to give a new text its theme."""
+
+    view: str
+    themes: tuple[Theme, ...]
+    centroids: Vectors
+    mean: Vectors
+    """What is subtracted from every vector before it is compared: the fit's mean."""
+    floors: tuple[float, ...]
+    """Per theme, the similarity under which a text is flagged as far from it (Tukey's lower fence)."""
+    embedder_name: str
+    embedder_id: str
+    seed: int
+    fused: Fused | None = None
+    language_means: dict[str, Vectors] = field(default_factory=dict)
+    """Where the fit centred each language: its mean."""
+
+    def place(self, vectors: Vectors, languages: list[str | None]) -> Vectors:
+        """Move vectors into the space of the centroids."""
+        return place(vectors, self.mean, self.language_means, languages)
+
+
+def place(vectors: Vectors, mean: Vectors, by_language: dict[str, Vectors], languages: list[str | None]) -> Vectors:
+    """Subtract the language's mean where it is known, else the general one, and scale to length one."""
+    if not by_language:
+        return unit_length(vectors - mean)
+    base = np.stack([by_language.get(language or "", mean) for language in languages])
+    return unit_length(vectors - base)
+
+
+def assign(
+    model: ThemeModel,
+    texts: pl.DataFrame,
+    *,
+    embedder: Embedder | None = None,
+    cache_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> pl.DataFrame:
+    """Give each new text the theme with the nearest centre.
+
+    ``texts`` has id and text, and unit and language where known. Returns id, theme_id, similarity, low_similarity,
+    folded_into, campaign, in order of id: pure, so the same function serves batches of a larger engine.
+    """
+    found = corpus(texts, model.view)
+    reader = embedder or model.fused or make_embedder(model.embedder_name)
+    if reader.id != model.embedder_id:
+        raise DataError(
+            f"the theme model of {model.view!r} was fitted with the embedder {model.embedder_id!r}, "
+            f"not {reader.id!r}; fit it again or install that version."
+        )
+    vectors = reader.read(found.texts, progress) if isinstance(reader, Fused) else embed(
+        reader, found.texts, cache_dir, progress
+    )  # fmt: skip
+    placed = model.place(vectors, languages_of(found))
+    similarity = placed @ model.centroids.T
+    return assignments(found, similarity.argmax(axis=1), similarity.max(axis=1), model)
+
+
+def languages_of(found: Corpus) -> list[str | None]:
+    """Return the most frequent language of each distinct text (ties: the first by name), None where unknown."""
+    known = found.rows.drop_nulls(["group", "language"]).group_by("group", "language").len()
+    first = known.sort("group", "len", "language", descending=[False, True, False]).unique("group", keep="first")
+    languages: list[str | None] = [None] * found.n
+    for group, language in first.select("group", "language").iter_rows():
+        languages[group] = language
+    return languages
+
+
+def assignments(found: Corpus, theme: np.ndarray, similarity: np.ndarray, model: ThemeModel) -> pl.DataFrame:
+    """Spread the themes of distinct texts over the rows; a row without a word has none."""
+    floors = np.array(model.floors)
+    per_text = pl.DataFrame(
+        {
+            "group": np.arange(found.n),
+            "theme_id": [model.themes[t].id for t in theme],
+            "similarity": similarity.astype(np.float64),
+            "low_similarity": similarity < floors[theme],
+        }
+    )
+    rows = folded_into(found.rows).join(per_text, on="group", how="left", maintain_order="left")
+    columns = ("id", "theme_id", "similarity", "low_similarity", "folded_into", "campaign")
+    return rows.with_columns(pl.col("low_similarity").fill_null(value=True)).select(columns)
+
+
+def save(model: ThemeModel, folder: Path) -> None:
+    """Write the model as ``model.json`` and ``arrays.npz``; a crash leaves the older model whole."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, np.ndarray] = {"centroids": model.centroids, "mean": model.mean}
+    languages = sorted(model.language_means)
+    if languages:
+        arrays["language_means"] = np.stack([model.language_means[name] for name in languages])
+    if model.fused is not None:
+        parts = {name: getattr(model.fused, name) for name in _ARRAYS}
+        arrays |= {f"fused_{name}": part for name, part in parts.items() if part is not None}
+    card = {
+        "version": VERSION,
+        "view": model.view,
+        "seed": model.seed,
+        "embedder": {"name": model.embedder_name, "id": model.embedder_id},
+        "fidelity": None if model.fused is None else model.fused.fidelity,
+        "languages": languages,
+        "floors": list(model.floors),
+        "themes": [theme.model_dump(mode="json") for theme in model.themes],
+    }
+    partial = folder / ".arrays.partial"
+    with partial.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+    partial.replace(folder / "arrays.npz")
+    (folder / ".model.partial").write_text(json.dumps(card, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    (folder / ".model.partial").replace(folder / "model.json")
+
+
+def load(folder: Path, cache_dir: Path | None = None) -> ThemeModel:
+    """Read a model that ``save`` wrote; a folder that is none is a DataError."""
+    folder = Path(folder)
+    try:
+        card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        with np.load(folder / "arrays.npz", allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        if card["version"] != VERSION:
+            raise DataError(f"{folder} holds a theme model of version {card['version']}; fit it again.")
+        fused = None
+        if "fused_e5_mean" in arrays:
+            parts = {name: arrays.get(f"fused_{name}") for name in _ARRAYS}
+            fused = Fused(**parts, fidelity=float(card["fidelity"]), cache_dir=cache_dir)  # type: ignore[arg-type]
+        return ThemeModel(
+            view=card["view"],
+            themes=tuple(Theme.model_validate(theme) for theme in card["themes"]),
+            centroids=arrays["centroids"],
+            mean=arrays["mean"],
+            floors=tuple(card["floors"]),
+            embedder_name=card["embedder"]["name"],
+            embedder_id=card["embedder"]["id"],
+            seed=int(card["seed"]),
+            fused=fused,
+            language_means=dict(zip(card["languages"], arrays.get("language_means", ()), strict=True)),
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{folder} holds no theme model that can be read ({error}); fit the themes again.") from error

@@ -1,0 +1,163 @@
+"""BERTopic as the frame: our vectors, our clusterer and our terms plugged into it.
+
+BERTopic is imported when themes are fitted, never before: with it come numba and umap, eight seconds of CPU.
+"""
+
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from gne_analytics.themes.embedders import Embedder, Vectors
+from gne_analytics.themes.graph import Labels, settle
+from gne_analytics.themes.tokens import analyser, common_words, prune, words
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from bertopic import BERTopic
+
+TERMS = 10
+CANDIDATES = 30
+DIVERSITY = 0.3
+LABEL_WORDS = 6
+LABEL_TERMS = 3
+SPEAKERS = 2
+"""A term that a reader sees was written by so many sellers, so that a name or a slip of one of them is none."""
+
+Scored = list[tuple[str, float]]
+
+
+class Clusterer(Protocol):
+    """Anything with ``fit`` and ``labels_``; label -1 is given to the nearest theme."""
+
+    labels_: Labels
+
+    def fit(self, X: Vectors, y: object = None) -> object:  # noqa: N803
+        """Cluster rows of length one."""
+        ...
+
+
+@dataclass(frozen=True)
+class Topics:
+    """What the frame found: a label per text (0 is the largest theme), terms per theme, and the BERTopic model."""
+
+    labels: Labels
+    terms: tuple[tuple[str, ...], ...]
+    bertopic: "BERTopic"
+
+
+class Settled:
+    """A clusterer without an outlier pile: what another one leaves over joins the nearest theme."""
+
+    def __init__(self, inner: Clusterer) -> None:
+        self._inner = inner
+        self.labels_: Labels = np.zeros(0, dtype=np.int64)
+
+    def fit(self, X: Vectors, y: object = None) -> "Settled":  # noqa: ARG002, N803
+        """Cluster, then settle."""
+        self._inner.fit(X)
+        self.labels_ = settle(X, np.asarray(self._inner.labels_, dtype=np.int64))
+        return self
+
+
+def find_topics(
+    texts: Sequence[str],
+    vectors: Vectors,
+    clusterer: Clusterer,
+    *,
+    languages: Sequence[str | None],
+    speakers: Sequence[frozenset[str]],
+    word_embedder: Embedder,
+) -> Topics:
+    """Run BERTopic on given vectors: empty reducer, our clusterer, c-TF-IDF over our words, MMR.
+
+    ``speakers`` holds, per text, who wrote it: the sellers, or the text itself where nobody knows.
+    """
+    # BERTopic switches warnings off for the whole process when it is imported; catch_warnings gives them back.
+    with warnings.catch_warnings():
+        from bertopic import BERTopic
+        from bertopic.backend import BaseEmbedder
+        from bertopic.dimensionality import BaseDimensionalityReduction
+        from bertopic.representation import BaseRepresentation
+        from bertopic.vectorizers import ClassTfidfTransformer
+        from sklearn.feature_extraction.text import CountVectorizer
+
+        class Terms(BaseRepresentation):
+            def extract_topics(
+                self, topic_model: object, documents: "pd.DataFrame", c_tf_idf: object, topics: Mapping[int, Scored]
+            ) -> dict[int, Scored]:
+                del topic_model, c_tf_idf
+                members = {int(t): ids.to_numpy() for t, ids in documents.groupby("Topic")["ID"]}
+                said = {t: _speakers_of_words(members[t], texts, speakers) for t in topics}
+                heard = {t: _heard(found, said[t]) for t, found in topics.items()}
+                vocabulary = sorted({word for found in heard.values() for word, _ in found})
+                space = dict(zip(vocabulary, word_embedder.encode(vocabulary), strict=True))
+                return {t: _diverse(found, said[t], space) for t, found in heard.items()}
+
+        model = BERTopic(
+            language="multilingual",  # "english", its default, deletes every letter beyond a to z
+            embedding_model=BaseEmbedder(),
+            umap_model=BaseDimensionalityReduction(),
+            hdbscan_model=Settled(clusterer),
+            vectorizer_model=CountVectorizer(analyzer=analyser(common_words(texts, languages))),
+            ctfidf_model=ClassTfidfTransformer(reduce_frequent_words=True),
+            representation_model=Terms(),
+            top_n_words=TERMS,
+            verbose=False,
+        )
+        found, _ = model.fit_transform(list(texts), embeddings=vectors)
+    labels = np.asarray(found, dtype=np.int64)
+    terms = tuple(tuple(word for word, _ in model.get_topic(t) if word) for t in range(int(labels.max()) + 1))
+    return Topics(labels, terms, model)
+
+
+def label_of(terms: Sequence[str], exemplar: str) -> str:
+    """Return a theme's label: its first terms, at most six words, nothing that its texts do not say.
+
+    Example:
+        >>> label_of(["invoice", "supplier", "genuine", "brand"], "")
+        'invoice, supplier, genuine'
+    """
+    chosen = [term for term in terms if len(term) <= 30][:LABEL_TERMS]
+    if chosen:
+        return ", ".join(chosen)
+    return " ".join(words(exemplar)[:LABEL_WORDS])[:60] or "no words"
+
+
+def _speakers_of_words(
+    members: Sequence[int], texts: Sequence[str], speakers: Sequence[frozenset[str]]
+) -> Counter[str]:
+    who: dict[str, set[str]] = defaultdict(set)
+    for i in members:
+        for word in set(words(texts[i])):
+            who[word] |= speakers[i]
+    return Counter({word: len(people) for word, people in who.items()})
+
+
+def _heard(found: Scored, said: Mapping[str, int]) -> Scored:
+    """Keep c-TF-IDF's candidates that several sellers wrote; all of them where none was."""
+    spoken = [(word, score) for word, score in found if word]
+    return [(w, s) for w, s in spoken if said.get(w, 0) >= SPEAKERS][:CANDIDATES] or spoken[:CANDIDATES]
+
+
+def _diverse(found: Scored, said: Mapping[str, int], space: Mapping[str, Vectors]) -> Scored:
+    """Choose terms by maximal marginal relevance (Carbonell and Goldstein, 1998): score less likeness to the chosen."""
+    # c-TF-IDF loves the rare word; a reader wants the one that many of the theme's sellers use.
+    scores = {word: score * said[word] ** 0.5 for word, score in found}
+    left = prune(sorted(scores, key=lambda w: (-scores[w], w)), said)
+    if not left:
+        return [("", 0.0)]
+    top = max(scores.values()) or 1.0
+    chosen: list[str] = []
+    while left and len(chosen) < TERMS:
+        best = max(left, key=lambda w: (1 - DIVERSITY) * scores[w] / top - DIVERSITY * _likeness(w, chosen, space))
+        chosen.append(best)
+        left.remove(best)
+    return [(word, scores[word]) for word in chosen]
+
+
+def _likeness(word: str, chosen: Sequence[str], space: Mapping[str, Vectors]) -> float:
+    return max((float(space[word] @ space[c]) for c in chosen), default=0.0)
