@@ -35,6 +35,8 @@ from gne_analytics.metrics.observations import Observations, mature, unrankable
 
 DEFAULT_NOISE = 0.01
 """Variance share between periods that is assumed where the record is too short to measure it."""
+MATERIAL = 0.05
+"""A segment that holds less than this part of the shift, either way of counting, is not worth a line."""
 STILL_THERE = 3.0
 """A claim must stand so many standard errors from zero after the claims before it are taken out."""
 
@@ -129,9 +131,15 @@ def explain(
     kept = _disjoint(cube, baseline, claims, noise)
     parts = [Part(_cause_id(shift, k.claim.segment), k.rows, k.claim.found.kind, k.effect) for k in kept]
     decomposition, splits = decompose(cube, baseline, parts)
+    kept, parts = _material(cube, kept, parts, decomposition)
+    decomposition, splits = decompose(cube, baseline, parts)
+    ranked = sorted(
+        zip(kept, parts, strict=True),
+        key=lambda pair: (not pair[0].claim.confirmed, -abs(decomposition.causes[pair[1].id])),
+    )
     causes = [
         _cause(obs, shift, cube, k, part, rank, decomposition, splits.get(part.id), store)
-        for rank, (k, part) in enumerate(zip(kept, parts, strict=True), start=1)
+        for rank, (k, part) in enumerate(ranked, start=1)
     ]
     return Explanation(
         shift=shift, causes=tuple(causes), decomposition=decomposition, dimensions=dims, refused=refused,
@@ -205,6 +213,19 @@ def _disjoint(cube: Cube, baseline: Baseline, claims: Sequence[Claim], noise: fl
         kept.append(_Kept(claim, rows, effect))
         residuals.take_out(rows, effect, kind)
     return kept
+
+
+def _material(
+    cube: Cube, kept: Sequence[_Kept], parts: Sequence[Part], whole: Decomposition
+) -> tuple[list[_Kept], list[Part]]:
+    """Keep what is confirmed or holds a part of the shift that is worth a line."""
+    least = MATERIAL * abs(whole.delta)
+    worth = [
+        (k, p)
+        for k, p in zip(kept, parts, strict=True)
+        if k.claim.confirmed or max(abs(whole.causes[p.id]), abs(leave_out(cube, k.rows))) >= least
+    ]
+    return [k for k, _ in worth], [p for _, p in worth]
 
 
 def _cause_id(shift: Shift, segment: Segment) -> str:

@@ -11,7 +11,7 @@ from gne_analytics.causes.cells import NEW, VANISHED
 from gne_analytics.causes.cube import Cube, Mask
 from gne_analytics.causes.search import SAME_ROWS, Found, jaccard, pursue
 from gne_analytics.evidence.segment import Segment
-from gne_analytics.metrics.intervals import Difference, Floats, clustered_variance
+from gne_analytics.metrics.intervals import Difference, Floats, clustered_variance, t_two_sided
 
 LEVEL = 0.02
 MIN_UNITS = 10.0
@@ -181,9 +181,7 @@ def e_value(estimate: Difference) -> float:
     """
     if not math.isfinite(estimate.se) or estimate.se <= 0:
         return 0.0
-    from scipy.stats import t
-
-    p = max(float(2 * t.sf(abs(estimate.z), estimate.dof)), 1e-300)
+    p = max(t_two_sided(estimate.z, estimate.dof), 1e-300)
     if p >= 1:
         return 0.5
     log_p = math.log(p)

@@ -4,6 +4,7 @@ from gne_analytics.metrics.cases import case_frame
 from gne_analytics.metrics.definitions import METRICS, OUTCOME_ALGEBRA, Metric, available, why_off
 from gne_analytics.metrics.intervals import rate, wilson
 from gne_analytics.metrics.observations import Observations, make_shift, observe
+from gne_analytics.metrics.shifts import find_shifts
 from gne_analytics.metrics.windows import parse_segment, parse_window, segment_mask
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Observations",
     "available",
     "case_frame",
+    "find_shifts",
     "make_shift",
     "observe",
     "parse_segment",

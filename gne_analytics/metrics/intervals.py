@@ -90,9 +90,16 @@ def t_quantile(dof: float, level: float = 0.95) -> float:
     """Return the two-sided quantile of Student's t."""
     if dof > 200 and level == 0.95:
         return Z95
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    return float(t.ppf(0.5 + level / 2, max(dof, 1.0)))
+    return float(stdtrit(max(dof, 1.0), 0.5 + level / 2))
+
+
+def t_two_sided(z: float, dof: float) -> float:
+    """Return the two-sided p-value of Student's t."""
+    from scipy.special import stdtr
+
+    return float(2 * stdtr(max(dof, 1.0), -abs(z)))
 
 
 def _normal_quantile(q: float) -> float:
