@@ -82,7 +82,7 @@ def _judge(name: str, needs: tuple[str, ...], present: set[str], tables: Mapping
     lacking = tuple(need for need in needs if not any(option in present for option in need.split("|")))
     if not lacking:
         return Capability(name, on=True)
-    reasons = [_why(need, present, tables) for need in lacking]
+    reasons = dict.fromkeys(_why(need, present, tables) for need in lacking)
     return Capability(name, on=False, why_off=" and ".join(reasons), turned_on_by=lacking)
 
 

@@ -5,8 +5,6 @@ import re
 from collections.abc import Callable, Mapping
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from gne_analytics.errors import DataError, did_you_mean
 
@@ -20,6 +18,9 @@ def load_yaml(text: str, shown: str, environment: Mapping[str, str] = os.environ
     Raises:
         DataError: the YAML is broken, is no mapping, or names a variable that is not set.
     """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
     try:
         document = YAML(typ="safe").load(text)
     except YAMLError as problem:
