@@ -151,7 +151,7 @@ def waterfall(
     _totals(figure, start, end, last=len(steps) + 1)
     for row, (_, value, pattern, colour) in enumerate(steps, start=1):
         figure.add_bar(
-            x=[value], base=[levels[row - 1]], y=[row], orientation="h", showlegend=False, width=0.42,
+            x=[value], base=[levels[row - 1]], y=[row], orientation="h", showlegend=False, width=0.36,
             marker={"color": colour, "pattern": {"shape": pattern, "fillmode": "replace" if pattern else "overlay"}},
             text=[points(value)], textposition="outside", cliponaxis=False, constraintext="none",
             hovertemplate=f"{points(value)}<extra></extra>",

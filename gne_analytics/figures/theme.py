@@ -151,7 +151,8 @@ def label_rows(figure: go.Figure, labels: Sequence[str], values: Sequence[str] =
         lines = "<br>".join(plain(line) for line in wrap(label, LABEL_WIDTH, max_lines=2, placeholder=" …"))
         value = f"  <b>{plain(values[index])}</b>" if values else ""
         figure.add_annotation(
-            x=0, xref=f"x{suffix} domain", xanchor="left", y=index, yref=f"y{suffix}", yanchor="bottom", xshift=3, yshift=8,
+            x=0, xref=f"x{suffix} domain", xanchor="left", xshift=3,
+            y=index, yref=f"y{suffix}", yanchor="bottom", yshift=11,
             text=lines + value, hovertext=plain(label), align="left",
         )  # fmt: skip
     axis = {"range": [max(len(labels), 1) - 0.6, -0.8], "showticklabels": False, "ticks": ""}

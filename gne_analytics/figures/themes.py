@@ -80,7 +80,7 @@ def appeals_funnel(frame: pl.DataFrame, *, title: str | None = None, subtitle: s
         "Bars: " + "; ".join(f"{stage} {number(n)}" for stage, n in zip(stages, sizes, strict=True)) + ".",
     )
     figure = drawing(words, height=rows_height(stages))
-    shares = ["", *(f" ({percent(b / a)})" if a else "" for a, b in pairwise(sizes))]
+    shares = ["", *(f" ({percent(b / a)})" if a else "" for a, b in pairwise(sizes))][: len(sizes)]
     figure.add_bar(
         x=sizes, y=list(range(len(sizes))), orientation="h", width=0.36, marker={"color": BLUE}, showlegend=False,
         text=[f"{number(n)}{share}" for n, share in zip(sizes, shares, strict=True)], textposition="outside",

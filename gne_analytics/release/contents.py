@@ -25,6 +25,8 @@ class ShiftPart:
     decomposition: Decomposition | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
     """Dimension -> why the search may not use it."""
+    notes: tuple[str, ...] = ()
+    """Plain sentences on what limits the explanation."""
     series: pl.DataFrame | None = None
     siblings: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     changes: tuple[tuple[date, str], ...] = ()

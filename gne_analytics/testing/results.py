@@ -345,7 +345,7 @@ def a_patch() -> str:
 
 def a_report(store: EvidenceStore | None = None) -> ReportInput:
     """A whole run to report: one shift, four themes, one proposal, a few rejected rows and a capability that is off."""
-    store = store or EvidenceStore()
+    store = EvidenceStore() if store is None else store
     part = ShiftPart(
         shift=a_shift(),
         causes=some_causes(),

@@ -1,0 +1,218 @@
+"""The report: traceable, offline, escaped, readable when there is little to say."""
+
+import json
+import re
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+
+from gne_analytics.evidence.segment import Segment
+from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.release.report import ProposalPart, ReportInput, report_html, write_report
+from gne_analytics.release.traceable import untraced
+from gne_analytics.testing.results import HOSTILE, a_proposal, a_report, some_themes
+
+
+@pytest.fixture
+def run():
+    return a_report()
+
+
+@pytest.fixture(scope="module")
+def told():
+    """A report that nobody writes to again."""
+    return a_report()
+
+
+@pytest.fixture(scope="module")
+def html(told):
+    return report_html(told)
+
+
+def without_plotly(html):
+    return re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
+
+
+def bare(run, **changes):
+    empty = ReportInput(
+        title="Quiet", source="demo", as_of=run.as_of, version=run.version, seed=0, store=EvidenceStore()
+    )
+    return replace(empty, **changes)
+
+
+class Outline(HTMLParser):
+    """Collects headings, tables without caption and plots without words."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.levels, self.tables, self.captions, self.silent, self.ids = [], 0, 0, 0, []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if re.fullmatch(r"h[1-6]", tag):
+            self.levels.append(int(tag[1]))
+        self.tables += tag == "table"
+        self.captions += tag == "caption"
+        self.silent += given.get("role") == "img" and not given.get("aria-label")
+        if "id" in given:
+            self.ids.append(given["id"])
+
+
+def test_no_digit_in_a_report_lacks_an_evidence_id(html, told):
+    assert untraced(html, told.store) == ()
+
+
+def test_a_digit_smuggled_into_the_prose_is_found(html, told):
+    forged = html.replace("In short", "In short: 3 things", 1)
+    assert [found.text for found in untraced(forged, told.store)] == ["In short: 3 things"]
+
+
+def test_a_number_changed_after_the_fact_is_found(html, told):
+    forged = html.replace(">18.2 %</a>", ">12.8 %</a>", 1)
+    assert forged != html
+    assert "is no form of" in untraced(forged, told.store)[0].fault
+
+
+def test_names_full_of_digits_need_no_evidence_of_their_own(run):
+    numbered = replace(run, title="Report 7", source="src-2026", store=EvidenceStore(), findings=())
+    cause = (
+        run.shifts[0].causes[0].model_copy(update={"segment": Segment.of({"2nd <dim>": "99 % & more"}), "owner": "q9"})
+    )
+    numbered = replace(numbered, shifts=(replace(run.shifts[0], causes=(cause,)),))
+    html = report_html(numbered)
+    assert untraced(html, numbered.store) == ()
+    assert "99 % &amp; more" in html
+
+
+def test_every_number_links_to_its_row(html):
+    cited = set(re.findall(r'data-ev="(E\d+)"', html))
+    assert len(cited) > 50
+    assert cited <= set(re.findall(r'<tr id="(E\d+)"', html))
+    assert cited == set(re.findall(r'href="#(E\d+)"', html))
+
+
+def test_the_appendix_lists_all_evidence(html, told):
+    assert re.findall(r'<tr id="(E\d+)"', html) == [e.id for e in told.store]
+
+
+def test_plotly_stands_in_the_page_once_and_nothing_is_fetched(html):
+    assert html.count("plotly.js v") == 1
+    assert "default-src 'none'" in html
+    page = without_plotly(html)
+    assert not re.search(r'(?:src|href)="(?!#)', page)
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "@import" not in page
+    assert "url(" not in page
+
+
+def test_the_report_stays_under_six_megabytes(tmp_path, run):
+    written = write_report(tmp_path / "report.html", run)
+    assert written.size == (tmp_path / "report.html").stat().st_size < 6_000_000
+
+
+def test_hostile_texts_are_escaped_everywhere(run):
+    themes = (some_themes()[0].model_copy(update={"label": HOSTILE, "terms": (HOSTILE,)}),)
+    proposal = a_proposal().model_copy(update={"title": HOSTILE, "owner": HOSTILE})
+    part = ProposalPart(proposal, run.proposals[0].backtest, HOSTILE)
+    shift = replace(run.shifts[0], changes=((run.as_of.date(), HOSTILE),), refused={HOSTILE: HOSTILE})
+    hostile = replace(run, title=HOSTILE, source=HOSTILE, themes=themes, proposals=(part,), shifts=(shift,))
+    page = report_html(hostile)
+    assert '<script>alert("7")' not in page
+    assert "<b>refund" not in page
+    assert untraced(page, hostile.store) == ()
+
+
+def test_a_json_block_cannot_end_its_script(run):
+    shift = replace(run.shifts[0], changes=((run.as_of.date(), "</script><script>alert(1)//"),))
+    page = report_html(replace(run, shifts=(shift,)))
+    block = re.search(r'<script type="application/json" id="figures">(.*?)</script>', page, re.DOTALL)
+    assert len(json.loads(block.group(1))["plots"]) == page.count('class="plot"')
+
+
+def test_headings_descend_tables_have_captions_and_figures_have_words(html):
+    outline = Outline(without_plotly(html))
+    assert outline.levels[0] == 1
+    assert outline.levels.count(1) == 1
+    assert all(later - earlier <= 1 for earlier, later in pairwise(outline.levels))
+    assert outline.tables == outline.captions > 5
+    assert outline.silent == 0
+    assert len(outline.ids) == len(set(outline.ids))
+
+
+def test_the_first_screen_answers_the_four_questions(html):
+    first = html[html.index('id="headline"') : html.index("<nav")]
+    for question in ("What moved", "Why", "What we propose", "How sure"):
+        assert f"<dt>{question}</dt>" in first
+    words = re.sub(r"<[^>]+>", " ", first).split()
+    assert len(words) < 230  # sixty seconds at the pace of careful reading
+
+
+def test_filters_date_and_version_are_printed(run):
+    page = report_html(replace(run, arguments={"baseline": "2013", "focus": "2015"}))
+    for shown in ("15 November 2026", "0.1.0", "baseline", "2013", "2015"):
+        assert shown in page
+
+
+def test_a_quiet_run_says_plainly_that_nothing_moved(run):
+    quiet = bare(run)
+    page = report_html(quiet)
+    assert "Nothing moved beyond chance" in page
+    assert "No change of the policy config is proposed" in page
+    assert "No row was rejected" in page
+    assert "plotly.js v" not in page
+    assert untraced(page, quiet.store) == ()
+
+
+def test_stages_that_did_not_run_are_named_with_their_reason(run):
+    why = "No policy set was given; add policies: to source.yaml."
+    page = report_html(bare(run, stages_off={"propose": why, "backtest": why}))
+    assert page.count(why) >= 2
+    assert "What did not run" in page
+
+
+def test_a_shift_without_causes_series_or_findings_reads_well(run):
+    alone = replace(run.shifts[0], causes=(), decomposition=None, series=None, siblings={}, refused={})
+    part = ProposalPart(a_proposal(), None)
+    small = bare(run, shifts=(alone,), proposals=(part,))
+    page = report_html(small)
+    assert "No segment explains it" in page
+    assert "The last two weeks are immature" in page
+    assert untraced(page, small.store) == ()
+
+
+def test_causes_without_findings_show_their_reasons_and_rivals(run):
+    page = report_html(replace(run, findings=(), store=EvidenceStore()))
+    assert "What speaks for it" in page
+    assert "these lie at all scores" in page
+
+
+def test_rejects_are_counted_by_reason_with_examples(html):
+    assert "appeal without its violation" in html
+    assert "ap-17, ap-18" in html
+
+
+def test_the_usual_numbers_are_shown_and_disowned(html):
+    at = html.index("The usual numbers")
+    assert "share overturned among appeals" in html[at:]
+
+
+def test_same_input_gives_the_same_bytes():
+    assert report_html(a_report()) == report_html(a_report())
+
+
+@pytest.mark.browser
+def test_the_page_draws_its_figures_offline_without_a_word_of_complaint(tmp_path, run, chromium):
+    path = tmp_path / "report.html"
+    write_report(path, run)
+    quiet = "--disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update"
+    flags = ["--headless", "--no-sandbox", "--disable-sync", *quiet.split(), f"--user-data-dir={tmp_path / 'profile'}"]
+    look = ["--virtual-time-budget=4000", "--enable-logging=stderr", "--dump-dom", path.as_uri()]
+    shown = subprocess.run([chromium, *flags, *look], capture_output=True, text=True, timeout=120, check=True)  # noqa: S603
+    assert "CONSOLE" not in shown.stderr
+    drawn = set(re.findall(r'id="plot-(\d+)"[^>]*js-plotly-plot|js-plotly-plot[^>]*id="plot-(\d+)"', shown.stdout))
+    assert len(drawn) >= 8
