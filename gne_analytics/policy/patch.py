@@ -19,7 +19,7 @@ Texts = PolicySet | Mapping[str, str]
 
 
 def diff(before: Texts, after: Texts) -> str:
-    """Return the unified patch from one set to another, as ``git apply`` and ``patch -p1`` take it; empty when equal."""
+    """Return the unified patch between two sets, as ``git apply`` and ``patch -p1`` take it; empty when equal."""
     old, new = _files(before), _files(after)
     names = sorted(old.keys() | new.keys())
     return "".join(_file_diff(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name))
