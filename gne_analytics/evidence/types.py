@@ -339,6 +339,8 @@ class Backtest(Frozen):
     """Replay of a proposal over the record, with truth accounting."""
 
     proposal_id: str
+    since: date | None = None
+    """Cases before this day were left out: the cause had not set in."""
     target: Literal["retrospective", "prospective"] = "retrospective"
     label: Literal["final_decision", "latent"] = "final_decision"
     cases: int
@@ -382,6 +384,8 @@ class Proposal(Frozen):
     policy_base: str
     """Hash of the policy set that the edits were made against."""
     cause_ids: tuple[str, ...] = ()
+    since: date | None = None
+    """The day from which cases tell what the edits would do: the onset of a cause that changed the cases themselves."""
     edits: tuple[Edit, ...]
     rollback: tuple[Edit, ...] = ()
     """The inverse edits, in the order in which to apply them."""

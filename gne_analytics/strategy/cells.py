@@ -129,7 +129,8 @@ class CellRule:
 
     name: str
     when: tuple[int, ...] = ()
-    default: float = 0.0
+    default: float | None = None
+    """``None``: it fires whenever ``when`` holds, score or none."""
     overrides: tuple[tuple[int, float, int], ...] = ()
     """(bit, threshold, priority): the highest priority that matches wins."""
     exempt: tuple[int, ...] = ()
@@ -150,7 +151,7 @@ class Tensor:
     _measures: Mapping[str, Floats]
 
     def counts(self, measure: str = "n") -> Floats:
-        """Return signature x bin x class; cases without a score are left out."""
+        """Return signature x bin x class; position 0 of the bins holds the cases without a score."""
         return self._measures[measure]
 
     @cached_property
@@ -165,20 +166,20 @@ class Tensor:
             of: which signatures to add up; all by default.
         """
         above = self._above[measure] if of is None else self._above[measure][of]
-        return np.asarray(above.sum(0)[self.cells.edge_index(thresholds) + 1])
+        return np.asarray(above.sum(0)[self.cells.edge_index(thresholds) + 2])
 
     def states(self, rules: Sequence[CellRule]) -> tuple[NDArray[np.int8], Bools]:
         """Decide every signature and bin: rank of the strictest action (0: none), and whether a person decides.
 
         Where rules of the strictest action disagree, one that enforces by itself goes before one that asks a person.
         """
-        n_bins = len(self.cells.edges) + 1
+        n_bins = len(self.cells.edges) + 2
         rank = np.zeros((len(self.signatures), n_bins), np.int8)
         review = np.zeros_like(rank, dtype=bool)
         bins = np.arange(n_bins)
         for rule in rules:
-            active = self.signatures[:, list(rule.when)].all(1) & ~self.signatures[:, list(rule.exempt)].any(1)
-            first = self.cells.edge_index(self.thresholds(rule)) + 1
+            active = _every(self.signatures[:, list(rule.when)]) & _every(~self.signatures[:, list(rule.exempt)])
+            first = self.first_bins(rule, active)
             fires = active[:, None] & (bins[None, :] >= first[:, None])
             asks = np.zeros(len(self.signatures), bool) if rule.review is None else self.signatures[:, rule.review]
             stricter, equal = fires & (rule.rank > rank), fires & (rule.rank == rank)
@@ -186,13 +187,19 @@ class Tensor:
             rank = np.where(stricter, np.int8(rule.rank), rank)
         return rank, review
 
-    def thresholds(self, rule: CellRule) -> Floats:
+    def first_bins(self, rule: CellRule, active: Bools) -> NDArray[np.int64]:
+        """Return for every signature the first position on the bin axis at which a rule fires."""
+        if rule.default is None:
+            return np.zeros(len(self.signatures), np.int64)
+        return self.cells.edge_index(self.thresholds(rule, rule.default, active)) + 2
+
+    def thresholds(self, rule: CellRule, default: float, active: Bools) -> Floats:
         """Return the threshold of a rule for every signature; PolicyError where overrides tie on a real case."""
-        values = np.full(len(self.signatures), rule.default)
+        values = np.full(len(self.signatures), default)
         best = np.full(len(self.signatures), np.iinfo(np.int64).min)
         for bit, value, priority in rule.overrides:
             match = self.signatures[:, bit]
-            if (tie := match & (best == priority) & (values != value)).any():
+            if (tie := active & match & (best == priority) & (values != value)).any():
                 other = float(values[tie][0])
                 raise PolicyError(
                     f"rule {rule.name!r}: overrides with thresholds {other:g} and {value:g} match the same case "
@@ -206,17 +213,16 @@ class Tensor:
 def densify(cells: Cells) -> Tensor:
     """Lay the cells out as a dense tensor of signature x bin x class."""
     words = [c for c in cells.frame.columns if c.startswith("sig_")]
-    scored = cells.frame.filter(pl.col("bin") != NO_SCORE)
-    signatures, s = _codes(scored, words)
-    classes, c = _codes(scored, list(cells.by))
+    signatures, s = _codes(cells.frame, words)
+    classes, c = _codes(cells.frame, list(cells.by))
     bits = np.zeros((signatures.height, len(cells.predicates)), bool)
     for i in range(len(cells.predicates)):
         bits[:, i] = (signatures[f"sig_{i // WORD}"].to_numpy() >> (i % WORD)) & 1
-    shape = (signatures.height, len(cells.edges) + 1, classes.height)
+    shape = (signatures.height, len(cells.edges) + 2, classes.height)
     measures = {}
     for name in ("n", *cells.sums):
         dense = np.zeros(shape)
-        np.add.at(dense, (s, scored["bin"].to_numpy(), c), scored[name].to_numpy())
+        np.add.at(dense, (s, cells.frame["bin"].to_numpy() - NO_SCORE, c), cells.frame[name].to_numpy())
         measures[name] = dense
     return Tensor(cells, bits, classes, measures)
 
@@ -228,3 +234,8 @@ def _codes(frame: pl.DataFrame, columns: list[str]) -> tuple[pl.DataFrame, NDArr
     distinct = frame.select(columns).unique().sort(columns, nulls_last=False).with_row_index("code")
     code = frame.select(columns).join(distinct, on=columns, how="left", nulls_equal=True, maintain_order="left")["code"]
     return distinct.drop("code"), code.to_numpy().astype(np.int64)
+
+
+def _every(bits: Bools) -> Bools:
+    """Say for each signature whether all the bits hold."""
+    return np.asarray(bits.all(axis=1), np.bool_)

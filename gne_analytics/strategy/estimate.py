@@ -17,8 +17,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gne_analytics.strategy.identify import effective
-
 Floats = NDArray[np.float64]
 
 
@@ -43,8 +41,9 @@ class Reviewers:
 
 @dataclass(frozen=True)
 class Domains:
-    """The affected cases as counts: per domain the cases estimated together, and per flow what is known or unknown."""
+    """The affected cases as counts, one entry per domain."""
 
+    policy: tuple[str, ...]
     alpha: Floats
     beta: Floats
     cases: Floats
@@ -55,6 +54,15 @@ class Domains:
     """Effective labels behind the share, corrected for the finite population; infinite for a census."""
     unknown: Floats
     """Cases of the domain of which nothing is known."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a mistake counts for, in all or domain by domain, and what is certain whatever the truth (reviews)."""
+
+    wrong: Floats | float = 0.0
+    missed: Floats | float = 0.0
+    fixed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -98,58 +106,35 @@ def imbens_manski(width: float, sigma: float, level: float) -> float:
 
 
 def tally(identified: pl.DataFrame) -> Domains:
-    """Reduce identified cases (with ``alpha`` and ``beta``) to domains."""
-    one = (
-        identified.filter(pl.col("domain") < 0)
-        .group_by("alpha", "beta")
-        .agg(cases=pl.len(), share=pl.col("known").mean(), unknown=pl.lit(0))
-        .with_columns(labels=pl.lit(float("inf")))
-    )
-    audited = pl.col("standing") == "audited"
-    rest = (
-        identified.filter(pl.col("domain") >= 0)
-        .group_by("domain", "alpha", "beta")
+    """Reduce identified cases (with ``policy``, ``alpha``, ``beta``) to domains."""
+    keys = ["domain", "policy", "alpha", "beta"]
+    audited, settled = pl.col("standing") == "audited", pl.col("domain") < 0
+    frame = (
+        identified.group_by(keys)
         .agg(
-            unknown=(pl.col("standing") == "unidentified").sum(),
-            estimable=(pl.col("standing").is_in(["estimable", "modelled"])).sum(),
+            settled=settled.sum(),
+            estimable=(pl.col("standing") == "estimable").sum(),
             sampled=audited.sum(),
-            weights=pl.col("weight").filter(audited),
-            known=pl.col("known").filter(audited),
+            unknown=(pl.col("standing") == "unidentified").sum(),
+            plain=pl.col("known").mean(),
+            w=pl.col("weight").filter(audited).sum(),
+            w2=pl.col("weight").filter(audited).pow(2).sum(),
+            wy=(pl.col("weight") * pl.col("known")).filter(audited).sum(),
         )
-        .sort("domain", "alpha", "beta")
+        .sort(keys)
     )
-    pooled = [_pool(row) for row in rest.iter_rows(named=True)]
-    frame = pl.concat(
-        [
-            one.sort("alpha", "beta").select(_COLUMNS).cast(pl.Float64),
-            pl.DataFrame(pooled, schema=dict.fromkeys(_COLUMNS, pl.Float64), orient="row"),
-        ]
+    pooled = pl.col("estimable") > 0
+    left_over = 1 - pl.col("sampled") / (pl.col("sampled") + pl.col("estimable"))
+    frame = frame.with_columns(
+        cases=pl.col("settled") + pl.col("sampled") + pl.col("estimable"),
+        share=pl.when(pooled).then(pl.col("wy") / pl.col("w")).otherwise(pl.col("plain").fill_null(0.0)),
+        labels=pl.when(pooled).then(pl.col("w").pow(2) / pl.col("w2") / left_over).otherwise(pl.lit(np.inf)),
     )
-    return Domains(**{name: frame[name].to_numpy() for name in _COLUMNS})
+    columns = {name: frame[name].to_numpy().astype(np.float64) for name in _COLUMNS}
+    return Domains(tuple(frame["policy"]), **columns)
 
 
-_COLUMNS = ["alpha", "beta", "cases", "share", "labels", "unknown"]
-
-
-def _pool(row: dict[str, object]) -> tuple[float, ...]:
-    """Estimate one domain: the weighted share when its cases are estimable, else only its audited cases, exactly."""
-    weights, known = np.asarray(row["weights"], np.float64), np.asarray(row["known"], np.float64)
-    sampled, estimable, unknown = float(len(known)), float(str(row["estimable"])), float(str(row["unknown"]))
-    head = (float(str(row["alpha"])), float(str(row["beta"])))
-    if not estimable:
-        return (*head, sampled, float(known.mean()) if sampled else 0.0, float("inf"), unknown)
-    total = sampled + estimable
-    labels = effective(weights) / (1 - sampled / total)
-    return (*head, total, float((weights * known).sum() / weights.sum()), labels, unknown)
-
-
-@dataclass(frozen=True)
-class Price:
-    """What one wrongful enforcement, one missed violation and one review count for."""
-
-    wrong: float = 0.0
-    missed: float = 0.0
-    review: float = 0.0
+_COLUMNS = ("alpha", "beta", "cases", "share", "labels", "unknown")
 
 
 @dataclass(frozen=True)
@@ -168,14 +153,14 @@ class Terms:
         return self.offset + float((self.weights * self.shares).sum())
 
 
-def terms(domains: Domains, price: Price, reviews: float, wrong: Rate, right: Rate) -> Terms:
+def terms(domains: Domains, price: Price, wrong: Rate, right: Rate) -> Terms:
     """Write the priced difference as a linear function of the domains' shares and the reviewers' two rates."""
     enforce_legitimate = domains.alpha + domains.beta * wrong.value
     enforce_violation = domains.alpha + domains.beta * right.value
     at_zero, at_one = price.wrong * enforce_legitimate, -price.missed * enforce_violation
-    by_wrong = price.wrong * float((domains.beta * domains.cases * (1 - domains.share)).sum())
-    by_right = -price.missed * float((domains.beta * domains.cases * domains.share).sum())
-    offset = price.review * reviews + float((domains.cases * at_zero).sum())
+    by_wrong = float((price.wrong * domains.beta * domains.cases * (1 - domains.share)).sum())
+    by_right = -float((price.missed * domains.beta * domains.cases * domains.share).sum())
+    offset = price.fixed + float((domains.cases * at_zero).sum())
     offset -= by_wrong * wrong.value + by_right * right.value
     return Terms(
         offset=offset,
@@ -202,16 +187,18 @@ def bound(low: Terms, high: Terms, level: float = 0.95) -> Bounded:
     return Bounded(lo, hi, (lo - below, hi + above))
 
 
-def difference(
-    domains: Domains, price: Price, reviews: float = 0.0, reviewers: Reviewers | None = None, level: float = 0.95
-) -> Bounded:
-    """Return the priced difference to today's policy: point (or bounds) and interval."""
-    known = reviewers or Reviewers()
-    corners = [
-        terms(domains, price, reviews, wrong, right)
-        for wrong in ([known.wrong] if known.wrong else [Rate(0.0, np.inf), Rate(1.0, np.inf)])
-        for right in ([known.right] if known.right else [Rate(0.0, np.inf), Rate(1.0, np.inf)])
+def corners(domains: Domains, price: Price, reviewers: Reviewers) -> tuple[Terms, Terms]:
+    """Return the lowest and the highest reading of the priced difference over what reviewers might do."""
+    unknown = [Rate(0.0, np.inf), Rate(1.0, np.inf)]
+    readings = [
+        terms(domains, price, wrong, right)
+        for wrong in ([reviewers.wrong] if reviewers.wrong else unknown)
+        for right in ([reviewers.right] if reviewers.right else unknown)
     ]
-    low = min(corners, key=lambda t: t.value + t.spread[0])
-    high = max(corners, key=lambda t: t.value + t.spread[1])
-    return bound(low, high, level)
+    low = min(readings, key=lambda t: t.value + t.spread[0])
+    return low, max(readings, key=lambda t: t.value + t.spread[1])
+
+
+def difference(domains: Domains, price: Price, reviewers: Reviewers | None = None, level: float = 0.95) -> Bounded:
+    """Return the priced difference to today's policy: point (or bounds) and interval."""
+    return bound(*corners(domains, price, reviewers or Reviewers()), level)

@@ -15,7 +15,7 @@ FLOWS = ("kept", "released", "new", "rerouted", "untouched")
 def flow_of(cases: pl.DataFrame, today: pl.DataFrame, proposed: pl.DataFrame) -> pl.DataFrame:
     """Join two replays to the case table.
 
-    Adds ``state_today``, ``state_proposed``, ``rule_today``, ``rule_proposed``, ``flow`` (one of ``FLOWS``), ``alpha``
+    Adds ``state_``, ``rule_`` and ``policy_`` ``today`` and ``proposed``, ``flow`` (one of ``FLOWS``), ``alpha``
     and ``beta`` (how the chance of enforcement changes, see ``estimate``), ``reviews`` (-1, 0, 1) and ``affected``
     (the decision or the need for a review changes).
     """
@@ -25,9 +25,7 @@ def flow_of(cases: pl.DataFrame, today: pl.DataFrame, proposed: pl.DataFrame) ->
     frame = frame.with_columns(pl.col("state_today", "state_proposed").fill_null(NOTHING))
     before, after = _chance("state_today"), _chance("state_proposed")
     reviews = (pl.col("state_proposed") == REVIEW).cast(pl.Int8) - (pl.col("state_today") == REVIEW).cast(pl.Int8)
-    frame = frame.with_columns(
-        alpha=after[0] - before[0], beta=after[1] - before[1], reviews=reviews, was=pl.max_horizontal(*before)
-    )
+    frame = frame.with_columns(alpha=after[0] - before[0], beta=after[1] - before[1], reviews=reviews)
     moved = (pl.col("alpha") != 0) | (pl.col("beta") != 0)
     acts_today, acts_then = pl.col("state_today") != NOTHING, pl.col("state_proposed") != NOTHING
     return frame.with_columns(
@@ -43,14 +41,16 @@ def flow_of(cases: pl.DataFrame, today: pl.DataFrame, proposed: pl.DataFrame) ->
         .when(acts_today)
         .then(pl.lit("rerouted"))
         .otherwise(pl.lit("untouched")),
-    ).drop("was")
+    )
 
 
 def _state(decisions: pl.DataFrame, name: str) -> pl.DataFrame:
-    state = pl.when(pl.col("action").is_null()).then(pl.lit(NOTHING))
-    state_or = state.when(pl.col("review")).then(pl.lit(REVIEW)).otherwise(pl.lit(AUTOMATIC))
+    nothing = pl.when(pl.col("action").is_null()).then(pl.lit(NOTHING))
     return decisions.select(
-        "case_id", state_or.alias(f"state_{name}"), pl.col("rule_id").alias(f"rule_{name}")
+        "case_id",
+        nothing.when(pl.col("review")).then(pl.lit(REVIEW)).otherwise(pl.lit(AUTOMATIC)).alias(f"state_{name}"),
+        pl.col("rule_id").alias(f"rule_{name}"),
+        pl.col("policy_id").alias(f"policy_{name}"),
     )
 
 

@@ -6,8 +6,8 @@
 4. ``modelled``       its outcome hangs on something carried over from other cases (a reviewer's error rate);
 5. ``unidentified``   nothing is known: worst case, anywhere between violating and not.
 
-A domain is flow cell x appealed or not x score band. Bands are cut so that each keeps enough labels; the cut looks at
-scores and audits, never at what the audits found.
+A domain is flow cell (with its policy) x appealed or not x score band. Bands are cut so that each keeps enough labels;
+the cut looks at scores and audits, never at what the audits found.
 """
 
 from typing import Literal
@@ -26,7 +26,7 @@ MIN_LABELS = 30
 MAX_BANDS = 5
 """At most so many score bands a domain is cut into."""
 STANDINGS = ("appeal_decided", "audited", "estimable", "modelled", "unidentified")
-NEEDED = ("case_id", "flow", "appealed", "decided_violating", "audit_violating", "audit_prob", "score")
+NEEDED = ("case_id", "cell", "appealed", "decided_violating", "audit_violating", "audit_prob", "score")
 
 
 def effective(weights: Floats) -> float:
@@ -38,7 +38,8 @@ def effective(weights: Floats) -> float:
 def identify(affected: pl.DataFrame, label: Label = "final_decision", *, min_labels: int = MIN_LABELS) -> pl.DataFrame:
     """Give every affected case its standing, what is known of it, and the domain its label is shared in.
 
-    Needs the columns of ``NEEDED``; adds ``standing``, ``known`` (1 violating, 0 not, null when not known one by one),
+    Needs the columns of ``NEEDED``, ``cell`` being the flow cell (policy and what happens to the case). Adds
+    ``standing``, ``known`` (1 violating, 0 not, null when not known one by one),
     ``weight`` (inverse sampling probability of an audited case), ``domain`` (Int64, -1 where the appeal settles it).
     """
     settled = pl.col("decided_violating").is_not_null() if label == "final_decision" else pl.lit(False)
@@ -48,7 +49,7 @@ def identify(affected: pl.DataFrame, label: Label = "final_decision", *, min_lab
     ).with_columns(known=pl.when("settled").then("decided_violating").otherwise("audit_violating"))
     parts = [frame.filter("settled").with_columns(domain=pl.lit(-1, pl.Int64), standing=pl.lit("appeal_decided"))]
     first = 0
-    for part in frame.filter(~pl.col("settled")).partition_by("flow", "appealed", maintain_order=True):
+    for part in frame.filter(~pl.col("settled")).partition_by("cell", "appealed", maintain_order=True):
         banded = _band(part.sort("score", "case_id", nulls_last=True), first, min_labels)
         first += banded["domain"].n_unique()
         parts.append(banded)

@@ -2,10 +2,12 @@
 
 import polars as pl
 
-VIOLATING = {"upheld": 1.0, "modified": 1.0, "partially_overturned": 1.0, "overturned": 0.0}
-"""Outcomes that settle whether there was a violation; a wrong action on a real violation is still a violation."""
+from gne_analytics.metrics.definitions import LEVEL_ORDER, OUTCOME_ALGEBRA
 
-LEVELS = {"1": 1, "2": 2, "out_of_court": 3}
+VIOLATING = {
+    outcome: float(meaning.violation) for outcome, meaning in OUTCOME_ALGEBRA.items() if meaning.violation is not None
+}
+"""Outcomes that settle whether there was a violation; a wrong action on a real violation is still a violation."""
 
 
 def final_outcomes(appeals: pl.DataFrame) -> pl.DataFrame:
@@ -13,15 +15,18 @@ def final_outcomes(appeals: pl.DataFrame) -> pl.DataFrame:
 
     The highest decided level speaks; a pending or withdrawn higher level leaves the lower one, marked provisional.
     """
-    level = pl.lit(1)
+    level = pl.lit(1, pl.Int64)
     if "level" in appeals.columns:
-        level = pl.col("level").cast(pl.String).replace_strict(LEVELS, default=1)
-    frame = appeals.with_columns(
-        order=level, violating=pl.col("outcome").cast(pl.String).replace_strict(VIOLATING, default=None)
-    ).sort("violation_id", "order", "filed_at", "appeal_id")
+        level = pl.col("level").replace_strict(dict(LEVEL_ORDER), default=1, return_dtype=pl.Int64)
+    violating = pl.col("outcome").replace_strict(VIOLATING, default=None, return_dtype=pl.Float64)
+    frame = appeals.with_columns(order=level, violating=violating)
     decided = pl.col("violating").is_not_null()
-    return frame.group_by("violation_id", maintain_order=True).agg(
-        outcome=pl.col("outcome").filter(decided).last(),
-        violating=pl.col("violating").filter(decided).last(),
-        provisional=pl.col("order").max() > pl.col("order").filter(decided).max().fill_null(0),
+    return (
+        frame.sort("violation_id", "order", "filed_at", "appeal_id")
+        .group_by("violation_id", maintain_order=True)
+        .agg(
+            outcome=pl.col("outcome").filter(decided).last(),
+            violating=pl.col("violating").filter(decided).last(),
+            provisional=pl.col("order").max() > pl.col("order").filter(decided).max().fill_null(0),
+        )
     )

@@ -59,9 +59,9 @@ def build_population(record: Record) -> Population:
     """Build the case table of a record; DataError when there is neither a violation nor an assessment."""
     if record.violations.is_empty() and record.assessments.is_empty():
         raise DataError(f"{record.name}: no violations and no assessments, so there is nothing to replay.")
-    enforced, authority, left_out = _violations(record)
+    enforced, out, left_out = _violations(record)
     attributes = _attributes(record)
-    scores, conflicts = _scores(enforced, record.assessments.join(authority, on="case_id", how="anti"), attributes)
+    scores, conflicts = _scores(enforced, record.assessments.join(out, on="case_id", how="anti"), attributes)
     log = enforced.select(
         "case_id",
         "violation_id",
@@ -93,20 +93,22 @@ def _attributes(record: Record) -> tuple[str, ...]:
 
 
 def _violations(record: Record) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, int]]:
-    """Keep one enforcement per case: the first, of no authority, not the child of an account action."""
-    frame, left_out = record.violations, dict[str, int]()
+    """Keep one enforcement per case; return the cases that go as a whole (authority, account action's children) too."""
+    frame = record.violations
     own_case = pl.format("violation:{}", pl.col("violation_id"))
     frame = frame.with_columns(case_id=pl.coalesce("case_id", own_case) if "case_id" in frame.columns else own_case)
-    authority = pl.lit(False)
+    authority, child = pl.lit(False), pl.lit(False)
     for column in ("source_type", "reversal_source"):
         if column in frame.columns:
             authority = authority | pl.col(column).cast(pl.String).str.contains(AUTHORITY).fill_null(False)
-    out = frame.filter(authority).select("case_id").unique()
-    frame, left_out["authority"] = frame.join(out, on="case_id", how="anti"), out.height
     if "parent_violation_id" in frame.columns:
-        parents = frame.filter(pl.col("parent_violation_id").is_null())
-        left_out["child of an account action"] = frame.height - parents.height
-        frame = parents
+        child = pl.col("parent_violation_id").is_in(frame["violation_id"].implode()).fill_null(False)
+    out = frame.filter(authority | child).select("case_id").unique()
+    left_out = {
+        "authority or court": frame.filter(authority).height,
+        "child of an account action": frame.filter(child).height,
+    }
+    frame = frame.join(out, on="case_id", how="anti")
     first = frame.sort("decided_at", "violation_id").unique("case_id", keep="first", maintain_order=True)
     left_out["further violation of one case"] = frame.height - first.height
     return first, out, left_out

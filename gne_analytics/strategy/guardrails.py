@@ -1,0 +1,170 @@
+"""Guardrails: is any slice of the marketplace harmed beyond its margin? Pass, fail or cannot tell.
+
+Each slice is tested from both sides, one-sided, with Holm's correction over all. A slice passes when harm beyond the
+margin is refuted and fails when harm within it is; want of data refutes neither.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+
+from gne_analytics.evidence.segment import MISSING, Segment
+from gne_analytics.evidence.types import Estimate, Guardrail, Interval
+from gne_analytics.policy.model import Objective
+from gne_analytics.strategy.estimate import Price, Reviewers, Terms, corners, mover, tally
+from gne_analytics.strategy.identify import Label, identify
+
+LEVEL = 0.05
+NEW_SELLER_DAYS = 30
+MAX_Z = 8.0
+
+
+@dataclass(frozen=True)
+class _Test:
+    name: str
+    slice: Segment
+    margin: float
+    low: Terms
+    high: Terms
+    cases: int
+
+    def p_pass(self) -> float:
+        """p-value of 'harm is at or beyond the margin'."""
+        return _p(lambda z: self.upper(z) < self.margin)
+
+    def p_fail(self) -> float:
+        """p-value of 'harm is within the margin'."""
+        return _p(lambda z: self.lower(z) > self.margin)
+
+    def upper(self, z: float) -> float:
+        above = mover(self.high.weights, self.high.shares, self.high.labels, z)[1]
+        return (self.high.value + self.high.spread[1] + above) / self.cases
+
+    def lower(self, z: float) -> float:
+        below = mover(self.low.weights, self.low.shares, self.low.labels, z)[0]
+        return (self.low.value + self.low.spread[0] - below) / self.cases
+
+
+def _p(refuted: Callable[[float], bool]) -> float:
+    """Return the smallest one-sided level at which a limit refutes, by bisection over its normal quantile."""
+    from scipy.stats import norm
+
+    if not refuted(0.0):
+        return 1.0
+    lo, hi = 0.0, MAX_Z
+    if refuted(hi):
+        return float(norm.sf(MAX_Z))
+    for _ in range(25):
+        middle = (lo + hi) / 2
+        lo, hi = (middle, hi) if refuted(middle) else (lo, middle)
+    return float(norm.sf(lo))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return Holm's adjusted p-values, in the order given.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p_values, kind="stable")
+    adjusted, running = [1.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[int(i)]))
+        adjusted[int(i)] = running
+    return adjusted
+
+
+def check_slices(
+    flows: pl.DataFrame, moved: pl.DataFrame, objective: Objective, reviewers: Reviewers, label: Label
+) -> tuple[Guardrail, ...]:
+    """Test every slice that the change touches, for wrongful enforcement and for missed violations.
+
+    Args:
+        flows: the cases that the policy's detectors scored: the denominator of each slice.
+        moved: those whose decision changes, with the columns that ``identify`` needs.
+        objective: margins and the dimensions to slice by.
+        reviewers: how people decide rerouted cases.
+        label: the target.
+    """
+    margins = {"wrongful_enforcement": objective.guardrails.wrongful_enforcement,
+               "missed_violations": objective.guardrails.missed_violation}  # fmt: skip
+    tests = []
+    for dimension in (*(objective.guardrails.slices or ()), "seller_age"):
+        if dimension not in flows.columns:
+            continue
+        value = slice_value(dimension)
+        totals = dict(flows.group_by(value.alias("slice")).agg(pl.len()).iter_rows())
+        for (name,), inside in moved.group_by(value.alias("slice"), maintain_order=True):
+            identified = identify(inside, label)
+            segment = Segment.of({dimension: str(name)})
+            domains = tally(identified)
+            for metric, margin in margins.items():
+                price = Price(wrong=1.0) if metric == "wrongful_enforcement" else Price(missed=1.0)
+                low, high = corners(domains, price, reviewers)
+                test = _Test(metric, segment, margin or 0.0, low, high, int(totals[name]))
+                if test.upper(MAX_Z) > 0:
+                    tests.append(test)
+    passes, fails = holm([t.p_pass() for t in tests]), holm([t.p_fail() for t in tests])
+    return tuple(_verdict(t, p, f) for t, p, f in zip(tests, passes, fails, strict=True))
+
+
+def slice_value(dimension: str) -> pl.Expr:
+    """Return the slice of a case: a path by its top level, null by its own name."""
+    value = pl.col(dimension).cast(pl.String).fill_null(MISSING)
+    return value.str.split("/").list.first() if dimension == "category" else value
+
+
+def seller_age(unit: str = "unit") -> pl.Expr:
+    """Call a seller new for the first days after the first case, unless the record itself starts there."""
+    first, start = pl.col("event_date").min().over(unit), pl.col("event_date").min()
+    days = timedelta(days=NEW_SELLER_DAYS)
+    new = (pl.col("event_date") < first + days) & (first >= start + days)
+    return pl.when(pl.col(unit).is_null()).then(None).when(new).then(pl.lit("new")).otherwise(pl.lit("established"))
+
+
+def _verdict(test: _Test, p_pass: float, p_fail: float) -> Guardrail:
+    value = (test.low.value + sum(test.low.spread) / 2 + test.high.value + sum(test.high.spread) / 2) / 2 / test.cases
+    interval = Interval(lo=test.lower(1.645), hi=test.upper(1.645), level=0.9, method="MOVER of Wilson limits")
+    verdict, why = "cannot_tell", "Too few labels in this slice to refute harm or to show it."
+    if p_pass < LEVEL:
+        verdict, why = "pass", "Harm beyond the margin is refuted."
+    elif p_fail < LEVEL:
+        verdict, why = "fail", "Harm beyond the margin is shown."
+    return Guardrail(
+        name=test.name,
+        slice=test.slice,
+        margin=test.margin,
+        difference=Estimate(value=value, interval=interval, n=test.cases),
+        verdict=verdict,
+        why=why,
+    )
+
+
+def check_capacity(flows: pl.DataFrame, capacity: int | None) -> tuple[Guardrail, ...]:
+    """Compare the policy's reviews in its busiest week with the capacity; a count, so it never cannot tell."""
+    if capacity is None or flows.is_empty():
+        return ()
+    week = pl.col("event_date").dt.truncate("1w")
+    per_week = flows.group_by(week).agg(
+        today=(pl.col("state_today") == "review").sum(), then=(pl.col("state_proposed") == "review").sum()
+    )
+    peak = per_week.sort("then", "event_date").row(-1, named=True)
+    today, then = int(peak["today"]), int(peak["then"])
+    if then == today:
+        return ()
+    fails = then > capacity and then > today
+    return (
+        Guardrail(
+            name="review_capacity",
+            margin=float(capacity),
+            difference=Estimate(value=float(then - today), n=per_week.height),
+            verdict="fail" if fails else "pass",
+            why="The busiest week needs more reviews than there is capacity for."
+            if fails
+            else "The busiest week stays within the capacity, or needs no more reviews than today.",
+        ),
+    )

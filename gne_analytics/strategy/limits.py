@@ -1,0 +1,79 @@
+"""What a backtest rests on, and what it leaves open, as claims."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.evidence.types import Edit, Identification
+from gne_analytics.strategy.estimate import Reviewers
+from gne_analytics.strategy.identify import Label
+from gne_analytics.strategy.kinds import PRICELESS
+from gne_analytics.strategy.recommend import NEVER_ALONE
+from gne_analytics.strategy.study import Study
+
+
+def assumptions_of(
+    identification: Identification, reviewers: Reviewers, label: Label, store: EvidenceStore
+) -> tuple[str, ...]:
+    """Say what the estimate takes for granted."""
+    said = ["Sellers behave as they did: they list, appeal and correct no otherwise under the new policy."]
+    total = identification.total
+    if label == "final_decision":
+        share = store.add(
+            identification.appeal_decided / total if total else None, "rate",
+            numerator=identification.appeal_decided, denominator=total, tool="identification",
+        )  # fmt: skip
+        said.append(
+            f"The final decision of an appeal is taken at face value ({share.ref('of')} affected cases); "
+            "audits stand for the others."
+        )
+    else:
+        said.append("Audits alone are taken as truth; a decided appeal counts only where it was audited too.")
+    if identification.estimable:
+        said.append("Audits were drawn with the probabilities that are logged, and not with this change in mind.")
+    if identification.modelled and reviewers.wrong and reviewers.right:
+        wrong = store.add(reviewers.wrong.value, "rate", denominator=round(reviewers.wrong.labels), tool="reviewers")
+        right = store.add(reviewers.right.value, "rate", denominator=round(reviewers.right.labels), tool="reviewers")
+        said.append(
+            "Reviewers treat rerouted cases as they treat those of the policy that they review today: they enforce "
+            f"{wrong.ref('pct')} of the legitimate ones and {right.ref('pct')} of the violations."
+        )
+    return tuple(said)
+
+
+def limits_of(
+    flows: pl.DataFrame, edits: Sequence[Edit], study: Study, on: str, store: EvidenceStore
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Say what the figures do not cover; return claims and the evidence that they cite."""
+    population, said = study.population, [NEVER_ALONE]
+    cited: list[str] = []
+
+    def count(value: int, what: str) -> str:
+        found = store.add(value, "count", filter=what, tool="population")
+        cited.append(found.id)
+        return found.ref()
+
+    if on == "confirm":
+        how = "the sellers that the search did not see" if population.unit else "the later part of the record"
+        said.append(
+            f"Every figure is of {how}: {count(flows.height, 'cases confirmed on')} of "
+            f"{count(population.cases.height, 'cases')} cases."
+        )
+    if population.score_conflicts:
+        conflicts = count(population.score_conflicts, "violation and assessment give different scores")
+        said.append(f"In {conflicts} cases violation and assessment disagree on the score; the assessment's holds.")
+    for reason, rows in population.left_out.items():
+        if rows:
+            name = store.add(reason, "name")
+            said.append(f"Left out: {count(rows, reason)} rows ({name.ref()}).")
+    without = int((population.cases["score"].is_null()).sum())
+    if without:
+        said.append(f"{count(without, 'no score')} cases have no score, so no threshold reaches them.")
+    acts = [e for e in edits if e.kind in PRICELESS]
+    if acts:
+        said.append("The objectives put no price on a milder action or on points, so that part is not in the loss.")
+    provisional = int(flows.filter((pl.col("alpha") != 0) & pl.col("provisional")).height)
+    if provisional:
+        said.append(f"{count(provisional, 'provisional outcome')} outcomes are provisional: a higher level is open.")
+    return tuple(said), tuple(cited)

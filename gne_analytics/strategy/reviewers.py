@@ -1,0 +1,56 @@
+"""How human reviewers decide, learnt from reviewed cases: what a reroute to review would do."""
+
+import numpy as np
+import polars as pl
+
+from gne_analytics.strategy.estimate import Rate, Reviewers, wilson
+from gne_analytics.strategy.flows import REVIEW
+from gne_analytics.strategy.identify import MIN_LABELS, effective
+
+
+def reviewer_rates(cases: pl.DataFrame, min_labels: int = MIN_LABELS) -> Reviewers:
+    """Estimate the chance that a reviewer enforces a legitimate case, and a violation, from reviewed cases.
+
+    Both sides of their work must be labelled: what they enforced (appeals, audits) and what they let pass (audits).
+    With fewer than ``min_labels`` effective labels on either side nothing is returned, and results are bounded.
+
+    Args:
+        cases: rows of the case table with ``state_today``; those in review are used.
+    """
+    reviewed = cases.filter(pl.col("state_today") == REVIEW)
+    enforced = _side(reviewed.filter(pl.col("enforced") & pl.col("human").fill_null(False)), min_labels)
+    passed = _side(reviewed.filter(~pl.col("enforced")), min_labels)
+    if enforced is None or passed is None:
+        return Reviewers()
+    (n1, violating1, labels1), (n0, violating0, labels0) = enforced, passed
+    return Reviewers(
+        wrong=_ratio(n1, 1 - violating1, labels1, n0, 1 - violating0, labels0),
+        right=_ratio(n1, violating1, labels1, n0, violating0, labels0),
+    )
+
+
+def _side(cases: pl.DataFrame, min_labels: int) -> tuple[float, float, float] | None:
+    """Return cases, share violating and effective labels: decided appeals as they are, the rest weighted audits."""
+    settled = cases.filter(pl.col("decided_violating").is_not_null())
+    rest = cases.filter(pl.col("decided_violating").is_null())
+    audited = rest.filter(pl.col("audit_violating").is_not_null())
+    weights = (1 / audited["audit_prob"]).to_numpy()
+    labels = effective(weights)
+    if labels < min_labels:
+        return None
+    share = float((weights * audited["audit_violating"].to_numpy()).sum() / weights.sum())
+    known = float(settled["decided_violating"].sum())
+    total = float(cases.height)
+    return total, (known + share * rest.height) / total, labels * (total / rest.height) ** 2
+
+
+def _ratio(n1: float, p1: float, labels1: float, n0: float, p0: float, labels0: float) -> Rate | None:
+    """Return n1 p1 / (n1 p1 + n0 p0) with the labels that give a share the same variance (delta method)."""
+    a, b = n1 * p1, n0 * p0
+    if a + b == 0:
+        return None
+    lo, hi = wilson(np.array([p1, p0]), np.array([labels1, labels0]), 1.0)
+    spread = (hi - lo) / 2  # one standard error, never zero
+    variance = ((n1 * b * spread[0]) ** 2 + (n0 * a * spread[1]) ** 2) / (a + b) ** 4
+    value = a / (a + b)
+    return Rate(value, max(1.0, max(value * (1 - value), 1e-4) / max(float(variance), 1e-12)))
