@@ -45,9 +45,10 @@ class Embedder(Protocol):
 
 def unit_length(vectors: NDArray[np.floating]) -> Vectors:
     """Scale each row to length one; a zero row stays zero."""
-    rows = np.asarray(vectors, dtype=np.float32)
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(length > 0, length, 1).astype(np.float32)
+    rows: Vectors = np.asarray(vectors, dtype=np.float32)
+    length = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+    scaled: Vectors = (rows / np.where(length > 0, length, 1)).astype(np.float32)
+    return scaled
 
 
 class E5:
@@ -93,7 +94,8 @@ class Use:
             [float(np.mean(p == tokeniser._unk_id)) if p.size else 1.0 for p in pieces], dtype=np.float32
         )
         lo, hi = UNKNOWN
-        return np.clip((hi - strange) / (hi - lo), 0, 1).astype(np.float32)
+        trusted: Vectors = np.clip((hi - strange) / (hi - lo), 0, 1).astype(np.float32)
+        return trusted
 
 
 class Ngrams:

@@ -77,7 +77,7 @@ def shared_neighbour_graph(vectors: Vectors, k: int = NEIGHBOURS) -> csr_matrix:
     reach = csr_matrix((np.ones(near.nnz), near.indices, near.indptr), shape=(n, n))
     shared = (around @ around.T).multiply(reach).tocsr()
     shared.data = shared.data / (2 * (width + 1) - shared.data)
-    graph = shared.multiply(near).tocsr()
+    graph: csr_matrix = shared.multiply(near).tocsr()
     graph.data = np.sqrt(graph.data)
     graph.eliminate_zeros()
     graph.sort_indices()
@@ -147,7 +147,7 @@ def _drop_edges(graph: csr_matrix, seed: int) -> csr_matrix:
     row, col, data = upper.row[keep], upper.col[keep], upper.data[keep]
     stay = np.random.default_rng(seed).random(len(data)) >= DROPPED_EDGES
     half = csr_matrix((data[stay], (row[stay], col[stay])), shape=graph.shape)
-    thinned = (half + half.T).tocsr()
+    thinned: csr_matrix = (half + half.T).tocsr()
     thinned.sort_indices()
     return thinned
 

@@ -63,7 +63,7 @@ class Fused:
         guess: Array = _features(texts, fast, trust) @ self.weights + self.offset
         strange = np.flatnonzero(trust < 0.5)
         if len(strange):
-            guess[strange] = embed(E5(), [texts[i] for i in strange], self.cache_dir, progress)
+            guess[strange] = embed(E5(), [texts[int(i)] for i in strange], self.cache_dir, progress)
         return guess
 
 

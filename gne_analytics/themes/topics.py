@@ -5,7 +5,7 @@ BERTopic is imported when themes are fitted, never before: with it come numba an
 
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +16,6 @@ from gne_analytics.themes.graph import Labels, settle
 from gne_analytics.themes.tokens import analyser, common_words, prune, words
 
 if TYPE_CHECKING:
-    import pandas as pd
     from bertopic import BERTopic
 
 TERMS = 10
@@ -28,6 +27,14 @@ SPEAKERS = 2
 """A term that a reader sees was written by so many sellers, so that a name or a slip of one of them is none."""
 
 Scored = list[tuple[str, float]]
+
+
+class Documents(Protocol):
+    """The frame that BERTopic hands to a representation: Document, ID (the row), Topic."""
+
+    def __getitem__(self, column: str) -> Iterable[int]:
+        """A column."""
+        ...
 
 
 class Clusterer(Protocol):
@@ -85,12 +92,14 @@ def find_topics(
         from bertopic.vectorizers import ClassTfidfTransformer
         from sklearn.feature_extraction.text import CountVectorizer
 
-        class Terms(BaseRepresentation):
+        class Terms(BaseRepresentation):  # type: ignore[misc]
             def extract_topics(
-                self, topic_model: object, documents: "pd.DataFrame", c_tf_idf: object, topics: Mapping[int, Scored]
+                self, topic_model: object, documents: Documents, c_tf_idf: object, topics: Mapping[int, Scored]
             ) -> dict[int, Scored]:
                 del topic_model, c_tf_idf
-                members = {int(t): ids.to_numpy() for t, ids in documents.groupby("Topic")["ID"]}
+                members: dict[int, list[int]] = defaultdict(list)
+                for topic, row in zip(documents["Topic"], documents["ID"], strict=True):
+                    members[topic].append(row)
                 said = {t: _speakers_of_words(members[t], texts, speakers) for t in topics}
                 heard = {t: _heard(found, said[t]) for t, found in topics.items()}
                 vocabulary = sorted({word for found in heard.values() for word, _ in found})
