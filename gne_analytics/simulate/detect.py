@@ -1,5 +1,7 @@
 """What is true of a case and what the detectors say of it."""
 
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
 
@@ -9,6 +11,7 @@ from gne_analytics.simulate.draws import Bools, Draws, Floats, Knobs, Noise, log
 LOGGING_FLOOR = 0.40
 """Scores below this are not kept by the marketplace's log, as in real ones."""
 LEGIT_MEAN, LEGIT_SD = -0.6, 0.9
+MARKET_SPREAD, CATEGORY_SPREAD = 0.25, 0.15
 CANARY, FULL = 0.25, 0.70
 
 
@@ -67,14 +70,18 @@ def latent_truth(cases: pl.DataFrame, noise: Noise, knobs: Knobs) -> tuple[Bools
 def scores(cases: pl.DataFrame, looks: Bools, noise: Noise, knobs: Knobs, draws: Draws) -> Floats:
     """Detector scores in [0, 1], three decimals, as the detectors log them."""
     separation = cases["detector"].replace_strict({d.name: d.separation for d in DETECTORS}).to_numpy()
-    place = _offsets(draws, "score.market", cases["market"], 0.12) + _offsets(
-        draws, "score.category", cases["category"], 0.12
+    place = _offsets(cases["market"], lambda m: market_offset(draws, m)) + _offsets(
+        cases["category"], lambda c: float(draws.normal(f"score.category.{c}", 1)[0]) * CATEGORY_SPREAD
     )
     mean = np.where(looks, LEGIT_MEAN + separation, LEGIT_MEAN + place + knobs["legit_score"])
     return np.round(logistic(mean + LEGIT_SD * noise.normal("score")), 3)
 
 
-def _offsets(draws: Draws, name: str, values: pl.Series, sd: float) -> Floats:
-    """A fixed offset per value, drawn by the value's own name."""
-    drawn = {str(v): float(draws.normal(f"{name}.{v}", 1)[0]) * sd for v in values.unique().sort()}
+def market_offset(draws: Draws, market: str) -> float:
+    """How much higher (in logits) legitimate goods of a market score, for all time."""
+    return float(draws.normal(f"score.market.{market}", 1)[0]) * MARKET_SPREAD
+
+
+def _offsets(values: pl.Series, offset: Callable[[str], float]) -> Floats:
+    drawn = {str(v): offset(str(v)) for v in values.unique().sort()}
     return values.replace_strict(drawn, return_dtype=pl.Float64).to_numpy()

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from gne_analytics.errors import DataError, did_you_mean
 from gne_analytics.evidence.segment import Frozen, Segment
-from gne_analytics.evidence.types import Edit, Mechanism
+from gne_analytics.evidence.types import Edit, EditKind, Mechanism
 
 
 class Severity(StrEnum):
@@ -151,6 +151,8 @@ class Planted(Frozen):
     owner: str = ""
     right_edits: tuple[Edit, ...] = ()
     """What a perfect analyst would propose; empty where no edit of a policy mends it."""
+    levers: tuple[EditKind, ...] = ()
+    """Kinds of edit that could mend it; empty where none in policy can."""
     sellers: tuple[str, ...] = ()
     """The organised sellers, where there are any."""
     change_id: str | None = None

@@ -1,48 +1,206 @@
-"""Placing incidents: where, when and with which right edit, chosen among segments that have enough volume."""
+"""Placing incidents: where and when they strike, chosen by the seed among segments that have enough volume."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
+import numpy as np
 import polars as pl
 
-from gne_analytics.policy.files import PolicySet
-from gne_analytics.simulate.arrivals import Calendar
-from gne_analytics.simulate.draws import Draws, Knobs
-from gne_analytics.simulate.incidents import Incident, Planted
+from gne_analytics.evidence.segment import Segment
+from gne_analytics.evidence.types import Edit, EditKind
+from gne_analytics.policy.edits import applied
+from gne_analytics.policy.files import PolicySet, from_files
+from gne_analytics.policy.predicates import compile as compile_predicate
+from gne_analytics.policy.predicates import predicate_of
+from gne_analytics.simulate.arrivals import Calendar, Narrow, arrive
+from gne_analytics.simulate.draws import Bools, Draws, Knobs
+from gne_analytics.simulate.incidents import EFFECTS, METRICS, OWNERS, Incident, Planted
+
+ENOUGH_CASES = 500
+"""Raw cases after the onset that a segment needs; about a quarter of them end as violations."""
+ENOUGH_SELLERS = 30
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a kind of incident decides for itself; the rest is the same for all."""
+
+    segment: Segment
+    """The true segment, in the record's columns."""
+    where: Segment
+    """The same in the columns that cases have before any decision, policy included; ``stream`` for added cases."""
+    policy: str | None
+    description: str
+    alternatives: tuple[Segment, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    """What the incident itself did to the policy set."""
+    right_edits: tuple[Edit, ...] = ()
+    levers: tuple[EditKind, ...] = ()
+    change: tuple[str, Mapping[str, tuple[str, ...]], str] | None = None
+    """Kind, scope, description of the logged change; None where nobody logged anything."""
+    narrow: Narrow | None = None
+    """The added stream of cases, if any."""
+    knobs: Mapping[str, float] = field(default_factory=dict)
+    """Knobs besides those of the severity table."""
+    weeks: Callable[[int], bool] | None = None
+    """Which weeks; from the onset on where None."""
+    rollouts: Mapping[str, int] = field(default_factory=dict)
+    template: tuple[str, str] | None = None
+    sellers: tuple[str, ...] = ()
+    campaign: str = ""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a placing may look at: the world before detectors, and the policy set as it stands by now."""
+
+    incident: Incident
+    id: str
+    base: pl.DataFrame
+    sellers: pl.DataFrame
+    calendar: Calendar
+    policies: PolicySet
+    draws: Draws
+    onset: int
+
+    @property
+    def onset_date(self) -> date:
+        """The Monday on which it begins."""
+        return self.calendar.monday(self.onset).date()
+
+    def choose(self, options: Sequence[str], what: str) -> str:
+        """One of the options, by the seed."""
+        return options[int(self.draws.stream(f"{self.id}.{what}").integers(len(options)))]
+
+    def given(self, dimension: str) -> str | None:
+        """The value that the order names for a dimension, if any."""
+        values = self.incident.segment.values(dimension) if self.incident.segment is not None else ()
+        return values[0] if values else None
+
+    def policy_of(self, options: Sequence[str]) -> str:
+        """The policy that the order names, else one of the options."""
+        return self.incident.policy or self.choose(options, "policy")
+
+    def values(self, dims: Sequence[str], within: pl.Expr) -> tuple[str, ...]:
+        """Values of the dimensions whose cases after the onset are many, from many sellers; by the seed.
+
+        Where nothing is that big the most frequent values are taken.
+        """
+        counted = (
+            self.base.with_columns(top=pl.col("category").str.split("/").list.first())
+            .filter(within, pl.col("week") >= self.onset)
+            .group_by(list(dims))
+            .agg(pl.len().alias("n"), pl.col("seller_id").n_unique().alias("s"), pl.col("seller_id").unique_counts().max().alias("m"))
+            .sort(["n", *dims], descending=[True, *[False] * len(dims)])
+        )
+        for dim in dims:
+            asked = self.given("category" if dim == "top" else dim)
+            counted = counted.filter(pl.col(dim) == asked) if asked else counted
+        least = min(ENOUGH_CASES, 0.03 * float(counted["n"].sum() or 0))
+        big = counted.filter(pl.col("n") >= least, pl.col("s") >= ENOUGH_SELLERS, pl.col("m") < 0.3 * pl.col("n"))
+        found = big if big.height else counted.head(1)
+        row = found.row(int(self.draws.stream(f"{self.id}.segment").integers(found.height)), named=True)
+        return tuple(str(row[d]) for d in dims)
 
 
 @dataclass(frozen=True)
 class Placed:
-    """An incident with everything that the stages need of it."""
+    """An incident in its place, with what the stages need of it."""
 
     incident: Incident
     planted: Planted
+    site: Site = field(repr=False)
+    from_week: int = 0
     extra: pl.DataFrame | None = field(default=None, repr=False)
-    rollouts: Mapping[str, int] = field(default_factory=dict)
-    since: Mapping[str, int] = field(default_factory=dict)
-    revised: Mapping[str, int] = field(default_factory=dict)
-    template: tuple[str, str, int] | None = None
-    campaign: str = ""
 
-    def turn(self, cases: pl.DataFrame, knobs: Knobs, calendar: Calendar) -> None:
-        """Turn the incident's knobs on the cases of its segment, from its onset on."""
+    @property
+    def since(self) -> dict[str, int]:
+        """Overrides that the incident brought into the policy set, and the week since when."""
+        return {
+            str(e.new["id"]): self.from_week
+            for e in self.site.edits
+            if e.kind is EditKind.ADD_OVERRIDE and isinstance(e.new, Mapping)
+        }
 
-    def corrupt(self, tables: dict[str, pl.DataFrame], h: object) -> dict[str, pl.DataFrame]:
-        """Let a feed's fault spoil the tables; nothing for any other kind."""
-        return tables
+    @property
+    def revised(self) -> dict[str, int]:
+        """Policies of which it made a new revision, and the week."""
+        return {e.policy: self.from_week for e in self.site.edits if e.kind is not EditKind.EDIT_NOTICE}
+
+    def turn(self, cases: pl.DataFrame, knobs: Knobs) -> None:
+        """Turn the incident's knobs on the cases of its segment, in its weeks."""
+        where = self.struck(cases)
+        sizes = {knob: self.incident.effect(knob) for knob in EFFECTS[self.incident.kind]} | dict(self.site.knobs)
+        for knob, size in sizes.items():
+            knobs.turn(knob, where, size)
+
+    def struck(self, cases: pl.DataFrame) -> Bools:
+        """Which cases it strikes."""
+        where = np.ones(cases.height, dtype=bool)
+        if self.site.where.depth:
+            where &= compile_predicate(predicate_of(self.site.where)).mask(cases).to_numpy()
+        weeks = self.site.weeks or (lambda week: week >= self.from_week)
+        active = np.array([weeks(w) for w in range(int(cases["week"].max() or 0) + 1)], dtype=bool)  # type: ignore[arg-type]
+        return where & active[cases["week"].to_numpy()]
+
+
+def place(ground: Ground, site: Site, bursts: int) -> Placed:
+    """Turn a site into a placed incident: add its stream of cases, write down its truth."""
+    kind = ground.incident.kind
+    metric, direction = METRICS[kind]
+    extra = None
+    if site.narrow is not None:
+        count = max(20, round(bursts * ground.incident.effect("volume")))
+        extra = arrive(ground.draws, ground.id, ground.sellers, count, ground.calendar, site.narrow)
+    planted = Planted(
+        id=ground.id,
+        kind=kind,
+        decoy=ground.incident.is_decoy,
+        severity=ground.incident.severity,
+        policy=site.policy,
+        segment=site.segment,
+        alternatives=site.alternatives,
+        onset=ground.onset_date,
+        metric=metric,
+        direction=direction,
+        owner=OWNERS.get(kind, ""),
+        right_edits=site.right_edits,
+        levers=site.levers,
+        sellers=site.sellers,
+        description=site.description,
+    )
+    return Placed(ground.incident, planted, site, ground.onset, extra)
+
+
+def in_force(policies: PolicySet, site: Site, since: date) -> PolicySet:
+    """The policy set after the incident's own edits, with a new revision of every policy that they touch."""
+    if not site.edits:
+        return policies
+    after = applied(policies, site.edits)
+    texts = dict(after.files)
+    for policy_id in {e.policy for e in site.edits if e.kind is not EditKind.EDIT_NOTICE}:
+        name, revision = after.sources[policy_id], after.policies[policy_id].revision
+        texts[name] = texts[name].replace(f'revision: "{revision}"', f'revision: "{since:%Y-%m-%d}"', 1)
+    return from_files(texts)
 
 
 def place_all(
     incidents: Sequence[Incident],
-    base: pl.DataFrame,
-    sellers: pl.DataFrame,
-    calendar: Calendar,
-    draws: Draws,
+    sites: Mapping[str, Callable[[Ground], Site]],
+    world: tuple[pl.DataFrame, pl.DataFrame, Calendar, Draws],
+    bursts: int,
     policies: PolicySet,
 ) -> tuple[list[Placed], PolicySet]:
     """Place every incident in turn; return them and the policy set that is in force at the end."""
-    return [], policies
-
-
-def changes_table(placed: Sequence[Placed], calendar: Calendar) -> pl.DataFrame:
-    return pl.DataFrame(schema={"change_id": pl.String, "at": pl.Datetime("us", "UTC"), "kind": pl.String, "scope": pl.String, "description": pl.String})
+    base, sellers, calendar, draws = world
+    placed = []
+    for number, incident in enumerate(incidents, 1):
+        name = f"{number:02d}-{incident.kind}"
+        drawn = int(draws.stream(f"{name}.onset").integers(round(calendar.weeks * 0.55), round(calendar.weeks * 0.72) + 1))
+        onset = drawn if incident.onset_week is None else incident.onset_week
+        ground = Ground(incident, name, base, sellers, calendar, policies, draws, onset)
+        site = sites[incident.kind](ground)
+        placed.append(place(ground, site, bursts))
+        policies = in_force(policies, site, ground.onset_date)
+    return placed, policies

@@ -76,7 +76,7 @@ def violations(h: Happened, revisions: Mapping[str, list[tuple[int, str]]], temp
     reviewed = decided["reviewed"]
     frame = frame.hstack(
         [
-            decided["threshold"].alias("threshold_at_decision"),
+            pl.Series("threshold_at_decision", _thresholds(decided, cases, noise, h.knobs.kept(rows))),
             decided["source_type"],
             (decided["source_type"] == "own_initiative").alias("automated_detection"),
             pl.select(pl.when(reviewed).then(pl.lit("partially")).otherwise(pl.lit("fully"))).to_series().alias("automated_decision"),
@@ -151,6 +151,9 @@ def _level(
     cases, decided = h.cases[rows], h.decided[rows]
     noise, knobs = h.noise.kept(rows), h.knobs.kept(rows)
     outcome = [o if at < h.end else "pending" for o, at in zip(np.array(level.outcome, dtype=object)[rows], level.decided_at[rows], strict=True)]
+    struck = noise.uniform("corrupt") < knobs["corrupt"]
+    outcome = ["overturned" if bad and o == "upheld" else o for bad, o in zip(struck, outcome, strict=True)]
+    decided_at = np.where(struck, level.filed_at[rows], level.decided_at[rows])
     pushes = {reason: values for reason, values in knobs.starting("say_").items()}
     wrong = noise.uniform("appeal.proof") < np.clip(0.12 + knobs["wrong_evidence"], 0, 0.97)
     content = contents(cases, noise)
@@ -188,7 +191,7 @@ def _level(
             "reason_text": pl.Series([w[1] for w in written], dtype=pl.String),
             "language": cases["seller_language"],
             "evidence": pl.Series([w[2] for w in written], dtype=pl.List(pl.String)),
-            "decided_at": h.when(np.where(pending, np.nan, level.decided_at[rows])),
+            "decided_at": h.when(np.where(pending, np.nan, decided_at)),
             "decided_by_human": pl.Series([None if p else bool(x) for p, x in zip(pending, human, strict=True)], dtype=pl.Boolean),
             "reviewer_id": pl.Series([f"appeals-r{r}" if x else None for r, x in zip(reviewer, human, strict=True)], dtype=pl.String),
             "queue": pl.Series([f"appeals-{p}" for p in decided["policy_id"]], dtype=pl.String),
@@ -208,6 +211,13 @@ def _slots(chance: random.Random, brand: str, product: str) -> dict[str, str]:
         "date": f"{(Calendar(1).start + day):%d/%m/%Y}",
         "price": str(chance.choice((9, 15, 25, 40, 99, 120, 250))),
     }
+
+
+def _thresholds(decided: pl.DataFrame, cases: pl.DataFrame, noise: Noise, knobs: Knobs) -> Floats:
+    """The threshold of each decision; a faulty feed writes one that the score never reached."""
+    spoilt = noise.uniform("corrupt") < knobs["corrupt"]
+    impossible = np.minimum(cases["score"].to_numpy() + 0.3, 1.0).round(3)
+    return np.where(spoilt, impossible, decided["threshold"].to_numpy())
 
 
 def _won(level: Level) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

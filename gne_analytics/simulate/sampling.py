@@ -65,13 +65,13 @@ def signals(h: Happened) -> pl.DataFrame:
     rows = np.flatnonzero((u < exposed) & (at < h.end))
     kind = h.noise.uniform("signal.kind")[rows]
     policies = h.cases["policy"][rows]
-    gap = h.knobs["signals"][rows] > 0
+    gaps = {name: turned[rows] > 0 for name, turned in h.knobs.starting("gap_").items()}
     case_ids = h.cases["case_id"][rows]
     kinds = [SIGNAL_KINDS[int(np.searchsorted([0.66, 0.84, 0.96], k))] for k in kind]
-    language = h.cases["language"][rows]
+    topics = [next((g for g, on in gaps.items() if on[i]), policy) for i, policy in enumerate(policies)]
     text = [
-        texts.signal("taxonomy_gap" if g else p, k, lang, random.Random(f"{h.seed}/{c}/signal"))  # noqa: S311
-        for g, p, k, lang, c in zip(gap, policies, kinds, language, case_ids, strict=True)
+        texts.signal(topic, k, random.Random(f"{h.seed}/{case_id}/signal"))  # noqa: S311 - a simulation
+        for topic, k, case_id in zip(topics, kinds, case_ids, strict=True)
     ]
     return (
         pl.DataFrame(

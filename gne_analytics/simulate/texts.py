@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -47,16 +48,15 @@ LATIN = re.compile(r"[A-Za-z]{4,}")
 
 @lru_cache(maxsize=32)
 def bank(name: str) -> dict[str, list[str]]:
-    """Read a phrase bank flat: ``openings``, ``closings``, ``one_word`` and one entry per reason."""
-    text = (files("gne_analytics.simulate") / "phrases" / f"{name}.yaml").read_text(encoding="utf-8")
-    read = YAML(typ="safe", pure=True).load(text)
-    reasons = read.pop("reasons", {})
-    return {**read, **reasons}
+    """Read a language's phrases flat: ``openings``, ``closings``, ``one_word``, one entry per reason; English for others."""
+    read = _phrases(name if name in languages() else "en")
+    return {**{k: v for k, v in read.items() if k != "reasons"}, **read["reasons"]}
 
 
+@lru_cache(maxsize=1)
 def languages() -> tuple[str, ...]:
     """The languages that have a bank of their own; any other seller writes English."""
-    names = (p.name.removesuffix(".yaml") for p in (files("gne_analytics.simulate") / "phrases").iterdir())
+    names = [p.name.removesuffix(".yaml") for p in (files("gne_analytics.simulate") / "phrases").iterdir()]
     return tuple(sorted(n for n in names if len(n) == 2))
 
 
@@ -76,7 +76,7 @@ def reason_weights(policy: str, violating: bool, pushed: Mapping[str, float]) ->
 
 def compose(language: str, reasons: list[str], slots: Mapping[str, str], chance: random.Random) -> str | None:
     """Write one appeal: empty, one word, or one to three reasons with greeting, plea, emoji and slips of the finger."""
-    phrases = bank(language if language in languages() else "en")
+    phrases = bank(language)
     u = chance.random()
     if u < 0.04:
         return None
@@ -114,7 +114,7 @@ def paste(language: str, slots: Mapping[str, str], chance: random.Random, templa
     if chance.random() < 0.25:
         text = text.replace(".", " .", 1)
     if chance.random() < 0.2:
-        text = f"{text} {bank(language if language in languages() else 'en')['closings'][0]}"
+        text = f"{text} {bank(language)['closings'][0]}"
     return text
 
 
@@ -123,15 +123,10 @@ def reviewer_note(outcome: str, reason: str, chance: random.Random) -> str | Non
     side = "overturned" if outcome in {"overturned", "partially_overturned"} else "upheld"
     if outcome not in {"overturned", "partially_overturned", "upheld", "modified"} or chance.random() < 0.1:
         return None
-    notes = _notes()[side]
+    notes: dict[str, list[str]] = _phrases("reviewers")[side]
     return chance.choice(notes.get(reason, notes["other"]) if chance.random() < 0.8 else notes["other"])
 
 
-@lru_cache(maxsize=1)
-def _notes() -> dict[str, dict[str, list[str]]]:
-    text = (files("gne_analytics.simulate") / "phrases" / "reviewers.yaml").read_text(encoding="utf-8")
-    read: dict[str, dict[str, list[str]]] = YAML(typ="safe", pure=True).load(text)
-    return read
 
 
 def _slip(word: str, chance: random.Random) -> str:
@@ -146,16 +141,24 @@ def _slip(word: str, chance: random.Random) -> str:
     )
 
 
-def signal(topic: str, kind: str, language: str, chance: random.Random) -> str:
-    """Write a report from outside, with the reporter's slips; test buys and authorities write carefully."""
-    text = chance.choice(_signals()[topic]).format(brand=chance.choice(BRANDS), product="item")
+
+def signal(topic: str, kind: str, chance: random.Random) -> str:
+    """Write a report from outside on a policy's matter or on a gap's; test buys and authorities write carefully."""
+    gaps = gap_topics()
+    phrases = _phrases("signals")[topic] if topic not in gaps else gaps[topic]["signals"]
+    text = chance.choice(phrases).format(brand=chance.choice(BRANDS), product="item")
     if kind == "test_buy":
         return f"Test purchase {chance.randrange(1000, 9999)}: {text}"
     return text if kind == "authority" else roughen(text, chance)
 
 
-@lru_cache(maxsize=1)
-def _signals() -> dict[str, list[str]]:
-    text = (files("gne_analytics.simulate") / "phrases" / "signals.yaml").read_text(encoding="utf-8")
-    read: dict[str, list[str]] = YAML(typ="safe", pure=True).load(text)
+def gap_topics() -> dict[str, dict[str, Any]]:
+    """The new harms that a taxonomy gap may bring: name -> policy, category, detector, clause text, reports."""
+    return _phrases("gaps")
+
+
+@lru_cache(maxsize=8)
+def _phrases(name: str) -> dict[str, Any]:
+    text = (files("gne_analytics.simulate") / "phrases" / f"{name}.yaml").read_text(encoding="utf-8")
+    read: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
     return read

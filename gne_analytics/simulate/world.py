@@ -20,12 +20,15 @@ from gne_analytics.simulate.detect import (
     with_queues,
     with_versions,
 )
-from gne_analytics.simulate.draws import Bools, Draws, Knobs, Noise
+from gne_analytics.simulate.draws import Draws, Knobs, Noise
 from gne_analytics.simulate.enforce import enforce, parents
 from gne_analytics.simulate.incidents import Incident, Planted
 from gne_analytics.simulate.outcomes import Truth as Sides
 from gne_analytics.simulate.outcomes import appeal
-from gne_analytics.simulate.place import Placed, changes_table, place_all
+from gne_analytics.simulate.changes import changes
+from gne_analytics.simulate.decoys import DECOY_SITES
+from gne_analytics.simulate.mechanisms import MECHANISM_SITES
+from gne_analytics.simulate.place import Placed, place_all
 from gne_analytics.simulate.record import Happened, appeals, assessments, violations
 from gne_analytics.simulate.sampling import audits, signals
 
@@ -90,32 +93,34 @@ def build(
     bursts = round(size.violations / VIOLATIONS_PER_BURST)
     base = arrive(draws, "base", sellers, bursts, calendar)
     shipped = default_policies()
-    placed, in_force = place_all(incidents, base, sellers, calendar, draws, shipped)
-    happened, forgotten = _happen(draws, calendar, size, sellers, base, placed, policies or in_force)
-    del forgotten
-    tables = _tables(happened, placed, shipped)
+    sites = MECHANISM_SITES | DECOY_SITES
+    placed, in_force = place_all(incidents, sites, (base, sellers, calendar, draws), bursts, shipped)
+    happened = _happen(draws, calendar, size, base, placed, policies or in_force)
+    log = _change_log(happened, placed)
+    tables = {**_tables(happened, placed, shipped), "changes": log.drop("planted")}
+    change_of = dict(log.select("planted", "change_id").iter_rows())
+    planted = tuple(p.planted.model_copy(update={"change_id": change_of.get(p.planted.id)}) for p in placed)
     latent = happened.cases.select("case_id", policy_id="policy", violating=pl.Series(happened.violating)).sort("case_id")
     facts = {"name": name, "seed": seed, "weeks": size.weeks, "start": calendar.start.isoformat(), "sellers": size.sellers}
-    return World(name, seed, tables, policies or in_force, Truth(tuple(p.planted for p in placed), latent, facts))
+    return World(name, seed, tables, policies or in_force, Truth(planted, latent, facts))
 
 
 def _happen(
     draws: Draws,
     calendar: Calendar,
     size: Size,
-    sellers: pl.DataFrame,
     base: pl.DataFrame,
     placed: Sequence[Placed],
     policies: PolicySet,
-) -> tuple[Happened, Bools]:
+) -> Happened:
     streams = [base, *(p.extra for p in placed if p.extra is not None)]
     cases = pl.concat(streams)
     everything = Noise(draws, tuple((str(s["stream"][0]), s.height) for s in streams if s.height), np.arange(cases.height))
-    rollouts = rollout_weeks(draws, calendar.weeks, {d: w for p in placed for d, w in p.rollouts.items()})
+    rollouts = rollout_weeks(draws, calendar.weeks, {d: w for p in placed for d, w in p.site.rollouts.items()})
     cases = with_queues(with_versions(cases, everything, rollouts), everything)
     knobs = Knobs(cases.height)
     for one in placed:
-        one.turn(cases, knobs, calendar)
+        one.turn(cases, knobs)
     cases, rerouted = reroute(cases, everything, knobs)
     violating, forgotten = latent_truth(cases, everything, knobs)
     score = scores(cases, violating | forgotten, everything, knobs, draws)
@@ -130,10 +135,7 @@ def _happen(
     decided = decided.with_columns(parent=parents(cases, decided["enforced"]))
     at = decided["decided_seconds"].to_numpy()
     first, second, corrected = appeal(cases, decided, Sides(violating, forgotten), at, noise, knobs, size.appeal_rate)
-    return (
-        Happened(cases, decided, violating, first, second, corrected, noise, knobs, policies, calendar, draws.seed),
-        forgotten,
-    )
+    return Happened(cases, decided, violating, first, second, corrected, noise, knobs, policies, calendar, draws.seed)
 
 
 def _identified(cases: pl.DataFrame, noise: Noise, calendar: Calendar) -> pl.DataFrame:
@@ -160,18 +162,19 @@ def _tables(h: Happened, placed: Sequence[Placed], shipped: PolicySet) -> dict[s
     templates = _templates(h, placed)
     found = violations(h, revisions, templates)
     of = found.select("case_id", "violation_id")
-    campaigns = {p.extra["stream"][0]: p.campaign for p in placed if p.campaign and p.extra is not None}
-    tables = {
+    campaigns = {p.planted.id: p.site.campaign for p in placed if p.site.campaign}
+    return {
         "violations": found,
         "appeals": appeals(h, of, campaigns),
         "assessments": assessments(h, of),
         "audits": audits(h),
         "signals": signals(h),
-        "changes": changes_table(placed, h.calendar),
     }
-    for one in placed:
-        tables = one.corrupt(tables, h)
-    return tables
+
+
+def _change_log(h: Happened, placed: Sequence[Placed]) -> pl.DataFrame:
+    fixed = {d: w for p in placed for d, w in p.site.rollouts.items()}
+    return changes(placed, rollout_weeks(h.noise.draws, h.calendar.weeks, fixed), h.calendar, h.noise.draws)
 
 
 def _templates(h: Happened, placed: Sequence[Placed]) -> pl.DataFrame:
@@ -183,8 +186,9 @@ def _templates(h: Happened, placed: Sequence[Placed]) -> pl.DataFrame:
         week="week",
     )
     for one in placed:
-        if one.template is not None:
-            template, language, week = one.template
-            hit = (pl.col("template_id") == template) & (pl.col("language") == language) & (pl.col("week") >= week)
+        if one.site.template is not None:
+            template, language = one.site.template
+            here = (pl.col("template_id") == template) & (pl.col("language") == language)
+            hit = here & (pl.col("week") >= one.from_week)
             frame = frame.with_columns(template_version=pl.when(hit).then(pl.lit("2")).otherwise("template_version"))
     return frame
