@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from typing import Final
 
 import plotly.graph_objects as go
 import polars as pl
@@ -24,6 +25,9 @@ from gne_analytics.figures.theme import (
     rows_height,
 )
 from gne_analytics.figures.wording import dimension, metric_title, shift_subtitle, shift_title
+
+MIX_STEPS: Final = 2
+"""Dimensions whose mix has a step of its own in a waterfall."""
 
 
 def shift_series(
@@ -131,7 +135,7 @@ def waterfall(
     """
     steps = [
         *((names.get(i, i), v, "", VERMILION if v > 0 else SKY) for i, v in decomposition.causes.items()),
-        *((f"mix over {dimension(m.dimension)}", m.contribution, "/", BLUE) for m in decomposition.mix),
+        *((name, value, "/", BLUE) for name, value in _mix_steps(decomposition)),
         ("not explained", decomposition.residual, ".", GREY),
     ]
     start, end = shift.before.rate, shift.after.rate
@@ -163,6 +167,14 @@ def waterfall(
     figure.update_xaxes(tickformat=".0%", title_text=metric_title(shift.metric), range=_room(low, high))
     figure.update_layout(bargap=0.5)
     return figure
+
+
+def _mix_steps(decomposition: Decomposition) -> list[tuple[str, float]]:
+    """The mix over each dimension, largest first; beyond ``MIX_STEPS`` the rest is one step."""
+    ranked = sorted(decomposition.mix, key=lambda m: (-abs(m.contribution), m.dimension))
+    steps = [(f"mix over {dimension(m.dimension)}", m.contribution) for m in ranked[:MIX_STEPS]]
+    rest = [m.contribution for m in ranked[MIX_STEPS:]]
+    return [*steps, ("mix over other dimensions", sum(rest))] if rest else steps
 
 
 def _totals(figure: go.Figure, start: float, end: float, *, last: int) -> None:

@@ -62,7 +62,8 @@ def _story(shift: Finding, findings: Sequence[Finding]) -> Story:
         ("What we propose", tuple(c for f in proposals for c in f.of_kind(ClaimKind.PROPOSAL)[:2])),
         ("How sure", tuple(c for f in (*causes[:1], *proposals[:1]) for c in f.of_kind(ClaimKind.CERTAINTY)[:2])),
     )
-    return Story(shift.title, tuple((question, claims) for question, claims in answers if claims))
+    once = ((question, tuple({c.template: c for c in claims}.values())) for question, claims in answers)
+    return Story(shift.title, tuple((question, claims) for question, claims in once if claims))
 
 
 def answers(finding: Finding) -> list[tuple[str, tuple[Claim, ...]]]:

@@ -8,7 +8,7 @@ import pytest
 
 from gne_analytics import figures
 from gne_analytics.evidence.segment import Segment
-from gne_analytics.evidence.types import Counts, Flow, Identification
+from gne_analytics.evidence.types import Counts, Flow, Identification, MixEffect
 from gne_analytics.figures.shifts import adds_up
 from gne_analytics.figures.theme import BLUE, GREY
 from gne_analytics.testing import results
@@ -130,6 +130,19 @@ def test_the_waterfall_ends_at_the_focus_rate():
 def test_causes_mix_and_residual_of_a_waterfall_differ_by_pattern():
     patterns = [t.marker.pattern.shape for t in DRAWN["waterfall"]().data if t.type == "bar"]
     assert patterns == ["", "", "", "/", "/", "."]
+
+
+def test_many_small_mix_effects_are_one_step_of_the_waterfall():
+    split = results.a_decomposition()
+    mix = tuple(MixEffect(dimension=f"d{i}", contribution=0.001 * i) for i in range(8))
+    moved = split.residual + sum(m.contribution for m in split.mix) - sum(m.contribution for m in mix)
+    figure = figures.waterfall(results.a_shift(), split.model_copy(update={"mix": mix, "residual": moved}), names=NAMES)
+    labels = [a.text for a in figure.layout.annotations]
+    assert [text for text in labels if text.startswith("mix")] == [
+        "mix over d7",
+        "mix over d6",
+        "mix over other dimensions",
+    ]
 
 
 def test_a_candidate_is_hollow_and_small_n_is_grey():
