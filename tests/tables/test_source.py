@@ -398,3 +398,8 @@ def test_a_value_that_the_map_does_not_list_is_an_unknown_code(tmp_path):
         """
     record = open_source(write(tmp_path, text, v=violations, a=appeals), now=NOW)
     assert record.rejects["reason"].str.starts_with("outcome 'maybe' is unknown").to_list() == [True]
+
+
+def test_the_schema_beside_the_example_is_the_models_own():
+    committed = (files("gne_analytics.tables") / "source.schema.json").read_text(encoding="utf-8")
+    assert json.loads(committed) == source_schema()
