@@ -191,6 +191,16 @@ def test_causes_without_findings_show_their_reasons_and_rivals(run):
     assert "these lie at all scores" in page
 
 
+def test_shifts_beyond_the_third_are_folded_away_with_their_headline(run):
+    part = run.shifts[0]
+    parts = tuple(replace(part, shift=part.shift.model_copy(update={"id": f"S{i}"})) for i in range(5))
+    many = replace(run, shifts=parts)
+    page = report_html(many)
+    assert page.count('<article class="shift">') == 5
+    assert page.count('<article class="shift"><details>') == 2
+    assert untraced(page, many.store) == ()
+
+
 def test_rejects_are_counted_by_reason_with_examples(html):
     assert "appeal without its violation" in html
     assert "ap-17, ap-18" in html

@@ -21,7 +21,10 @@
     });
     const theme = () => (dark.matches ? "gne_dark" : "gne");
     dark.addEventListener("change", () => draw(theme()));
-    addEventListener("beforeprint", () => draw("gne"));
+    addEventListener("beforeprint", () => {
+      document.querySelectorAll("details:not(#evidence-rows)").forEach((box) => { box.open = true; });
+      draw("gne");
+    });
     addEventListener("afterprint", () => draw(theme()));
     document.addEventListener("toggle", (event) => { if (event.target.open) draw(theme()); }, true);
     draw(theme());
