@@ -41,6 +41,19 @@ def proposal_finding(proposal: Proposal, test: Backtest | None, store: EvidenceS
     )
 
 
+def backtest_finding(test: Backtest, store: EvidenceStore) -> Finding:
+    """Say what a backtest shows, where it stands alone."""
+    verdict = f"It is {VERDICTS[test.recommendation]}."
+    return Finding(
+        id=f"backtest-{test.proposal_id}",
+        kind=FindingKind.PROPOSAL,
+        title=Claim(template="What the edits would have done on the record"),
+        claims=(*_tested(test, store), Claim(template=verdict, kind=ClaimKind.CERTAINTY)),
+        subject="The backtest",
+        proposal_id=test.proposal_id,
+    )
+
+
 def _title(proposal: Proposal, store: EvidenceStore) -> str:
     return quoted(proposal.title.strip().rstrip("."), store, "propose")
 

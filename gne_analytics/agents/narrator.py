@@ -8,13 +8,23 @@ from typing import Protocol
 
 from gne_analytics.agents.cite import cite_shift
 from gne_analytics.agents.narrate_causes import cause_finding
-from gne_analytics.agents.narrate_proposals import proposal_finding
+from gne_analytics.agents.narrate_proposals import backtest_finding, proposal_finding
 from gne_analytics.agents.narrate_themes import theme_findings
 from gne_analytics.agents.phrases import LABEL_SOURCES, enumerate_words, moved, spell_metric
 from gne_analytics.agents.quote import quoted
 from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
 from gne_analytics.evidence.store import Evidence, EvidenceStore
 from gne_analytics.evidence.types import Backtest, Cause, Decomposition, Period, Proposal, Shift, Theme
+
+__all__ = [
+    "backtest_finding",
+    "cause_finding",
+    "narrate",
+    "proposal_finding",
+    "quiet_finding",
+    "shift_finding",
+    "theme_findings",
+]
 
 FEW = 30
 """Below so many rows on a side, a sentence warns of it."""
@@ -24,13 +34,13 @@ class Explained(Protocol):
     """What the narrator reads of an explanation."""
 
     @property
-    def shift(self) -> Shift: ...  # noqa: D102
+    def shift(self) -> Shift: ...
     @property
-    def causes(self) -> Sequence[Cause]: ...  # noqa: D102
+    def causes(self) -> Sequence[Cause]: ...
     @property
-    def decomposition(self) -> Decomposition | None: ...  # noqa: D102
+    def decomposition(self) -> Decomposition | None: ...
     @property
-    def notes(self) -> Sequence[str]: ...  # noqa: D102
+    def notes(self) -> Sequence[str]: ...
 
 
 def narrate(

@@ -31,6 +31,22 @@ def summary(findings: Sequence[Finding], store: EvidenceStore, *, shown: int = 3
     return "\n\n".join(b for b in blocks if b)
 
 
+def full_text(findings: Sequence[Finding], store: EvidenceStore, *, width: int = WIDTH) -> str:
+    """Write findings out whole: each title, then every claim on a line of its own."""
+    blocks = []
+    for finding in findings:
+        title = render(finding.title.template, store)
+        lines = [
+            fill(title, width),
+            *(
+                fill(render(c.template, store), width, initial_indent="- ", subsequent_indent="  ")
+                for c in finding.claims
+            ),
+        ]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
 def _section(heading: str, paragraphs: Sequence[str], store: EvidenceStore, shown: int, width: int) -> str:
     if not paragraphs:
         return ""

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 import pytest
 
 from gne_analytics.agents.narrate_proposals import edit_sentence
-from gne_analytics.agents.narrator import narrate
-from gne_analytics.agents.summary import summary
+from gne_analytics.agents.narrator import backtest_finding, narrate
+from gne_analytics.agents.summary import full_text, summary
 from gne_analytics.evidence.claims import ClaimKind, FindingKind, check_template
 from gne_analytics.evidence.render import render, render_finding
 from gne_analytics.evidence.segment import Segment
@@ -169,3 +169,16 @@ def test_one_approval_is_one_person(proposal, store):
     single = proposal.model_copy(update={"approvals_needed": 1})
     certainty = narrate([], [], [], [single], [], store)[-1].of_kind(ClaimKind.CERTAINTY)[0]
     assert render(certainty.template, store).endswith("until 1 named person has signed it.")
+
+
+def test_a_backtest_alone_can_be_told(backtest, store):
+    text = text_of(backtest_finding(backtest, store), store)
+    assert "212 would have been released" in text
+    assert "It is recommended" in text
+
+
+def test_the_full_text_holds_every_claim(findings, store):
+    text = " ".join(full_text(findings, store).split())
+    for finding in findings:
+        for claim in finding.claims:
+            assert " ".join(render(claim.template, store).split()) in text
