@@ -11,24 +11,22 @@ import gne_analytics
 PACKAGE = Path(gne_analytics.__file__).parent
 GROUND = {"errors", "evidence", "policy", "tables", "metrics"}
 STAGES = {"sensing", "enforcement", "notices", "appeals", "themes", "causes"}
-TOP = {"runs", "workspace", "loop"}
 MAY_IMPORT = {
     "errors": set(),
+    "atomic": {"errors"},
     "evidence": {"errors"},
     "policy": {"errors", "evidence"},
     "tables": {"errors", "evidence", "policy"},
     "metrics": GROUND,
-    **{stage: GROUND for stage in STAGES},
+    **dict.fromkeys(STAGES, GROUND),
     "strategy": GROUND | STAGES,
     "agents": GROUND | STAGES | {"strategy"},
     "figures": GROUND | STAGES | {"strategy", "agents"},
-    "release": GROUND | STAGES | {"strategy", "agents", "figures", "runs"},
+    "release": GROUND | STAGES | {"strategy", "agents", "figures", "atomic"},
     "simulate": GROUND | {"enforcement"},
     "testing": GROUND | STAGES | {"strategy", "agents", "figures", "release", "simulate"},
-    "runs": {"errors"},
-    "loop": GROUND | STAGES | {"strategy", "agents", "figures", "release", "runs"},
-    "workspace": GROUND | STAGES | {"strategy", "agents", "figures", "release", "runs", "loop"},
-    "cli": GROUND | STAGES | TOP | {"strategy", "agents", "figures", "release", "simulate"},
+    "workspace": GROUND | STAGES | {"strategy", "agents", "figures", "release", "atomic", "__init__"},
+    "cli": GROUND | STAGES | {"strategy", "agents", "figures", "release", "simulate", "workspace", "__init__"},
     "__init__": GROUND | {"workspace"},
 }
 

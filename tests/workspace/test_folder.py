@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from gne_analytics.atomic import read_json, write_json, write_whole
 from gne_analytics.errors import DataError
-from gne_analytics.runs import MANIFEST, partial_run, read_json, run_key, write_json, write_whole
+from gne_analytics.workspace.folder import MANIFEST, partial_run, run_key
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = run_key({"source": "abc", "seed": 0})
@@ -79,7 +80,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_part(tmp_path, monkeypatch):
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gne_analytics.runs.os.replace", full_disk)
+    monkeypatch.setattr(Path, "replace", full_disk)
     with pytest.raises(OSError, match="No space"):
         write_whole(target, "new")
     assert target.read_text() == "old"

@@ -1,0 +1,71 @@
+"""What the command line prints: tables, sentences and a progress bar with a rate and an end."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from gne_analytics.workspace import Watcher
+
+CONTROL = {code: None for code in (*range(32), *range(127, 160)) if code != 10}
+"""Control characters of outside text, terminal escapes among them, never reach the terminal."""
+
+
+def console() -> Console:
+    """Return a console on standard output; markup and emoji codes in outside text stay plain text."""
+    return Console(markup=False, emoji=False, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def say(text: str = "") -> None:
+    """Print a line or a paragraph."""
+    console().print(text.translate(CONTROL))
+
+
+def say_json(value: object) -> None:
+    """Print one JSON document and nothing else."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1, default=str) + "\n")
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+    """Print a table; columns named in ``right`` are numbers."""
+    drawn = Table(title=Text(title), title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(str(cell).translate(CONTROL)) for cell in row))
+    console().print(drawn)
+
+
+@contextmanager
+def progress() -> Iterator[Watcher]:
+    """Show the stages of a run as they go; on standard error, so that standard output stays clean."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description:<32}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    err = Console(stderr=True, markup=False, emoji=False)
+    if not err.is_terminal:
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if done == 0:
+                sys.stderr.write(f"  {stage} ({total:,})\n")
+
+        yield tell
+        return
+    with Progress(*columns, console=err) as bars:
+        tasks: dict[str, object] = {}
+
+        def watch(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield watch

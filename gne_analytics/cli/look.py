@@ -1,0 +1,155 @@
+"""Commands that look: check, shifts, explain, themes, propose, backtest, investigate."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gne_analytics.cli.options import AsJson, Baseline, Focus, Metric, Policies, RunPath, Scope, Seed, Source, Strict
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands to the application."""
+    for command in (check, shifts, explain, themes, propose, backtest, investigate):
+        app.command()(command)
+
+
+def check(source: Source, policies: Policies = None) -> None:
+    """Validate tables and policy set, run the policies' own tests; any fault is exit code 2."""
+    from gne_analytics import workspace
+    from gne_analytics.cli.console import say, table
+
+    ws = workspace.open(source, policies=policies, strict=True)
+    say(ws.describe())
+    off = [c for c in ws.record.capabilities if not c.on]
+    if off:
+        rows = [[c.name, c.why_off, ", ".join(c.turned_on_by)] for c in off]
+        table("Off, and what would turn it on", ["capability", "why", "add"], rows)
+    say(ws.check_policies())
+
+
+def shifts(
+    source: Source,
+    baseline: Baseline = None,
+    focus: Focus = None,
+    metric: Metric = None,
+    scope: Scope = None,
+    seed: Seed = 0,
+    strict: Strict = False,
+    json: AsJson = False,
+) -> None:
+    """What moved beyond chance, over every policy and metric; or between two windows that you name."""
+    from gne_analytics import workspace
+    from gne_analytics.cli.console import say, say_json
+
+    ws = workspace.open(source, seed=seed, strict=strict)
+    found = ws.shifts(baseline=baseline, focus=focus, metric=metric, scope=scope)
+    if json:
+        say_json([s.model_dump(mode="json") for s in found])
+        return
+    for shift in found:
+        say(ws.text_of(shift) + "\n")
+    if not found:
+        say("Nothing moved beyond chance.")
+
+
+def explain(
+    source: Source,
+    baseline: Baseline = None,
+    focus: Focus = None,
+    metric: Metric = None,
+    scope: Scope = None,
+    seed: Seed = 0,
+    strict: Strict = False,
+    json: AsJson = False,
+) -> None:
+    """Where and why a metric moved; without windows, the strongest shift that the record holds."""
+    from gne_analytics import workspace
+    from gne_analytics.cli.console import say, say_json
+
+    ws = workspace.open(source, seed=seed, strict=strict)
+    found = ws.shifts(baseline=baseline, focus=focus, metric=metric, scope=scope)
+    if not found:
+        say_json({"shift": None, "causes": []}) if json else say("Nothing moved beyond chance.")
+        return
+    explanation = ws.explain(found[0])
+    if json:
+        say_json(explanation.model_dump(mode="json"))
+    else:
+        say(ws.text_of(explanation))
+
+
+def themes(
+    source: Source,
+    view: Annotated[str, typer.Option(help="appeals, rationale, violations or signals.")] = "appeals",
+    seed: Seed = 0,
+    strict: Strict = False,
+    json: AsJson = False,
+) -> None:
+    """What sellers, reviewers and users say, clustered."""
+    from gne_analytics import workspace
+    from gne_analytics.cli.console import progress, say_json, table
+
+    ws = workspace.open(source, seed=seed, strict=strict)
+    with progress() as watch:
+        found = ws.themes(view, progress=watch)
+    if json:
+        say_json([t.model_dump(mode="json") for t in found.themes])
+        return
+    table(
+        f"Themes in {view}",
+        ["theme", "texts", "sellers", "label", "terms"],
+        [[t.id, f"{t.size:,}", f"{t.units:,}", t.label, ", ".join(t.terms[:6])] for t in found.themes],
+        right=("texts", "sellers"),
+    )
+
+
+def propose(
+    source: Source, policies: Policies = None, seed: Seed = 0, strict: Strict = False, json: AsJson = False
+) -> None:
+    """Typed edits for the causes found, each with its backtest."""
+    from gne_analytics import workspace
+    from gne_analytics.cli.console import progress, say, say_json
+
+    ws = workspace.open(source, policies=policies, seed=seed, strict=strict)
+    with progress() as watch:
+        proposals = ws.propose(progress=watch)
+    if json:
+        say_json([p.model_dump(mode="json") for p in proposals])
+        return
+    for proposal in proposals:
+        say(ws.text_of(proposal) + "\n")
+    if not proposals:
+        say("Nothing to propose.")
+
+
+def backtest(
+    source: Source,
+    edits: Annotated[Path, typer.Option(help="A JSON file: a list of edits, a proposal, or several.")],
+    policies: Policies = None,
+    label: Annotated[str, typer.Option(help="final_decision or latent.")] = "final_decision",
+    seed: Seed = 0,
+    strict: Strict = False,
+    json: AsJson = False,
+) -> None:
+    """What a change of the policy set would have done on the record, and what cannot be known."""
+    from gne_analytics import workspace
+    from gne_analytics.cli.console import say, say_json
+
+    ws = workspace.open(source, policies=policies, seed=seed, strict=strict)
+    result = ws.backtest(workspace.read_edits(edits), label=label)
+    if json:
+        say_json(result.model_dump(mode="json"))
+    else:
+        say(ws.text_of(result))
+
+
+CauseId = Annotated[str, typer.Argument(help="Id of a cause, as the report prints it.", show_default=False)]
+
+
+def investigate(run: RunPath, cause: CauseId) -> None:
+    """Everything a run knows of one cause: evidence, rivals, what would tell them apart."""
+    from gne_analytics import workspace
+    from gne_analytics.cli.console import say
+
+    say(workspace.open_run(run).dossier(cause))

@@ -1,0 +1,6 @@
+"""Open a source, run the loop, keep the run."""
+
+from gne_analytics.workspace.run import Run, open_run
+from gne_analytics.workspace.session import Watcher, Workspace, open, read_edits  # noqa: A004
+
+__all__ = ["Run", "Watcher", "Workspace", "open", "open_run", "read_edits"]

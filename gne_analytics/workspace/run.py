@@ -1,0 +1,173 @@
+"""A run that is kept: read its findings, causes and proposals, decide on them, release what was approved."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import polars as pl
+from pydantic import TypeAdapter, ValidationError
+
+from gne_analytics.atomic import read_json
+from gne_analytics.errors import DataError, did_you_mean
+from gne_analytics.evidence.claims import Finding
+from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.evidence.types import Backtest, Cause, Proposal, Shift, Theme
+from gne_analytics.workspace.folder import MANIFEST
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One immutable folder of results; nothing is read before it is asked for."""
+
+    path: Path
+    manifest: dict[str, object] = field(repr=False)
+
+    @cached_property
+    def store(self) -> EvidenceStore:
+        """The evidence that every claim of the run cites."""
+        return EvidenceStore.from_json((self.path / "evidence.json").read_text(encoding="utf-8"))
+
+    @cached_property
+    def shifts(self) -> list[Shift]:
+        """What moved beyond chance."""
+        return self._read("shifts", list[Shift])
+
+    @cached_property
+    def causes(self) -> list[Cause]:
+        """Where and why, over all shifts."""
+        return self._read("causes", list[Cause])
+
+    @cached_property
+    def themes(self) -> list[Theme]:
+        """What sellers and users say, over all views."""
+        return self._read("themes", list[Theme])
+
+    @cached_property
+    def proposals(self) -> list[Proposal]:
+        """What it proposes."""
+        return self._read("proposals", list[Proposal])
+
+    @cached_property
+    def backtests(self) -> list[Backtest]:
+        """What each proposal would have done."""
+        return self._read("backtests", list[Backtest])
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """The findings as claims that cite evidence."""
+        return self._read("findings", list[Finding])
+
+    @cached_property
+    def stages_off(self) -> dict[str, str]:
+        """Stages that this source could not have, with what would turn them on."""
+        return self._read("stages_off", dict[str, str])
+
+    @property
+    def report(self) -> Path:
+        """The report, one HTML file."""
+        return self.path / "report.html"
+
+    def table(self, name: str) -> pl.DataFrame:
+        """Return a table of the run by name, e.g. ``series``."""
+        tables = {p.stem: p for p in (self.path / "tables").glob("*.parquet")}
+        if name not in tables:
+            raise DataError(f"{self.path} has no table {name!r}{did_you_mean(name, tables)}.")
+        return pl.read_parquet(tables[name])
+
+    def proposal(self, proposal_id: str) -> Proposal:
+        """Return a proposal by id; the start of an id is enough where it is the only one."""
+        hits = [p for p in self.proposals if p.id == proposal_id] or [
+            p for p in self.proposals if len(proposal_id) >= 4 and p.id.startswith(proposal_id)
+        ]
+        if len(hits) != 1:
+            known = [p.id for p in self.proposals]
+            raise DataError(f"{self.path.name} has no proposal {proposal_id!r}{did_you_mean(proposal_id, known)}.")
+        return hits[0]
+
+    def backtest(self, proposal_id: str) -> Backtest | None:
+        """Return the backtest of a proposal, None where a replay cannot judge it."""
+        return next((b for b in self.backtests if b.proposal_id == proposal_id), None)
+
+    def summary(self) -> str:
+        """What moved, why, what it proposes and how sure it is, in plain text."""
+        from gne_analytics.agents.summary import summary
+
+        return summary(self.findings, self.store)
+
+    def dossier(self, cause_id: str) -> str:
+        """Everything the run says of one cause."""
+        from gne_analytics.agents.summary import full_text
+
+        causes = {c.id for c in self.causes}
+        if cause_id not in causes:
+            raise DataError(f"{self.path.name} has no cause {cause_id!r}{did_you_mean(cause_id, causes)}.")
+        return full_text([f for f in self.findings if f.cause_id == cause_id], self.store)
+
+    def evaluate(self) -> str:
+        """Check every claim of the run again and say how many stand."""
+        from gne_analytics.evidence.claims import check_template
+
+        claims = [c for f in self.findings for c in (f.title, *f.claims)]
+        faults = [fault for c in claims for fault in check_template(c.template, self.store, words=False)]
+        listed = "".join(f"\n- {fault}" for fault in faults)
+        return f"{len(claims):,} claims, {len(self.store):,} pieces of evidence, {len(faults):,} faults.{listed}"
+
+    def approve(self, proposal_id: str, *, by: str, why: str) -> str:
+        """Sign a proposal in the ledger beside the policy set, bound to its base and its evidence."""
+        return self._decide("approve", proposal_id, by, why)
+
+    def reject(self, proposal_id: str, *, by: str, why: str) -> str:
+        """Turn a proposal down in the ledger."""
+        return self._decide("reject", proposal_id, by, why)
+
+    def release(self, *, to: str | Path, by: str) -> Path:
+        """Write the approved proposals as final configs, patch and evidence pack; refuse what is not fully signed."""
+        from gne_analytics.release.export import release
+
+        return release(
+            self.path, self.policies_path, self.proposals, self.backtests, self.findings, self.store, to=Path(to), by=by
+        )
+
+    @property
+    def policies_path(self) -> Path:
+        """The folder of the policy set that the proposals were made against."""
+        path = self.manifest.get("policies_path")
+        if not isinstance(path, str):
+            raise DataError(f"{self.path.name} was made without a policy set, so there is nothing to decide on.")
+        return Path(path)
+
+    def _decide(self, verb: str, proposal_id: str, by: str, why: str) -> str:
+        from gne_analytics.release.ledger import Act, Ledger, subject_of
+
+        proposal = self.proposal(proposal_id)
+        subject = subject_of(proposal, self.backtest(proposal.id), self.store)
+        ledger = Ledger.beside(self.policies_path)
+        ledger.append(Act.APPROVED if verb == "approve" else Act.REJECTED, subject, who=by, why=why)
+        if verb == "reject":
+            return f"Proposal {proposal.id} is rejected by {by}."
+        signed = len(ledger.approvers(subject))
+        missing = max(proposal.approvals_needed - signed, 0)
+        rest = "it can be released" if not missing else f"{missing} more approval by another person is needed"
+        return f"Proposal {proposal.id} is approved by {by}; {rest}."
+
+    def _read(self, name: str, kind: type[T]) -> T:
+        try:
+            return TypeAdapter(kind).validate_python(read_json(self.path / f"{name}.json"))
+        except ValidationError as fault:
+            raise DataError(f"{self.path / name}.json does not fit this version: {fault.errors()[0]['msg']}.") from None
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(self.summary())}</pre>"
+
+
+def open_run(path: str | Path) -> Run:
+    """Open the folder of a finished run."""
+    manifest = read_json(Path(path) / MANIFEST)
+    if not isinstance(manifest, dict):
+        raise DataError(f"{path} is not the folder of a run.")
+    return Run(Path(path), manifest)

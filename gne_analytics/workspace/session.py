@@ -1,0 +1,272 @@
+"""Open a source and walk the loop: shifts, causes, themes, proposals, backtests, a run that is kept.
+
+What one stage needs of another is a frame that is handed over here; the stages do not know each other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+from pydantic import TypeAdapter, ValidationError
+
+from gne_analytics.atomic import read_json
+from gne_analytics.errors import DataError, PolicyError
+from gne_analytics.evidence.segment import Segment
+from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.evidence.types import Backtest, Cause, Edit, Proposal, Shift
+from gne_analytics.tables.contract import TABLES
+from gne_analytics.workspace.handover import mechanism_context, themes_by_violation
+
+if TYPE_CHECKING:
+    from gne_analytics.agents.model import Model
+    from gne_analytics.agents.session import ModelSession
+    from gne_analytics.causes.context import MechanismContext
+    from gne_analytics.causes.explain import Explanation
+    from gne_analytics.evidence.claims import Finding
+    from gne_analytics.policy.files import PolicySet
+    from gne_analytics.strategy.propose import Proposed
+    from gne_analytics.tables.record import Record
+    from gne_analytics.themes.fit import Themes
+    from gne_analytics.workspace.run import Run
+
+Watcher = Callable[[str, int, int], None]
+"""Told of progress: stage, steps done, steps in all."""
+
+
+def unwatched(stage: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def open(  # noqa: A001 - gne.open is the front door
+    path: str | Path, *, policies: str | Path | None = None, seed: int = 0, strict: bool = False
+) -> Workspace:
+    """Open a source: read and sift its tables, load its policy set.
+
+    Args:
+        path: a ``source.yaml`` or a folder that holds one.
+        policies: a policy set other than the one the source names.
+        seed: of every random draw made from here on.
+        strict: one rejected row is an error.
+
+    Raises:
+        DataError: a table is at fault. PolicyError: the policy set is.
+    """
+    from gne_analytics.policy.files import load
+    from gne_analytics.tables.source import open_source
+
+    record = open_source(path, strict=strict)
+    folder = Path(policies) if policies else record.policies
+    return Workspace(record, load(folder) if folder else None, seed=seed, path=Path(path))
+
+
+@dataclass
+class Workspace:
+    """A record with its policy set, and the evidence gathered so far."""
+
+    record: Record
+    policies: PolicySet | None = None
+    seed: int = 0
+    path: Path | None = None
+    model: Model | None = None
+    """A language model; where None, the one that the environment configures, if any."""
+    store: EvidenceStore = field(default_factory=EvidenceStore)
+    said: pl.DataFrame | None = field(default=None, repr=False)
+    """What sellers said, by violation (`handover.themes_by_violation`); known once their themes are fitted."""
+    _themes: dict[str, Themes] = field(default_factory=dict, repr=False)
+    _explained: dict[str, Explanation] = field(default_factory=dict, repr=False)
+
+    def shifts(
+        self,
+        *,
+        baseline: str | None = None,
+        focus: str | None = None,
+        metric: str | None = None,
+        scope: str | None = None,
+    ) -> list[Shift]:
+        """Return what moved beyond chance, strongest first; with two windows named, the shift between them.
+
+        Windows are written ``2013``, ``2026-10``, ``2026-W40``, ``2026-10-01..2026-11-01`` or ``market=TH``.
+        """
+        from gne_analytics.metrics.observations import make_shift, observe
+        from gne_analytics.metrics.shifts import find_shifts
+        from gne_analytics.metrics.windows import parse_segment, parse_window
+
+        within = parse_segment(scope) if scope else Segment({})
+        if (baseline is None) != (focus is None):
+            raise DataError("Name both --baseline and --focus, or neither.")
+        if baseline is not None and focus is not None:
+            observed = observe(self.record, metric or "overturn_rate", within)
+            return [make_shift(observed, parse_window(baseline), parse_window(focus))]
+        found = find_shifts(self.record, seed=self.seed)
+        return [s for s in found if (metric is None or s.metric == metric) and (not within.depth or s.scope == within)]
+
+    def explain(self, shift: Shift, *, shifts_tested: int = 1) -> Explanation:
+        """Return where and why a shift happened: causes verified on held-out units, and the exact decomposition.
+
+        ``shifts_tested`` is how many shifts are explained together; false-discovery control covers them all. Themes of
+        the appeals that were fitted before help to tell the mechanism.
+        """
+        if shift.id not in self._explained:
+            from gne_analytics.causes.explain import explain
+            from gne_analytics.metrics.observations import observe
+
+            observed = observe(self.record, shift.metric, shift.scope)
+            self._explained[shift.id] = explain(
+                observed,
+                shift,
+                changes=self.record.changes,
+                context=self._context(),
+                store=self.store,
+                shifts_tested=shifts_tested,
+            )
+        return self._explained[shift.id]
+
+    def themes(self, view: str = "appeals", *, progress: Watcher = unwatched) -> Themes:
+        """Cluster what people say: ``appeals``, ``rationale``, ``violations`` or ``signals``."""
+        from gne_analytics.themes.fit import fit_themes
+        from gne_analytics.themes.views import texts_of, view_named
+
+        view = view_named(view)
+        if view not in self._themes:
+            self._themes[view] = fit_themes(
+                texts_of(self.record, view),
+                view,
+                seed=self.seed,
+                cache_dir=self.cache,
+                progress=lambda done, total: progress(f"embedding {view}", done, total),
+            )
+        return self._themes[view]
+
+    def propose(self, causes: Sequence[Cause] | None = None, *, progress: Watcher = unwatched) -> list[Proposal]:
+        """Return typed edits for causes, each backtested; without causes, for those of the shifts that are found."""
+        return list(self.proposed(causes, progress=progress).proposals)
+
+    def proposed(self, causes: Sequence[Cause] | None = None, *, progress: Watcher = unwatched) -> Proposed:
+        """Return proposals with their backtests, and the referrals of causes that no policy edit can mend."""
+        from gne_analytics.strategy.propose import propose
+
+        if causes is None:
+            shifts = self.shifts()
+            causes = [c for s in shifts for c in self.explain(s, shifts_tested=len(shifts)).causes]
+        return propose(
+            causes, self.record, self._needed_policies(), store=self.store, seed=self.seed, progress=progress
+        )
+
+    def backtest(self, proposal: Proposal | Sequence[Edit], *, label: str = "final_decision") -> Backtest:
+        """Replay a proposal, or a list of edits, over the record with truth accounting."""
+        from gne_analytics.strategy.backtest import backtest
+
+        return backtest(proposal, self.record, self._needed_policies(), label=label, store=self.store, seed=self.seed)
+
+    def run(
+        self,
+        runs: str | Path = "runs",
+        *,
+        baseline: str | None = None,
+        focus: str | None = None,
+        metric: str | None = None,
+        scope: str | None = None,
+        fresh: bool = False,
+        progress: Watcher = unwatched,
+    ) -> Run:
+        """Run the whole loop and keep it as one immutable folder; the same inputs again return the folder kept."""
+        from gne_analytics.workspace.loop import Question, run_loop
+
+        question = Question(baseline=baseline, focus=focus, metric=metric, scope=scope)
+        return run_loop(self, Path(runs), question, fresh=fresh, progress=progress)
+
+    def approve(self, proposal: Proposal, *, by: str, why: str, runs: str | Path = "runs") -> str:
+        """Sign a proposal of this workspace's run; see `Run.approve`."""
+        return self.run(runs).approve(proposal.id, by=by, why=why)
+
+    def release(self, *, to: str | Path, by: str, runs: str | Path = "runs") -> Path:
+        """Write the approved proposals of this workspace's run as final configs; see `Run.release`."""
+        return self.run(runs).release(to=to, by=by)
+
+    @property
+    def cache(self) -> Path:
+        """Where embeddings are kept by content: ``GNE_CACHE``, else the user's cache folder."""
+        home = os.environ.get("GNE_CACHE")
+        return Path(home) if home else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "gne_analytics"
+
+    def describe(self) -> str:
+        """Say what was opened: rows, rejects, policy set."""
+        held = "no policy set"
+        if self.policies is not None:
+            rules = sum(1 for _ in self.policies.rules())
+            held = f"{len(self.policies.policies)} policies with {rules} rules"
+        counts = ", ".join(f"{self.record.table(t).height:,} {t}" for t in TABLES if self.record.has(t))
+        as_of = f"{self.record.as_of:%Y-%m-%d}"
+        return f"{self.record.name}: {counts}; {self.record.rejects.height:,} rows rejected; as of {as_of}; {held}."
+
+    def text_of(self, result: Explanation | Shift | Proposal | Backtest) -> str:
+        """Tell a result in plain words, every figure from its evidence."""
+        from gne_analytics.agents.summary import full_text
+
+        return full_text(self._findings_of(result), self.store)
+
+    def check_policies(self) -> str:
+        """Run the policies' own tests; a failing one is a PolicyError that names it."""
+        from gne_analytics.policy.testing import run_tests
+
+        if self.policies is None:
+            return "No policy set to test."
+        results = run_tests(self.policies)
+        failed = [str(r) for r in results if not r.passed]
+        if failed:
+            raise PolicyError(f"{len(failed)} of {len(results)} policy tests fail: {'; '.join(failed)}")
+        return f"{len(results)} policy tests pass."
+
+    def verify(self, release: str | Path, *, by: str) -> str:
+        """Say whether what a release promised happened on the rows decided since, and write it in the ledger."""
+        from gne_analytics.release.verify import verify
+
+        return verify(Path(release), self.record, by=by)
+
+    def model_session(self) -> ModelSession | None:
+        """Return a session with the model, None where none is configured and the narrator works alone."""
+        from gne_analytics.agents.session import ModelSession
+
+        if self.model is not None:
+            return ModelSession(self.model, cache_dir=self.cache / "model")
+        return ModelSession.from_env(cache_dir=self.cache / "model")
+
+    def _findings_of(self, result: Explanation | Shift | Proposal | Backtest) -> list[Finding]:
+        from gne_analytics.agents.narrator import backtest_finding, narrate, proposal_finding, shift_finding
+
+        if isinstance(result, Shift):
+            return [shift_finding(result, None, self.store)]
+        if isinstance(result, Backtest):
+            return [backtest_finding(result, self.store)]
+        if isinstance(result, Proposal):
+            return [proposal_finding(result, None, self.store)]
+        return narrate([result.shift], [result], [], [], [], self.store)
+
+    def _needed_policies(self) -> PolicySet:
+        if self.policies is None:
+            raise PolicyError("The source names no policy set; add `policies: <folder>` to it, or give --policies.")
+        return self.policies
+
+    def _context(self) -> MechanismContext:
+        themes = self._themes.get("seller_text")
+        if themes is not None and self.said is None:
+            self.said = themes_by_violation(self.record, themes.themes, themes.assignments)
+        return mechanism_context(self.record, self.said)
+
+
+def read_edits(path: str | Path) -> tuple[Edit, ...]:
+    """Read edits from a JSON file: a list of edits, a proposal (an object with ``edits``), or a list of proposals."""
+    held = read_json(Path(path))
+    items = held if isinstance(held, list) else [held]
+    found = [e for item in items for e in (item["edits"] if isinstance(item, dict) and "edits" in item else [item])]
+    try:
+        return TypeAdapter(tuple[Edit, ...]).validate_python(found)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        place = ".".join(str(p) for p in first["loc"])
+        raise DataError(f"{path}, edit {place}: {first['msg']}; see the schema of proposals.json.") from None

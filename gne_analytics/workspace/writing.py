@@ -1,0 +1,168 @@
+"""What a finished run holds: JSON results with their schemas, tables, rejects, drafts of the configs, the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+from pydantic import TypeAdapter
+
+from gne_analytics import __version__
+from gne_analytics.atomic import write_json
+from gne_analytics.causes.explain import Explanation
+from gne_analytics.evidence.claims import Finding
+from gne_analytics.evidence.store import Evidence
+from gne_analytics.evidence.types import Backtest, Cause, Decomposition, Proposal, Shift, Theme
+from gne_analytics.release.report import ProposalPart, ReportInput, ShiftPart, write_report
+from gne_analytics.tables.contract import TABLES
+from gne_analytics.workspace.handover import changes_near, series_of, siblings_of
+
+if TYPE_CHECKING:
+    from gne_analytics.workspace.loop import Proposals, Said, Told
+    from gne_analytics.workspace.session import Workspace
+
+KINDS: Mapping[str, object] = {
+    "shifts": list[Shift],
+    "causes": list[Cause],
+    "decompositions": dict[str, Decomposition],
+    "themes": list[Theme],
+    "proposals": list[Proposal],
+    "backtests": list[Backtest],
+    "findings": list[Finding],
+    "evidence": list[Evidence],
+}
+"""JSON file of a run -> what it holds; each has its schema in ``schemas/``."""
+SIBLINGS = 3
+"""Causes of a shift whose siblings are drawn."""
+
+
+def json_schema(name: str) -> dict[str, object]:
+    """Return the JSON Schema of a file of a run, by its stem."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(KINDS[name]).json_schema()}
+
+
+def write_run(
+    folder: Path,
+    ws: Workspace,
+    arguments: Mapping[str, str | None],
+    shifts: Sequence[Shift],
+    explanations: Sequence[Explanation],
+    said: Mapping[str, Said],
+    offered: Proposals,
+    told: Told,
+) -> None:
+    """Write everything that a run holds into its folder, but for the manifest."""
+    parts = tuple(_parts(ws, shifts, explanations))
+    themes = [t for view in said.values() for t in view.themes]
+    _write_tables(folder / "tables", parts, said)
+    _write_rejects(folder, ws.record.rejects)
+    patches = _write_drafts(folder, ws, offered)
+    title = told.findings[0].title.template if told.findings else ""
+    write_report(
+        folder / "report.html",
+        ReportInput(
+            title=_rendered(ws, title),
+            source=ws.record.name,
+            as_of=ws.record.as_of,
+            version=__version__,
+            seed=ws.seed,
+            store=ws.store,
+            timezone=ws.record.timezone,
+            arguments={k: v for k, v in arguments.items() if v},
+            findings=told.findings,
+            shifts=parts,
+            themes=tuple(themes),
+            proposals=tuple(ProposalPart(p, _test_of(p, offered), patches.get(p.id, "")) for p in offered.proposals),
+            referrals=offered.referrals,
+            stages_off=stages_off(ws),
+            rows={t: ws.record.table(t).height for t in TABLES if ws.record.has(t)},
+            rejects=ws.record.rejects,
+            capabilities=ws.record.capabilities,
+            notes=told.notes,
+        ),
+    )
+    results = {
+        "shifts": shifts,
+        "causes": [c for e in explanations for c in e.causes],
+        "decompositions": {e.shift.id: e.decomposition for e in explanations},
+        "themes": themes,
+        "proposals": offered.proposals,
+        "backtests": offered.backtests,
+        "findings": told.findings,
+        "evidence": ws.store.items(),  # after the report, which binds the numbers of its tables
+    }
+    for name, result in results.items():
+        write_json(folder / f"{name}.json", json.loads(TypeAdapter(object).dump_json(result)))
+        write_json(folder / "schemas" / f"{name}.schema.json", json_schema(name))
+    write_json(folder / "referrals.json", list(offered.referrals))
+    write_json(folder / "stages_off.json", stages_off(ws))
+
+
+def stages_off(ws: Workspace) -> dict[str, str]:
+    """Say which stages cannot run on this source, and what would turn them on."""
+    off: dict[str, str] = {}
+    if ws.policies is None:
+        reason = "the source names no policy set; add `policies: <folder>` to it, or give --policies"
+        off = dict.fromkeys(("proposals", "backtest", "release"), reason)
+    named = {"verification on held-out units": "verification", "themes of appeals": "themes of appeals"}
+    off |= {named[c.name]: c.why_off for c in ws.record.capabilities if not c.on and c.name in named}
+    return off
+
+
+def _parts(ws: Workspace, shifts: Sequence[Shift], explanations: Sequence[Explanation]) -> Iterator[ShiftPart]:
+    from gne_analytics.metrics.observations import observe
+
+    explained = {e.shift.id: e for e in explanations}
+    for shift in shifts:
+        found = explained.get(shift.id)
+        if found is None:
+            continue
+        obs = observe(ws.record, shift.metric, shift.scope)
+        drawn = [c for c in found.causes[:SIBLINGS] if c.segment.depth]
+        yield ShiftPart(
+            shift=shift,
+            causes=found.causes,
+            decomposition=found.decomposition,
+            refused=found.refused,
+            series=series_of(obs),
+            siblings={c.id: siblings_of(obs, shift, c) for c in drawn},
+            changes=changes_near(ws.record, shift),
+        )
+
+
+def _write_tables(folder: Path, parts: Sequence[ShiftPart], said: Mapping[str, Said]) -> None:
+    folder.mkdir(exist_ok=True)
+    series = [p.series.with_columns(shift_id=pl.lit(p.shift.id)) for p in parts if p.series is not None]
+    if series:
+        pl.concat(series).write_parquet(folder / "series.parquet")
+    for view, found in said.items():
+        found.assignments.write_parquet(folder / f"themes_{view}.parquet")
+
+
+def _write_rejects(folder: Path, rejects: pl.DataFrame) -> None:
+    rejects.write_parquet(folder / "rejects.parquet")
+    write_json(
+        folder / "rejects.json", rejects.group_by("table", "reason").len("rows").sort("table", "reason").to_dicts()
+    )
+
+
+def _write_drafts(folder: Path, ws: Workspace, offered: Proposals) -> dict[str, str]:
+    if ws.policies is None:
+        return {}
+    from gne_analytics.release.export import patch_of, write_proposed
+
+    write_proposed(folder, ws.policies, offered.proposals)
+    return {p.id: patch_of(ws.policies, p) for p in offered.proposals}
+
+
+def _test_of(proposal: Proposal, offered: Proposals) -> Backtest | None:
+    return next((b for b in offered.backtests if b.proposal_id == proposal.id), None)
+
+
+def _rendered(ws: Workspace, template: str) -> str:
+    from gne_analytics.evidence.render import render
+
+    return render(template, ws.store) if template else "Nothing to report"
