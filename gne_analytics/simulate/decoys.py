@@ -47,7 +47,7 @@ def batch_correction(ground: Ground) -> Site:
     """One run takes back many recent decisions of one rule at one instant."""
     policy = ground.policy_of(("counterfeit", "misleading-listing", "misleading-health-claims"))
     detector = next(d.name for d in DETECTORS if d.policy == policy)
-    (market,) = ground.values(["market"], pl.col("detector") == detector)
+    market = ground.spot([["market"]], pl.col("detector") == detector)["market"]
     return Site(
         segment=Segment.of(market=market, detector=detector),
         where=Segment.of(detector=detector, market=market),

@@ -37,7 +37,7 @@ KINDS: tuple[str, ...] = (*MECHANISMS, *(d.value for d in Decoy))
 
 EFFECTS: dict[str, dict[str, tuple[float, float, float]]] = {
     "detector_error": {"legit_score": (0.8, 1.3, 2.1), "say_misread": (0.5, 0.6, 0.7)},
-    "threshold": {"threshold_drop": (0.10, 0.17, 0.25), "say_misread": (0.1, 0.1, 0.1)},
+    "threshold": {"threshold_drop": (0.12, 0.19, 0.27), "say_misread": (0.1, 0.1, 0.1)},
     "clause_ambiguous": {
         "coin": (0.55, 0.75, 0.95),
         "audit_flip": (0.12, 0.20, 0.30),
@@ -59,11 +59,11 @@ EFFECTS: dict[str, dict[str, tuple[float, float, float]]] = {
         "say_which_rule": (0.15, 0.2, 0.25),
         "say_what_happened": (0.35, 0.5, 0.6),
     },
-    "reviewer_error": {"reviewer_fp": (0.30, 0.50, 0.70)},
+    "reviewer_error": {"reviewer_fp": (0.40, 0.60, 0.80)},
     "reviewer_inconsistent": {"coin": (0.35, 0.55, 0.80), "audit_flip": (0.12, 0.20, 0.30), "appeal_lift": (0.1, 0.1, 0.2)},
     "routing": {"reroute": (0.50, 0.75, 0.95), "reviewer_fp_rerouted": (0.45, 0.55, 0.65)},
     "data_error": {"corrupt": (0.25, 0.45, 0.70)},
-    "seller_abuse": {"volume": (0.015, 0.025, 0.04), "paste": (0.9, 0.9, 0.9), "appeal_lift": (3.5, 4.0, 4.5)},
+    "seller_abuse": {"volume": (0.006, 0.011, 0.018), "paste": (0.9, 0.9, 0.9), "appeal_lift": (3.5, 4.0, 4.5)},
     "mix_shift": {"volume": (0.05, 0.09, 0.15)},
     "seasonality": {"swing": (0.5, 0.8, 1.1)},
     "batch_correction": {"batch": (0.4, 0.6, 0.8)},

@@ -25,13 +25,11 @@ def _live(ground: Ground, policy: str) -> list[Rule]:
 
 def detector_error(ground: Ground) -> Site:
     """A new version of a detector scores legitimate goods too high in one market or one category."""
-    names = [d.name for d in DETECTORS if d.share >= 0.05 and d.policy in (ground.incident.policy or BUSY)]
+    names = [d.name for d in DETECTORS if d.share >= 0.07 and d.policy in BUSY and ground.incident.policy in (None, d.policy)]
     name = ground.incident.options.get("detector") or ground.choose(names, "detector")
     detector = next(d for d in DETECTORS if d.name == name)
-    asked = "category" if ground.given("category") else "market" if ground.given("market") else None
-    dimension = asked or ground.choose(("market", "category"), "dimension")
-    column = "top" if dimension == "category" else "market"
-    (value,) = ground.values([column], pl.col("detector") == name)
+    asked = [[d] for d in ("market", "category") if ground.given(d)]
+    ((dimension, value),) = ground.spot(asked or [["market"], ["category"]], pl.col("detector") == name).items()
     version = detector.versions[1]
     segment = Segment.of({"detector_version": version, dimension: value})
     match = predicate_of(segment)
@@ -65,19 +63,19 @@ def threshold(ground: Ground) -> Site:
     rules = [
         rule
         for policy in ground.policies.policies.values()
-        if not policy.protected and policy.id in (ground.incident.policy or (*BUSY, "undisclosed-ads"))
+        if not policy.protected and policy.id in (*BUSY, "undisclosed-ads") and ground.incident.policy in (None, policy.id)
         for rule in _live(ground, policy.id)
-        if rule.threshold is not None and rule.human_review is None and rule.id != "weight-loss-claim"
+        if rule.threshold is not None and rule.human_review is None and rule.id not in {"weight-loss-claim", "weapon-replica"}
     ]
     rule_id = ground.incident.options.get("rule") or ground.choose([r.id for r in rules], "rule")
     rule = next(r for r in rules if r.id == rule_id)
     assert rule.threshold is not None and rule.detector is not None  # noqa: S101, PT018 - chosen so above
-    market, category = ground.values(["market", "top"], pl.col("detector") == rule.detector)
+    spot = ground.spot([["market", "category"], ["market"], ["category"]], pl.col("detector") == rule.detector)
     policy = POLICY_OF[rule.detector]
-    segment = Segment.of(market=market, category=category)
+    segment = Segment.of(spot)
     low = round(max(rule.threshold.default - ground.incident.effect("threshold_drop"), LOWEST_OVERRIDE), 2)
     override = {
-        "id": f"{market.lower()}-{category}",
+        "id": "-".join(spot.values()).lower(),
         "match": predicate_of(segment),
         "value": low,
         "priority": 10,
@@ -95,24 +93,24 @@ def threshold(ground: Ground) -> Site:
     )
     return Site(
         segment=segment,
-        where=Segment.of(detector=rule.detector, market=market, category=category),
+        where=Segment.of({"detector": rule.detector, **spot}),
         policy=policy,
         description=f"threshold of {rule.id} lowered from {rule.threshold.default} to {low} in {segment}",
-        alternatives=(Segment.of(rule_id=rule.id, market=market, category=category),),
+        alternatives=(Segment.of({"rule_id": rule.id, **spot}),),
         edits=(added,),
         right_edits=(back,),
         levers=(EditKind.SET_OVERRIDE, EditKind.SET_THRESHOLD, EditKind.REMOVE_OVERRIDE),
         change=(
             "policy",
-            {"policy_id": (policy,), "rule_id": (rule.id,), "market": (market,), "category": (category,)},
-            f"{rule.id}: stricter threshold for {market} {category}",
+            {"policy_id": (policy,), "rule_id": (rule.id,), **dict(segment.items())},
+            f"{rule.id}: stricter threshold where {segment}",
         ),
     )
 
 
 def clause_ambiguous(ground: Ground) -> Site:
     """A clause was reworded so that like cases are now decided either way."""
-    options = ("replica_text", "logo_match", "weapon_image", "medicine_text", "price_bait", "keyword_stuffing")
+    options: tuple[str, ...] = ("replica_text", "logo_match", "medicine_text")
     options = tuple(d for d in options if ground.incident.policy in (None, POLICY_OF[d]))
     detector = ground.incident.options.get("detector") or ground.choose(options, "detector")
     policy = POLICY_OF[detector]
@@ -138,7 +136,7 @@ def _clause_text(policy: str, clause: str, old: str, new: str) -> Edit:
 
 def clause_scope(ground: Ground) -> Site:
     """A class of sellers may do what a clause forbids, and no exemption says so."""
-    policy = ground.policy_of(BUSY)
+    policy = ground.policy_of(CONTESTED_TWICE)
     asked = ground.given("seller_tier")
     tiers = ("brand_authorised", "preferred") if policy == "counterfeit" else ("preferred", "brand_authorised", "licensed_pharmacy")
     tier = asked or ground.choose(tiers, "tier")
@@ -215,7 +213,8 @@ def evidence_not_requested(ground: Ground) -> Site:
 def notice_unclear(ground: Ground) -> Site:
     """A notice lost its reason in one language."""
     policy = ground.policy_of((*BUSY, "undisclosed-ads"))
-    (language,) = ground.values(["language"], (pl.col("policy") == policy) & pl.col("language").is_in(["en", "id", "vi", "th", "es"]))
+    written = [n.language for n in ground.policies.notices.values()]
+    language = ground.spot([["language"]], (pl.col("policy") == policy) & pl.col("language").is_in(written))["language"]
     choice = ground.policies.policies[policy].notice
     template = choice.template if choice else policy
     clear = ground.policies.notices[f"{template}.{language}"].text
@@ -237,7 +236,7 @@ def notice_unclear(ground: Ground) -> Site:
 
 def reviewer_error(ground: Ground) -> Site:
     """One team begins to confirm what it should reject."""
-    policy = ground.policy_of(REVIEWED)
+    policy = ground.policy_of(REVIEWED[:2])
     queue = ground.given("queue") or ground.choose(QUEUES[policy], "queue")
     return Site(
         segment=Segment.of(queue=queue),
@@ -249,7 +248,7 @@ def reviewer_error(ground: Ground) -> Site:
 
 def reviewer_inconsistent(ground: Ground) -> Site:
     """Reviewers decide like cases differently, in every team."""
-    policy = ground.policy_of(BUSY)
+    policy = ground.policy_of(CONTESTED_TWICE)
     return Site(
         segment=Segment.of(policy_id=policy),
         where=Segment.of(policy=policy),
@@ -276,7 +275,7 @@ def routing(ground: Ground) -> Site:
 
 def data_error(ground: Ground) -> Site:
     """A feed writes wrong outcomes and impossible values for one market."""
-    (market,) = ground.values(["market"], pl.lit(True))
+    market = ground.spot([["market"]], pl.lit(True))["market"]
     return Site(
         segment=Segment.of(market=market),
         where=Segment.of(market=market),
@@ -289,7 +288,7 @@ def data_error(ground: Ground) -> Site:
 def seller_abuse(ground: Ground) -> Site:
     """A few organised sellers break a policy and paste the same appeal everywhere."""
     policy = ground.policy_of(BUSY)
-    (market,) = ground.values(["market"], pl.col("policy") == policy)
+    market = ground.spot([["market"]], pl.col("policy") == policy)["market"]
     local = ground.sellers.with_row_index("i").filter(pl.col("home_market") == market, pl.col("seller_tier").is_in(["new", "standard"]))
     count = min(14, local.height)
     chosen = ground.draws.stream(f"{ground.id}.sellers").choice(local["i"].to_numpy(), count, replace=False)

@@ -16,6 +16,8 @@ DAY = 86_400.0
 TIER_MOOD = {"new": -0.25, "preferred": 0.25, "brand_authorised": 0.35, "licensed_pharmacy": 0.2}
 MARKET_MOOD = {m: 0.25 * (-1) ** i * (i % 4) / 3 for i, m in enumerate(MARKETS)}
 ACTION_MOOD = {"warn": -0.9, "demote": -0.5, "restrict": 0.0, "remove": 0.15, "suspend": 0.9, "terminate": 1.2}
+SPLIT = 0.58
+"""How often the recipient wins where a clause can be read both ways."""
 CURABLE = ("misleading-listing", "undisclosed-ads", "misleading-health-claims")
 
 
@@ -72,7 +74,7 @@ def _first_level(truth: Truth, wrong_proof: Bools, noise: Noise, knobs: Knobs) -
     right = np.where(truth.forgotten, np.maximum(right, 0.97 * (knobs["certain"] > 0)), right)
     right = np.where(truth.violating, right, right * (1 - np.clip(knobs["missed_at_first"], 0, 1)))
     coin = np.clip(knobs["coin"], 0, 1)
-    return noise.uniform("appeal.first") < right * (1 - coin) + 0.5 * coin
+    return noise.uniform("appeal.first") < right * (1 - coin) + SPLIT * coin
 
 
 def _second_level(cases: pl.DataFrame, truth: Truth, first: Level, noise: Noise, knobs: Knobs) -> Level:
@@ -83,7 +85,7 @@ def _second_level(cases: pl.DataFrame, truth: Truth, first: Level, noise: Noise,
     filed_at = first.decided_at + np.minimum(noise.heavy("second.delay", 0.9 * DAY, 1.0), 14.5 * DAY)
     end = filed_at + noise.heavy("second.decision", 3.0 * DAY, 0.8)
     coin = 0.6 * np.clip(knobs["coin"], 0, 1)
-    right = np.where(truth.violating, 0.04, 0.80) * (1 - coin) + 0.5 * coin
+    right = np.where(truth.violating, 0.04, 0.80) * (1 - coin) + SPLIT * coin
     outcome = _shade(noise.uniform("second.outcome") < right, np.zeros(len(filed), dtype=bool), noise, "second")
     return Level(filed, filed_at, end, outcome, np.ones(len(filed), dtype=bool))
 

@@ -17,7 +17,7 @@ from gne_analytics.simulate.arrivals import Calendar, Narrow, arrive
 from gne_analytics.simulate.draws import Bools, Draws, Knobs
 from gne_analytics.simulate.incidents import EFFECTS, METRICS, OWNERS, Incident, Planted
 
-ENOUGH_CASES = 500
+ENOUGH_CASES = 700
 """Raw cases after the onset that a segment needs; about a quarter of them end as violations."""
 ENOUGH_SELLERS = 30
 
@@ -82,26 +82,33 @@ class Ground:
         """The policy that the order names, else one of the options."""
         return self.incident.policy or self.choose(options, "policy")
 
-    def values(self, dims: Sequence[str], within: pl.Expr) -> tuple[str, ...]:
-        """Values of the dimensions whose cases after the onset are many, from many sellers; by the seed.
+    def spot(self, options: Sequence[Sequence[str]], within: pl.Expr) -> dict[str, str]:
+        """Values of one of the sets of dimensions, among those with many cases of many sellers after the onset.
 
-        Where nothing is that big the most frequent values are taken.
+        ``category`` is the top of the path. Where nothing is that big the biggest is taken, of the widest set.
         """
-        counted = (
-            self.base.with_columns(top=pl.col("category").str.split("/").list.first())
-            .filter(within, pl.col("week") >= self.onset)
-            .group_by(list(dims))
-            .agg(pl.len().alias("n"), pl.col("seller_id").n_unique().alias("s"), pl.col("seller_id").unique_counts().max().alias("m"))
-            .sort(["n", *dims], descending=[True, *[False] * len(dims)])
+        asked = [d for d in dict.fromkeys(d for dims in options for d in dims) if self.given(d)]
+        options = [asked] if asked else options
+        after = self.base.filter(within, pl.col("week") >= self.onset)
+        after = after.with_columns(category=pl.col("category").str.split("/").list.first())
+        found = [(dims, self._counted(after, dims)) for dims in options]
+        big = [(d, f.filter(pl.col("n") >= ENOUGH_CASES, pl.col("s") >= ENOUGH_SELLERS)) for d, f in found]
+        usable = [(d, f) for d, f in big if f.height] or [(found[-1][0], found[-1][1].head(1))]
+        stream = self.draws.stream(f"{self.id}.segment")
+        dims, frame = usable[int(stream.integers(len(usable)))]
+        row = frame.row(int(stream.integers(frame.height)), named=True)
+        return {d: str(row[d]) for d in dims}
+
+    def _counted(self, frame: pl.DataFrame, dims: Sequence[str]) -> pl.DataFrame:
+        """Cases and sellers per value; no value where one seller has a third, none but what the order asks for."""
+        sellers = pl.col("seller_id")
+        counted = frame.group_by(list(dims)).agg(
+            n=pl.len(), s=sellers.n_unique(), alone=sellers.unique_counts().max() > 0.33 * pl.len()
         )
         for dim in dims:
-            asked = self.given("category" if dim == "top" else dim)
-            counted = counted.filter(pl.col(dim) == asked) if asked else counted
-        least = min(ENOUGH_CASES, 0.03 * float(counted["n"].sum() or 0))
-        big = counted.filter(pl.col("n") >= least, pl.col("s") >= ENOUGH_SELLERS, pl.col("m") < 0.3 * pl.col("n"))
-        found = big if big.height else counted.head(1)
-        row = found.row(int(self.draws.stream(f"{self.id}.segment").integers(found.height)), named=True)
-        return tuple(str(row[d]) for d in dims)
+            asked = self.given(dim)
+            counted = counted.filter(pl.col(dim) == asked if asked else ~pl.col("alone"))
+        return counted.sort(["n", *dims], descending=[True, *[False] * len(dims)])
 
 
 @dataclass(frozen=True)
@@ -197,7 +204,7 @@ def place_all(
     placed = []
     for number, incident in enumerate(incidents, 1):
         name = f"{number:02d}-{incident.kind}"
-        drawn = int(draws.stream(f"{name}.onset").integers(round(calendar.weeks * 0.55), round(calendar.weeks * 0.72) + 1))
+        drawn = int(draws.stream(f"{name}.onset").integers(round(calendar.weeks * 0.5), round(calendar.weeks * 0.65) + 1))
         onset = drawn if incident.onset_week is None else incident.onset_week
         ground = Ground(incident, name, base, sellers, calendar, policies, draws, onset)
         site = sites[incident.kind](ground)

@@ -46,7 +46,7 @@ class Size:
     weeks: int = 40
     top_share: float | None = None
     """Share of all activity of the greatest seller; None leaves the tail as drawn."""
-    appeal_rate: float = 0.10
+    appeal_rate: float = 0.13
     """Chance that a standard seller contests a right decision of middling weight."""
     empty_weeks: tuple[int, ...] = ()
     """Weeks in which nothing was logged."""

@@ -4,12 +4,22 @@ from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
 from gne_analytics.errors import DataError, did_you_mean
+from gne_analytics.evidence.segment import Segment
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.simulate.draws import Draws
 from gne_analytics.simulate.incidents import MECHANISMS, Decoy, Incident, Severity
 from gne_analytics.simulate.world import Size, World, build
 
-DEMO: tuple[Incident, ...] = ()
+DEMO: tuple[Incident, ...] = (
+    Incident("detector_error", Severity.LARGE, segment=Segment.of(market="ID"), onset_week=22, options={"detector": "logo_match"}),
+    Incident("threshold", Severity.LARGE, segment=Segment.of(market="TH", category="health"), onset_week=24, options={"rule": "cure-claim"}),
+    Incident("clause_scope", Severity.LARGE, "counterfeit", Segment.of(seller_tier="brand_authorised"), onset_week=20),
+    Incident("notice_unclear", Severity.LARGE, "misleading-listing", Segment.of(language="id"), onset_week=23),
+    Incident("seller_abuse", Severity.MEDIUM, "prohibited-goods", Segment.of(market="VN"), onset_week=27),
+    Incident("taxonomy_gap", Severity.LARGE, segment=Segment.of(market="ID"), onset_week=25, options={"topic": "nicotine_pouches"}),
+    Incident("new_segment", Severity.MEDIUM, segment=Segment.of(market="CO"), onset_week=26),
+)  # fmt: skip
+"""The story of data/demo: six failings with six owners, and one launch that has no past."""
 
 
 def simulate(
@@ -37,7 +47,7 @@ def simulate(
         sellers: how many sellers there are.
         weeks: how many weeks the record has.
         top_share: give one seller this share of all activity, e.g. 0.5.
-        appeal_rate: chance that a standard seller contests a right decision of middling weight (0.10).
+        appeal_rate: chance that a standard seller contests a right decision of middling weight (0.13).
         empty_weeks: weeks, counted from 0, in which nothing was logged.
         dirty: share of rows to spoil, to exercise sifting.
     """
