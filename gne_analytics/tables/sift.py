@@ -5,7 +5,7 @@ of a duplicate, knows no rule across tables, and its rules name no value.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import polars as pl
@@ -37,6 +37,15 @@ class Extract:
     def standing(self) -> pl.DataFrame:
         """The rows as they stand in the file."""
         return self.frame if self.raw is None else self.raw
+
+    def filter(self, kept: pl.Series) -> "Extract":
+        """The same extract with the rows that are kept."""
+        return replace(
+            self,
+            frame=self.frame.filter(kept),
+            raw=None if self.raw is None else self.raw.filter(kept),
+            rows=None if self.rows is None else self.rows.filter(kept),
+        )
 
     @property
     def prefix(self) -> str:

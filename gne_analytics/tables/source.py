@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from gne_analytics.errors import DataError, PolicyError, did_you_mean
 from gne_analytics.tables.contract import TABLES, Role
 from gne_analytics.tables.mapping import map_columns
-from gne_analytics.tables.parsing import Clock
+from gne_analytics.tables.parsing import Clock, as_text
 from gne_analytics.tables.reading import SUFFIXES, hash_inputs, matching, read_file, read_query, with_numbers
 from gne_analytics.tables.record import Record, build_record, check_zone, default_unit
 from gne_analytics.tables.sift import Extract, sift
@@ -140,29 +140,51 @@ def _rows(folder: Path, table: TableSource) -> pl.DataFrame:
 
 
 def _extracts(source: Source, raw: Mapping[str, pl.DataFrame]) -> dict[str, Extract]:
-    extracts = {}
+    extracts: dict[str, Extract] = {}
+    left_out = {"violation_id": pl.Series(dtype=pl.String), "case_id": pl.Series(dtype=pl.String)}
     for name in (t for t in TABLES if t in source.tables):
         table = source.tables[name]
         if table.timezone:
             check_zone(table.timezone)
         sharing = {n: t for n, t in source.tables.items() if t.origin == table.origin}
-        clock = Clock(source.reporting_timezone, table.timezone, table.grain)
-        extracts[name] = _extract(name, table, raw[table.origin], sharing, clock)
+        extract = _extract(name, table, raw[table.origin], sharing, source.reporting_timezone)
+        if table.where is not None:
+            kept = _where(raw[table.origin], table.where, f"{table.place}, where of table {name!r}")
+            if name in ("violations", "assessments"):
+                left_out = _left_out(extract.frame, kept, left_out)
+            extract = extract.filter(kept)
+        if name not in ("violations", "assessments"):
+            extract = extract.filter(_inside(extract.frame, left_out))
+        extracts[name] = extract
     return extracts
 
 
 def _extract(
-    name: str, table: TableSource, raw: pl.DataFrame, sharing: Mapping[str, TableSource], clock: Clock
+    name: str, table: TableSource, raw: pl.DataFrame, sharing: Mapping[str, TableSource], zone: str
 ) -> Extract:
     rows = pl.int_range(1, raw.height + 1, eager=True)
-    if table.where is not None:
-        kept = _where(raw, table.where, f"{table.place}, where of table {name!r}")
-        raw, rows = raw.filter(kept), rows.filter(kept)
     mapped = map_columns(raw, rows, table.columns, name, table.place)
     own = own_columns(name, raw.columns, sharing)
     extras = [c for c in own if c not in TABLES[name].columns]
     frame = pl.concat([mapped, with_numbers(raw.select(own), extras)], how="horizontal")
-    return Extract(frame, raw, rows, table.place, clock)
+    return Extract(frame, raw, rows, table.place, Clock(zone, table.timezone, table.grain))
+
+
+def _left_out(frame: pl.DataFrame, kept: pl.Series, before: Mapping[str, pl.Series]) -> dict[str, pl.Series]:
+    """The ids that a ``where`` takes out of the record, and with them the appeals and audits that name them."""
+    found = dict(before)
+    for key in set(found) & set(frame.columns):
+        ids = as_text(frame[key])
+        gone = ids.filter(~kept)
+        found[key] = pl.concat([found[key], gone.filter(~gone.is_in(ids.filter(kept).implode()))])
+    return found
+
+
+def _inside(frame: pl.DataFrame, left_out: Mapping[str, pl.Series]) -> pl.Series:
+    outside = pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
+    for key in set(left_out) & set(frame.columns):
+        outside |= as_text(frame[key]).is_in(left_out[key].implode()).fill_null(False)
+    return ~outside
 
 
 def _where(raw: pl.DataFrame, text: str, place: str) -> pl.Series:
@@ -178,22 +200,24 @@ def _where(raw: pl.DataFrame, text: str, place: str) -> pl.Series:
 def own_columns(name: str, columns: Sequence[str], sharing: Mapping[str, TableSource]) -> list[str]:
     """Which undeclared columns of a file come into a table under their own names.
 
-    A column that any table of the file names under ``columns`` is spoken for. The others: a column of this table's
-    contract comes in (into appeals from a shared file only if it is required or an id, since appeals are joined to
-    violations). A column outside every contract of the file goes to the first table of the file, and to assessments.
+    A column that this table names under ``columns`` is spoken for. Of the others, a column of this table's contract
+    comes in (into appeals from a shared file only if it is required or an id, since appeals are joined to violations).
+    A column that no table of the file speaks for and no contract knows goes to the first table of the file, and to
+    assessments.
     """
-    spoken = {c.from_ or n for t in sharing.values() for n, c in t.columns.items() if not c.has_const}
-    declared = set(sharing[name].columns)
+    told = {n: {c.from_ or target for target, c in t.columns.items() if c.reads_file} for n, t in sharing.items()}
+    spoken = {column for columns_of in told.values() for column in columns_of}
+    taken = told[name] | set(sharing[name].columns)
     first = next(t for t in TABLES if t in sharing)
     contracts = {c for t in sharing for c in TABLES[t].columns}
     elsewhere = {c for t in sharing if t != name for c in TABLES[t].columns}
     own = []
     for column in columns:
-        if column in spoken or column in declared:
+        if column in taken:
             continue
         known = TABLES[name].columns.get(column)
         if known is None:
-            if column not in contracts and name in (first, "assessments"):
+            if column not in spoken | contracts and name in (first, "assessments"):
                 own.append(column)
         elif name != "appeals" or known.required or known.role is Role.ID or column not in elsewhere:
             own.append(column)

@@ -53,6 +53,11 @@ class ColumnSource(BaseModel):
         """Whether a constant is given, null included."""
         return "const" in self.model_fields_set
 
+    @property
+    def reads_file(self) -> bool:
+        """Whether a column of the file is read."""
+        return not self.has_const and not self.row_id
+
     @model_validator(mode="after")
     def _one_origin(self) -> "ColumnSource":
         origins = [bool(self.from_ or self.map or self.format), self.has_const, bool(self.row_id)]
@@ -90,7 +95,8 @@ class TableSource(BaseModel):
     from_: str | Query = Field(alias="from")
     """A parquet, csv, tsv or ndjson file (a pattern reads several), or a query."""
     where: str | None = None
-    """A predicate over the file's columns; rows that it does not hold for are not part of the table."""
+    """A predicate over the file's columns; rows that it does not hold for are not part of the record, nor are the
+    appeals, audits and signals that name them."""
     columns: dict[str, Column] = Field(default_factory=dict)
     """Contract column (or a dimension of one's own) -> where it comes from. Columns of the file that are not named
     come in under their own names."""

@@ -24,7 +24,7 @@ HEADER = ["uuid", "category", "decision_facts", "automated_detection", "created_
 
 
 def fputcsv(fields):
-    """PHP's writer: it quotes what holds a delimiter, quote, space or backslash; after a backslash no quote is doubled."""
+    """PHP's writer: it quotes a delimiter, quote, space or backslash; after a backslash no quote is doubled."""
     told = []
     for field in fields:
         if not any(c in field for c in ' ,"\\\n\t\r'):
@@ -141,12 +141,20 @@ def test_the_strictest_restriction_is_the_action(tmp_path, columns, action):
 
 
 def test_statements_become_violations_that_keep_the_contract(tmp_path):
-    header = ["uuid", "category", "content_type", "territorial_scope", "content_language", "application_date",
-              "automated_decision", "account_type", "created_at"]  # fmt: skip
-    row = ["u1", "STATEMENT_CATEGORY_SCAMS_AND_FRAUD", '["CONTENT_TYPE_PRODUCT"]', '["DE"]', "DE",
-           "2026-01-02 00:00:00", "AUTOMATED_DECISION_NOT_AUTOMATED", "ACCOUNT_TYPE_BUSINESS", "2026-01-05 10:00:00"]  # fmt: skip
-    rows = [row, ["u2", *row[1:3], '["DE","FR"]', *row[4:5], "2027-01-01 00:00:00", *row[6:]]]
-    told = import_dsa(dump(tmp_path, rows, header), tmp_path / "out")
+    fields = {
+        "uuid": "u1",
+        "category": "STATEMENT_CATEGORY_SCAMS_AND_FRAUD",
+        "content_type": '["CONTENT_TYPE_PRODUCT"]',
+        "territorial_scope": '["DE"]',
+        "content_language": "DE",
+        "application_date": "2026-01-02 00:00:00",
+        "automated_decision": "AUTOMATED_DECISION_NOT_AUTOMATED",
+        "account_type": "ACCOUNT_TYPE_BUSINESS",
+        "created_at": "2026-01-05 10:00:00",
+    }
+    later = {**fields, "uuid": "u2", "territorial_scope": '["DE","FR"]', "application_date": "2027-01-01 00:00:00"}
+    path = dump(tmp_path, [list(fields.values()), list(later.values())], list(fields))
+    told = import_dsa(path, tmp_path / "out")
     assert told.startswith("2 statements of reasons written")
     record = open_source(tmp_path / "out", strict=True, now=datetime(2026, 11, 1, tzinfo=UTC))
     columns = ["violation_id", "policy_id", "market", "language", "object_type", "automated_decision", "decided_at"]

@@ -403,3 +403,34 @@ def test_a_value_that_the_map_does_not_list_is_an_unknown_code(tmp_path):
 def test_the_schema_beside_the_example_is_the_models_own():
     committed = (files("gne_analytics.tables") / "source.schema.json").read_text(encoding="utf-8")
     assert json.loads(committed) == source_schema()
+
+
+def test_appeals_and_audits_of_what_where_leaves_out_are_no_rejects(tmp_path):
+    violations = violations_frame(120)
+    kept = violations.filter(pl.col("market") == "ID")
+    text = """\
+        tables:
+          violations: {from: v.parquet, where: "market = 'ID'"}
+          appeals: {from: a.parquet}
+          audits: {from: q.parquet}
+        """
+    appeals, audits = appeals_frame(violations), audits_frame(violations)
+    stray = appeals.with_columns(violation_id=pl.col("violation_id").replace(appeals["violation_id"][0], "nobody"))
+    record = open_source(write(tmp_path, text, v=violations, a=stray, q=audits), strict=False, now=NOW)
+    assert record.rejects["reason"].to_list() == ["violation_id 'nobody' names a violation that is not in the record"]
+    assert set(record.appeals["violation_id"]) == set(stray["violation_id"]) & set(kept["violation_id"])
+    assert set(record.audits["violation_id"]) == set(audits["violation_id"]) & set(kept["violation_id"])
+
+
+def test_a_contract_column_comes_in_though_another_table_of_the_file_names_it(tmp_path):
+    wide = violations_frame(60).with_columns(filed=pl.col("decided_at"), result=pl.lit("upheld"))
+    text = """\
+        tables:
+          violations: {from: wide.parquet}
+          appeals:
+            from: wide.parquet
+            columns: {appeal_id: violation_id, violation_id: violation_id, filed_at: filed, outcome: result}
+        """
+    record = open_source(write(tmp_path, text, wide=wide), now=NOW)
+    assert record.violations.height == record.appeals.height == 60
+    assert not {"filed", "result"} & set(record.violations.columns)
