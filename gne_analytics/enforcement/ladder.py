@@ -1,8 +1,8 @@
 """The penalty ladder, replayed per seller over time: points, milestones, consequences.
 
-Live points at a moment are the points of the violations younger than the window and not reversed by then, each in full
-or fading evenly to zero (``decay: linear``). A milestone is reached when a violation lifts the live points from below it
-to it or above; after they fall below, it can be reached again.
+Live points at a moment are the points of the violations younger than the window and not reversed by then, each in
+full or fading evenly to zero (``decay: linear``). A milestone is reached when a violation lifts the live points from
+below it to it or above; after they fall below, it can be reached again.
 """
 
 from dataclasses import dataclass

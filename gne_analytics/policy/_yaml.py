@@ -7,6 +7,7 @@ reads in a patch is what the machine reads. Positions are kept for ``edits``, wh
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final
 
 from ruamel.yaml import YAML
@@ -16,6 +17,8 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from gne_analytics.errors import PolicyError
 
 MAX_CHARACTERS: Final = 1_000_000
+MAX_BRACKETS: Final = 64
+"""Open brackets at once: beyond, the parser would take seconds to give up."""
 PLAIN_TAGS: Final = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq")
 )
@@ -35,6 +38,8 @@ def read(text: str, file: str) -> Document:
     """Parse one YAML 1.2 document, or raise PolicyError that names file and line."""
     if len(text) > MAX_CHARACTERS:
         raise PolicyError(f"{file} has {len(text)} characters; {MAX_CHARACTERS} is the limit.")
+    if max(accumulate({"[": 1, "{": 1, "]": -1, "}": -1}.get(c, 0) for c in text), default=0) > MAX_BRACKETS:
+        raise PolicyError(f"{file} is nested too deep to be a config.")
     directive = re.search(r"^%", text, re.MULTILINE)
     if directive:
         line = text.count("\n", 0, directive.start()) + 1
