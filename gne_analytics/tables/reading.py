@@ -1,6 +1,8 @@
 """Read a file or a query as it stands: parquet, csv, ndjson, or what DuckDB answers, and hash what was read."""
 
+import csv
 import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -48,10 +50,47 @@ def _read_one(path: Path, shown: str) -> pl.DataFrame:
             return pl.read_parquet(path)
         if name.endswith((".ndjson", ".jsonl")):
             return pl.read_ndjson(path, infer_schema_length=None)
-        return pl.read_csv(path, infer_schema=False, separator="\t" if name.endswith(".tsv") else ",")
+        separator = "\t" if name.endswith(".tsv") else ","
+        frame = pl.read_csv(path, infer_schema=False, separator=separator)
     except (pl.exceptions.PolarsError, OSError, ValueError) as problem:
-        cause = str(problem).strip().splitlines()[0][:200].rstrip(".")
+        faults = {".csv": _fault_of_csv, ".tsv": _fault_of_csv, ".ndjson": _fault_of_json, ".jsonl": _fault_of_json}
+        cause = faults[path.suffix.lower()](path) if path.suffix.lower() in faults else None
+        cause = cause or str(problem).strip().splitlines()[0][:200].rstrip(".")
         raise DataError(f"{shown} cannot be read: {cause}. Write the file again.") from None
+    if any("\0" in column for column in frame.columns):
+        raise DataError(f"{shown} cannot be read: it is not UTF-8 text. Write the file again.")
+    return frame
+
+
+def _fault_of_json(path: Path) -> str | None:
+    """Which line of an ndjson file is no JSON object."""
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                if line.strip() and not isinstance(json.loads(line), dict):
+                    return f"line {number} is no JSON object"
+            except (json.JSONDecodeError, UnicodeDecodeError):
+                return f"line {number} is no JSON"
+    return None
+
+
+def _fault_of_csv(path: Path) -> str | None:
+    """What is wrong with a csv that Polars refused, in words that name the row."""
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = csv.reader(stream, delimiter=delimiter)
+            width = len(next(rows))
+            for number, row in enumerate(rows, 1):
+                if len(row) > width:
+                    return f"row {number} has {len(row)} fields, the header {width}"
+                if any("\n" in value for value in row) and len(row) < width:
+                    return f"row {number} holds a quote that is never closed"
+    except UnicodeDecodeError:
+        return "it is not UTF-8 text"
+    except csv.Error as problem:
+        return str(problem)
+    return None
 
 
 def read_query(query: str, database: str | None, folder: Path) -> pl.DataFrame:

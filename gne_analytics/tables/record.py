@@ -20,7 +20,7 @@ from gne_analytics.tables.reading import hash_frame
 from gne_analytics.tables.sift import Extract, Sifted, sift
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Record:
     """What happened: the six tables, each sorted by time and id; an absent table is empty, with the contract's columns.
 

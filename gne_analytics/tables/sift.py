@@ -20,7 +20,7 @@ TOLERATED = 0.05
 """The share of a table's rows that may be rejected before the table itself is at fault."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Extract:
     """A table as it came: columns named by the contract, values not yet read."""
 
@@ -53,7 +53,7 @@ class Extract:
         return f"{self.place}: " if self.place else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sifted:
     """The good rows of every table, and the rejected ones."""
 

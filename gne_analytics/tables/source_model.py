@@ -26,6 +26,10 @@ def _texts(mapping: object) -> object:
     return {_map_key(k): None if v is None else _map_key(v) for k, v in mapping.items()}
 
 
+def _dated(value: object) -> object:
+    return value.isoformat() if isinstance(value, date) else value
+
+
 class ColumnSource(BaseModel):
     """Where a column's values come from: a column of the file, a constant, or the row's number."""
 
@@ -33,7 +37,7 @@ class ColumnSource(BaseModel):
 
     from_: str | None = Field(None, alias="from")
     """The file's column; the same name where left out."""
-    const: Scalar | None = None
+    const: Annotated[Scalar | None, BeforeValidator(_dated)] = None
     """One value for every row."""
     map: (
         Annotated[dict[str, str | None], BeforeValidator(_texts, json_schema_input_type=dict[str, Scalar | None])]
@@ -101,7 +105,8 @@ class TableSource(BaseModel):
     """Contract column (or a dimension of one's own) -> where it comes from. Columns of the file that are not named
     come in under their own names."""
     roles: dict[str, Role] = Field(default_factory=dict)
-    """Column -> role, over the contract's and over what is guessed of other columns."""
+    """Column -> role, over the contract's and over what is guessed of other columns: a number with many values, say, is
+    ignored unless it is declared a dimension here."""
     grain: Grain | None = None
     """How fine the times are; found from the data where not given."""
     timezone: str | None = None

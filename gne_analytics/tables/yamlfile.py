@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from gne_analytics.errors import DataError, did_you_mean
 
 _UNION_TAGS = {"str", "Query"}
+_WORDING = {"model_type": "must be a mapping", "dict_type": "must be a mapping", "string_type": "must be text"}
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -66,5 +67,7 @@ def one_sentence(problem: ValidationError, shown: str, model_at: Callable[[list[
         return DataError(f"{shown}, {key} is no known key{did_you_mean(where[-1], known)}.")
     if error["type"] == "missing":
         return DataError(f"{shown}, the key {key} is missing.")
+    if error["type"] in _WORDING:
+        return DataError(f"{shown}, {key} {_WORDING[error['type']]}.")
     message = error["msg"].removeprefix("Value error, ")
     return DataError(f"{shown}, {key}: {message[0].lower()}{message[1:].rstrip('.')}.")

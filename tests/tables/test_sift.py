@@ -3,6 +3,8 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gne_analytics.errors import DataError
 from gne_analytics.tables import record_from_frames, sift, validate
@@ -264,3 +266,38 @@ def test_a_reversal_before_the_decision_is_a_fault():
         "reversed_at",
         "reversed_at 2026-01-05 00:00 lies before decided_at",
     )
+
+
+SPOILERS = {
+    "violations": {
+        "violation_id": [None, "V000001"],
+        "decided_at": [None, datetime(2062, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)],
+        "policy_id": [None, ""],
+        "score": [1.4, -1.0, float("nan"), None],
+        "action": ["nuke", None],
+    },
+    "appeals": {
+        "appeal_id": [None, "A000001"],
+        "violation_id": [None, "nobody", "V000003"],
+        "filed_at": [None, START, datetime(2062, 1, 1, tzinfo=UTC)],
+        "outcome": [None, "won", "Upheld"],
+        "decided_at": [None, START],
+    },
+    "audits": {"audit_prob": [0.0, 2.0, None], "violating": [None], "violation_id": [None, "nobody"]},
+}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_what_sifting_keeps_validate_accepts_and_no_row_is_lost(tables, data):
+    spoiled = tables
+    for table, columns in SPOILERS.items():
+        for column in data.draw(st.lists(st.sampled_from(sorted(columns)), max_size=2)):
+            row = data.draw(st.integers(0, tables[table].height - 1))
+            spoiled = spoil(spoiled, table, row, **{column: data.draw(st.sampled_from(columns[column]))})
+    sifted = sift(spoiled)
+    assert {n: t.height for n, t in validate(sifted.tables).items()} == {n: t.height for n, t in sifted.tables.items()}
+    for name, table in spoiled.items():
+        rejected = sifted.rejects.filter(pl.col("table") == name)
+        assert sifted.tables[name].height + rejected.height == table.height
+        assert rejected["row"].n_unique() == rejected.height

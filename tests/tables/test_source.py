@@ -303,8 +303,10 @@ def test_strict_refuses_what_sifting_would_set_apart(tmp_path):
         ("tables: {violations: {from: v.parquet, timezone: Mars/Base}}", "'Mars/Base' is unknown"),
         ("reporting_timezone: Mars/Base\ntables: {violations: {from: v.parquet}}", "'Mars/Base' is unknown"),
         ("unit: shop\ntables: {violations: {from: v.parquet}}", "no column 'shop'"),
-        ("tables: [violations]", "tables: input should be a valid dictionary"),
+        ("tables: [violations]", "source.yaml, tables must be a mapping."),
         ("- tables", "must be a mapping"),
+        ("tables: {violations: v.parquet}", "source.yaml, tables.violations must be a mapping."),
+        ("name: [a]\ntables: {violations: {from: v.parquet}}", "source.yaml, name must be text."),
         ("tables: {violations: {from: v.parquet}", "is no valid YAML"),
         ("unit: a\nunit: b\ntables: {}", "is no valid YAML"),
         ("tables: {}", "no table 'violations'"),
@@ -434,3 +436,38 @@ def test_a_contract_column_comes_in_though_another_table_of_the_file_names_it(tm
     record = open_source(write(tmp_path, text, wide=wide), now=NOW)
     assert record.violations.height == record.appeals.height == 60
     assert not {"filed", "result"} & set(record.violations.columns)
+
+
+def test_a_csv_that_cannot_be_read_is_told_by_its_row(tmp_path):
+    lines = violations_frame(9).write_csv().splitlines()
+    text = "tables: {violations: {from: v.csv}}"
+    (tmp_path / "v.csv").write_text("\n".join([*lines[:5], lines[5] + ",more", *lines[6:]]))
+    assert "row 5 has 17 fields, the header 16" in refusal(tmp_path, text)
+    (tmp_path / "v.csv").write_bytes("\n".join(lines).replace("counterfeit", "caf\xe9").encode("latin-1"))
+    assert "v.csv cannot be read: it is not UTF-8 text" in refusal(tmp_path, text)
+    (tmp_path / "v.csv").write_bytes("\n".join(lines).encode("utf-16"))
+    assert "v.csv cannot be read: it is not UTF-8 text" in refusal(tmp_path, text)
+    (tmp_path / "v.csv").write_text("\n".join([lines[0], lines[1].replace("V000000", '"V000000'), *lines[2:]]))
+    assert "row 1 holds a quote that is never closed" in refusal(tmp_path, text)
+
+
+def test_an_ndjson_that_cannot_be_read_is_told_by_its_line(tmp_path):
+    (tmp_path / "v.ndjson").write_text('{"violation_id": "1"}\n{"violation_id": \n')
+    assert "line 2 is no JSON" in refusal(tmp_path, "tables: {violations: {from: v.ndjson}}")
+
+
+def test_a_windows_csv_with_a_byte_order_mark_is_read(tmp_path):
+    frame = violations_frame(20)
+    (tmp_path / "violations.csv").write_bytes(b"\xef\xbb\xbf" + frame.write_csv().replace("\n", "\r\n").encode())
+    assert_frame_equal(open_source(tmp_path, now=NOW).violations.select(frame.columns), frame)
+
+
+def test_a_constant_may_be_a_date_a_number_or_a_flag(tmp_path):
+    text = """\
+        tables:
+          violations:
+            from: v.parquet
+            columns: {decided_at: {const: 2026-03-01}, points: {const: 3}, automated_detection: {const: true}}
+        """
+    row = open_source(write(tmp_path, text, v=violations_frame(5)), now=NOW).violations.row(0, named=True)
+    assert (row["event_date"], row["points"], row["automated_detection"]) == (date(2026, 3, 1), 3.0, True)
