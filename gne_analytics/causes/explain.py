@@ -14,6 +14,7 @@ from gne_analytics.causes.cells import NEW, STANDARD, VANISHED, Lattice, Residua
 from gne_analytics.causes.context import MechanismContext
 from gne_analytics.causes.cube import Cube, Mask, build_cube
 from gne_analytics.causes.decompose import Part, Split, decompose, leave_out
+from gne_analytics.causes.mechanism import match_changes, type_mechanism
 from gne_analytics.causes.onset import Onset, find_onset
 from gne_analytics.causes.screen import screen
 from gne_analytics.causes.search import pursue
@@ -37,6 +38,8 @@ DEFAULT_NOISE = 0.01
 """Variance share between periods that is assumed where the record is too short to measure it."""
 MATERIAL = 0.05
 """A segment that holds less than this part of the shift, either way of counting, is not worth a line."""
+BATCH_SHARE = 0.4
+"""So much of a segment's reversals at one instant, or marked as a batch, is one correction run."""
 STILL_THERE = 3.0
 """A claim must stand so many standard errors from zero after the claims before it are taken out."""
 
@@ -138,7 +141,14 @@ def explain(
         key=lambda pair: (not pair[0].claim.confirmed, -abs(decomposition.causes[pair[1].id])),
     )
     causes = [
-        _cause(obs, shift, cube, k, part, rank, decomposition, splits.get(part.id), store)
+        _why(
+            obs,
+            shift,
+            _cause(obs, shift, cube, k, part, rank, decomposition, splits.get(part.id), store),
+            changes,
+            context,
+            store,
+        )
         for rank, (k, part) in enumerate(ranked, start=1)
     ]
     return Explanation(
@@ -244,7 +254,7 @@ def _cause(
 ) -> Cause:  # fmt: skip
     claim, segment = kept.claim, kept.claim.segment
     before, after = _counts(cube, kept.rows, 0), _counts(cube, kept.rows, 1)
-    kind = _kind(claim, cube.take(kept.rows))
+    kind = _kind(claim, cube.take(kept.rows), shift)
     effect = _effect(claim.effect(), before, after, verified=obs.has_unit)
     volume = kind in (CauseKind.NEW_SEGMENT, CauseKind.VANISHED_SEGMENT)
     onset = find_onset(obs, segment, shift.baseline, shift.focus, volume=volume)
@@ -260,12 +270,51 @@ def _cause(
     )  # fmt: skip
 
 
+def _why(
+    obs: Observations, shift: Shift, cause: Cause, changes: pl.DataFrame | None, context: MechanismContext | None,
+    store: EvidenceStore,
+) -> Cause:  # fmt: skip
+    """Add the changes that fit, and the mechanism."""
+    if _is_batch(shift, cause.segment, context):
+        cause = cause.model_copy(update={"kind": CauseKind.BATCH_CORRECTION})
+    matched = match_changes(obs, shift, cause.segment, cause.onset, changes)
+    known = changes is not None and not changes.is_empty()
+    typed = type_mechanism(
+        shift, cause.segment, cause.kind, cause.onset, matched, changes_known=known, context=context, store=store
+    )
+    return cause.model_copy(
+        update={
+            "changes": matched, "mechanism": typed.mechanism, "mechanism_reasons": typed.reasons,
+            "rivals": typed.rivals, "owner": typed.owner, "levers": typed.levers,
+        }
+    )  # fmt: skip
+
+
+def _is_batch(shift: Shift, segment: Segment, context: MechanismContext | None) -> bool:
+    """Whether the segment's reversals came in one run: by source, or at one instant."""
+    cases = (
+        context.rows(context.cases, Segment.of({**dict(shift.scope.items()), **dict(segment.items())}))
+        if context
+        else None
+    )
+    if shift.metric != "reversal_rate" or cases is None or "reversed_at" not in cases.columns:
+        return False
+    if isinstance(shift.focus, Period):
+        cases = cases.filter((pl.col("event_date") >= shift.focus.start) & (pl.col("event_date") < shift.focus.end))
+    reversed_ = cases.filter(pl.col("reversed_at").is_not_null())
+    if reversed_.height < 10:
+        return False
+    at_once = float(reversed_["reversed_at"].value_counts()["count"].max()) / reversed_.height  # type: ignore[arg-type]
+    batch = reversed_.filter(pl.col("reversal_source") == "batch").height if "reversal_source" in cases.columns else 0
+    return max(at_once, batch / reversed_.height) > BATCH_SHARE
+
+
 def _finite(value: float) -> float:
     return value if math.isfinite(value) else 0.0
 
 
-def _kind(claim: Claim, cell: Cube) -> CauseKind:
-    if not claim.segment.depth:
+def _kind(claim: Claim, cell: Cube, shift: Shift) -> CauseKind:
+    if not claim.segment.depth and (not shift.scope.depth or shift.platform_event):
         return CauseKind.PLATFORM_EVENT
     if claim.actor and dominant_units(cell).any():
         return CauseKind.ONE_ACTOR
@@ -289,7 +338,7 @@ def _why_candidate(obs: Observations, claim: Claim) -> str:
     if claim.thin:
         return "Too few independent units lie in it to verify it."
     if len(claim.related) < 2:
-        return "Only one of the two halves of the units shows it."
+        return "Only one fold of the units shows it."
     return "The held-out units do not show it beyond the error level."
 
 

@@ -10,11 +10,11 @@ from gne_analytics.tables.record import Record
 
 
 def case_frame(record: Record) -> pl.DataFrame:
-    """Return violations, each with what became of its appeals.
+    """Return violations, each with what became of its appeals; an account action's children are left out.
 
-    Adds filed_at (of its first appeal), final, final_level, provisional (a higher level is pending or was withdrawn),
-    first, second (outcomes by level), settled_at and settled_filed_at (of the appeal that decided), repeats, and the
-    dimensions of the deciding appeal under ``appeal_``. An account action's children are left out.
+    Adds filed_at, said and proof (of its first appeal: date, text, evidence), final, final_level, provisional (a higher
+    level is pending or was withdrawn), first, second (outcomes by level), settled_at and settled_filed_at (of the
+    appeal that decided), repeats, and the dimensions of the deciding appeal under ``appeal_``.
     """
     rows = record.violations
     if "parent_violation_id" in rows.columns:
@@ -39,6 +39,8 @@ def _appeal_summary(record: Record) -> pl.DataFrame:
         level.fill_null("1").alias("level"),
         level.fill_null("1").replace_strict(dict(LEVEL_ORDER), default=1, return_dtype=pl.Int64).alias("rank"),
         pl.col("outcome").is_in(list(DECIDED)).alias("decided"),
+        (pl.col("reason_text") if "reason_text" in appeals.columns else pl.lit(None, pl.String)).alias("said"),
+        (pl.col("evidence") if "evidence" in appeals.columns else pl.lit(None, pl.List(pl.String))).alias("proof"),
         *(pl.col(c).alias(_prefixed(c)) for c in own),
     ).sort("violation_id", "rank", "filed_at")
     decided = (
@@ -56,6 +58,7 @@ def _appeal_summary(record: Record) -> pl.DataFrame:
     each = ranked.group_by("violation_id", maintain_order=True).agg(
         pl.col("filed_at").min(),
         pl.col("rank").max().alias("highest"),
+        pl.col("said", "proof").first(),
         pl.col("outcome").filter(pl.col("rank") == 1).last().alias("first"),
         pl.col("outcome").filter(pl.col("rank") == 2).last().alias("second"),
         pl.col("settled_at").filter((pl.col("rank") == 1) & pl.col("decided")).last().alias("first_settled_at"),

@@ -9,6 +9,8 @@ import numpy as np
 from gne_analytics.metrics.intervals import Floats, Ints, t_two_sided
 
 DRAWS = 300
+RESTLESS = 1.5
+"""A variance ratio under this is what sampling gives by itself."""
 MIN_SIDE = 50.0
 """Fewer rows on a side: the pair of windows is not looked at."""
 
@@ -110,7 +112,8 @@ def _restless(kb: Floats, nb: Floats, clustered: bool, design: float) -> float:
     k, n = kb[live], nb[live]
     p = np.clip((k[1:] + k[:-1] + 0.5) / (n[1:] + n[:-1] + 1), 0.01, 0.99)
     gap = (k[1:] / n[1:] - k[:-1] / n[:-1]) / np.sqrt(p * (1 - p) * (1 / n[1:] + 1 / n[:-1]) * max(design, 1.0))
-    return max(1.0, float(np.median(np.abs(gap)) / 0.6745) ** 2)
+    ratio = float(np.median(np.abs(gap)) / 0.6745) ** 2
+    return ratio if ratio > RESTLESS else 1.0
 
 
 def _effective_pairs(median_peak: float) -> float:
