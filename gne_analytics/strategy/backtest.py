@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 import polars as pl
@@ -57,6 +58,7 @@ def backtest(
     label: Label = "final_decision",
     seed: int = 0,
     on: On | None = None,
+    since: date | None = None,
     study: Study | None = None,
 ) -> Backtest:
     """Replay a change over the record and say what it would have done, how sure that is, and what is unknown.
@@ -70,6 +72,7 @@ def backtest(
         seed: kept in the evidence; nothing here is random.
         on: all cases, or only the sellers that a search has not seen. A proposal is judged on the latter by default,
             since its figures on the others would flatter it.
+        since: leave out the cases before this day; a proposal brings its own.
         study: the record already replayed (``open_study``), to save time.
 
     Example:
@@ -82,7 +85,8 @@ def backtest(
     study = study or open_study(record, policies)
     if not any(is_replayable(edit) for edit in edits):
         return _unreplayable(identity, study, label)
-    done = replay_change(edits, study, label=label, on=chosen)
+    start = since or (change.since if isinstance(change, Proposal) else None)
+    done = replay_change(edits, study, label=label, on=chosen, since=start)
     objectives = {
         p: policies.objectives.of(p) for p in dict.fromkeys([*done.domains.policy, *(e.policy for e in edits)])
     }
@@ -90,10 +94,11 @@ def backtest(
     guardrails = _guardrails(done, study, objectives, edits, label)
     agreement = tuple(study.agreement(rule) for rule in _rules(edits, study))
     verdict = recommend(outcomes[-1], done.identification, guardrails, agreement, store)
-    limits, cited = limits_of(done.flows, edits, study, chosen, store)
+    limits, cited = limits_of(done.flows, edits, study, chosen, start, store)
     assumptions = assumptions_of(done.identification, done.reviewers, label, store)
     return Backtest(
         proposal_id=identity,
+        since=start,
         label=label,
         cases=done.flows.height,
         flow=count_flow(done.flows),
@@ -110,7 +115,9 @@ def backtest(
     )
 
 
-def replay_change(edits: Sequence[Edit], study: Study, *, label: Label, on: On) -> Replayed:
+def replay_change(
+    edits: Sequence[Edit], study: Study, *, label: Label, on: On = "all", since: date | None = None
+) -> Replayed:
     """Replay edits, find the cases whose decision changes, and say what is known of each."""
     flows = study.flows([edit for edit in edits if edit.kind not in PRICELESS])
     reviewers = Reviewers()
@@ -121,6 +128,8 @@ def replay_change(edits: Sequence[Edit], study: Study, *, label: Label, on: On) 
         reviewers = reviewer_rates(flows.filter(pl.col("policy_today").is_in(touched["policy"].unique().implode())))
     if on == "confirm":
         flows = flows.filter(pl.col("part") == 1)
+    if since is not None:
+        flows = flows.filter(pl.col("event_date") >= since)
     moved = identify(flows.filter((pl.col("alpha") != 0) | (pl.col("beta") != 0)), label)
     return Replayed(flows, moved, tally(moved), reviewers, count_standings(_with_reviewers(moved, reviewers)))
 

@@ -94,7 +94,9 @@ def count_cells(
     lazy = grouped.collect("polars").to_native() if isinstance(grouped, nw.LazyFrame) else grouped.to_polars()
     return Cells(
         lazy.with_columns(
-            pl.col(keys[: len(words)], "n").cast(pl.Int64), pl.col("bin").cast(pl.Int32), pl.col(sums).cast(pl.Float64)
+            pl.col(*keys[: len(words)], "n").cast(pl.Int64),
+            pl.col("bin").cast(pl.Int32),
+            pl.col(list(sums)).cast(pl.Float64),
         ).sort(keys),
         tuple(predicates),
         np.array(exact),

@@ -1,6 +1,7 @@
 """What a backtest rests on, and what it leaves open, as claims."""
 
 from collections.abc import Sequence
+from datetime import date
 
 import polars as pl
 
@@ -43,7 +44,7 @@ def assumptions_of(
 
 
 def limits_of(
-    flows: pl.DataFrame, edits: Sequence[Edit], study: Study, on: str, store: EvidenceStore
+    flows: pl.DataFrame, edits: Sequence[Edit], study: Study, on: str, since: date | None, store: EvidenceStore
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Say what the figures do not cover; return claims and the evidence that they cite."""
     population, said = study.population, [NEVER_ALONE]
@@ -54,6 +55,10 @@ def limits_of(
         cited.append(found.id)
         return found.ref()
 
+    if since is not None:
+        day = store.add(since, "date", tool="backtest")
+        cited.append(day.id)
+        said.append(f"Only cases from {day.ref()} on are counted, when the cause set in.")
     if on == "confirm":
         how = "the sellers that the search did not see" if population.unit else "the later part of the record"
         said.append(

@@ -27,7 +27,7 @@ AFTER = frozenset((
     "policy_id", "rule_id", "clause_id", "policy_revision", "action", "automated_decision", "automated_detection",
     "queue", "points", "template_id", "template_version", "source_type", "correction_allowed", "violation_id",
     "reversal_source", "reversal_reason", "parent_violation_id", "exposure_unit", "threshold_at_decision",
-    "reviewer_id", "event_date", "event_week", "event_month", "event_year", "fold", "score",
+    "reviewer_id", "review_outcome", "event_date", "event_week", "event_month", "event_year", "fold", "score",
 ))  # fmt: skip
 """Dimensions that enforcement itself makes; no predicate may name them."""
 

@@ -1,0 +1,254 @@
+"""From cause to proposal: typed edits towards objectives.yaml, chosen on some sellers and confirmed on the others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from gne_analytics.evidence.segment import Frozen
+from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.evidence.types import (
+    Cause,
+    CauseKind,
+    Edit,
+    EditKind,
+    ExperimentPlan,
+    Mechanism,
+    Proposal,
+    Recommendation,
+)
+from gne_analytics.policy.edits import inverse
+from gne_analytics.policy.files import PolicySet
+from gne_analytics.policy.model import Policy
+from gne_analytics.strategy.backtest import backtest
+from gne_analytics.strategy.candidates import (
+    Candidate,
+    Target,
+    choose,
+    search_exemptions,
+    search_reviews,
+    search_thresholds,
+    targets_of,
+)
+from gne_analytics.strategy.drafts import draft_edits
+from gne_analytics.strategy.estimate import Reviewers
+from gne_analytics.strategy.experiment import plan_experiment
+from gne_analytics.strategy.flows import flow_of
+from gne_analytics.strategy.kinds import proposal_id
+from gne_analytics.strategy.levers import LEVERS, Lever
+from gne_analytics.strategy.recommend import NEVER_ALONE
+from gne_analytics.strategy.reviewers import reviewer_rates
+from gne_analytics.strategy.study import Study, open_study
+from gne_analytics.tables.record import Record
+
+POLICY_KINDS = frozenset({CauseKind.RATE_SHIFT, CauseKind.NEW_SEGMENT})
+"""Kinds of cause that a policy may answer; the others only look like a failing."""
+
+
+class Referral(Frozen):
+    """A cause that no edit of policy mends, handed to who can."""
+
+    cause_id: str
+    mechanism: Mechanism
+    owner: str
+    why: str
+    """A claim template."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is proposed for a list of causes, and what is referred."""
+
+    proposals: tuple[Proposal, ...]
+    referrals: tuple[Referral, ...]
+
+
+def propose(
+    causes: Sequence[Cause],
+    record: Record,
+    policies: PolicySet,
+    *,
+    store: EvidenceStore,
+    seed: int = 0,
+    study: Study | None = None,
+) -> list[Proposal]:
+    """Propose typed edits for causes, the best per cause and rule, each judged by its backtest.
+
+    Values are searched on the sellers of one part of the folds; the recommendation comes from the others. Protected
+    policies get none. Causes without a lever in policy are left to ``answer``, which names their owner.
+
+    Example:
+        >>> propose(causes, record, policies, store=EvidenceStore())  # doctest: +SKIP
+    """
+    return list(answer(causes, record, policies, store=store, seed=seed, study=study).proposals)
+
+
+def answer(
+    causes: Sequence[Cause],
+    record: Record,
+    policies: PolicySet,
+    *,
+    store: EvidenceStore,
+    seed: int = 0,
+    study: Study | None = None,
+) -> Answer:
+    """Answer every cause: with proposals where an edit of policy can mend it, else with a referral to its owner."""
+    study = study or open_study(record, policies)
+    proposals: dict[str, Proposal] = {}
+    referrals: list[Referral] = []
+    for cause in causes:
+        found, why = _for_cause(cause, study, store, seed)
+        for proposal in found:
+            if (known := proposals.get(proposal.id)) is not None:
+                proposal = known.model_copy(update={"cause_ids": (*known.cause_ids, cause.id)})
+            proposals[proposal.id] = proposal
+        if not found:
+            referrals.append(Referral(cause_id=cause.id, mechanism=cause.mechanism, owner=_owner(cause), why=why))
+    return Answer(tuple(proposals.values()), tuple(referrals))
+
+
+def _owner(cause: Cause) -> str:
+    return LEVERS[cause.mechanism].owner
+
+
+def _for_cause(cause: Cause, study: Study, store: EvidenceStore, seed: int) -> tuple[list[Proposal], str]:
+    lever = LEVERS[cause.mechanism]
+    if cause.kind not in POLICY_KINDS:
+        return [], "This is no failing of a policy, so no edit answers it."
+    if lever.refer:
+        return [], lever.refer
+    since = cause.onset if lever.from_onset else None
+    targets = targets_of(cause.segment, study, since)
+    protected = [t for t in targets if t.policy.protected]
+    targets = [t for t in targets if not t.policy.protected]
+    if protected and not targets:
+        name = store.add(protected[0].policy.id, "name")
+        return [], f"Policy {name.ref()} is protected: no relaxing edit is proposed; its owner decides what to do."
+    found = [p for t in targets if (p := _searched(cause, lever, t, study, store, seed)) is not None]
+    policy = _policy_of(cause, targets, study)
+    if policy is not None and lever.drafted:
+        found += _drafted(cause, lever, policy, study, store)
+    return found, "No edit of this kind lowers the loss on the sellers that were searched."
+
+
+def _policy_of(cause: Cause, targets: Sequence[Target], study: Study) -> Policy | None:
+    """Return the policy whose words to change: the segment's own, that of its cases, or the nearest by category."""
+    named = [p for p in cause.segment.values("policy_id") if p in study.policies.policies]
+    chosen = study.policies.policy(named[0]) if named else (targets[0].policy if targets else None)
+    if chosen is None and cause.mechanism is Mechanism.TAXONOMY_GAP:
+        tops = [c.split("/")[0] for c in cause.segment.values("category")]
+        cases = study.population.cases.filter("enforced")
+        if tops and "category" in cases.columns:
+            cases = cases.filter(pl.col("category").str.split("/").list.first().is_in(tops))
+        ranked = cases["logged_policy_id"].drop_nulls().value_counts(sort=True) if cases.height else None
+        wanted = [p for p in ranked["logged_policy_id"] if p in study.policies.policies] if ranked is not None else []
+        open_ = [p for p in wanted if not study.policies.policy(p).protected]
+        chosen = study.policies.policy(open_[0]) if open_ else None
+    return None if chosen is None or chosen.protected else chosen
+
+
+def _searched(
+    cause: Cause, lever: Lever, target: Target, study: Study, store: EvidenceStore, seed: int
+) -> Proposal | None:
+    """Search the lever's families of edits, take the best, and let the unseen sellers judge it."""
+    reviewers = _reviewers(target, study)
+    reason = f"{cause.mechanism.value} in {cause.segment}"
+    candidates: list[Candidate] = []
+    for kind in lever.searched:
+        if kind is EditKind.ADD_OVERRIDE:
+            lower = cause.mechanism is Mechanism.THRESHOLD
+            candidates += search_thresholds(target, study, reviewers, reason, lower)
+        elif kind is EditKind.ADD_EXEMPTION:
+            candidates += search_exemptions(target, study, reviewers, reason)
+        elif kind is EditKind.SET_HUMAN_REVIEW and reviewers.wrong and reviewers.right:
+            candidates += search_reviews(target, study, reviewers, reason)
+    best = choose(candidates)
+    if best is None:
+        return None
+    made = _proposal((best.edit,), cause, target.policy, study, store, since=target.since)
+    test = backtest(made, study.record, study.policies, store=store, seed=seed, study=study)
+    return made.model_copy(
+        update={
+            "recommendation": test.recommendation,
+            "rationale": (*made.rationale, test.why),
+            "evidence": tuple(dict.fromkeys((*made.evidence, *test.evidence))),
+        }
+    )
+
+
+def _reviewers(target: Target, study: Study) -> Reviewers:
+    frame = flow_of(study.population.cases, study.today.decisions, study.today.decisions)
+    return reviewer_rates(frame.filter(pl.col("policy_today") == target.policy.id))
+
+
+def _drafted(cause: Cause, lever: Lever, policy: Policy, study: Study, store: EvidenceStore) -> list[Proposal]:
+    edits = draft_edits(lever.drafted, cause, policy, study)
+    if not edits:
+        return []
+    enforced = study.population.cases.filter("enforced")
+    own = enforced.filter(pl.col("logged_policy_id") == policy.id)
+    per_unit = own.height / max(1, own["unit"].n_unique())
+    plan = plan_experiment(lever.metric, cause.effect.value,
+                           rows_per_unit=per_unit, unit=study.population.unit or "case_id")  # fmt: skip
+    made = _proposal(edits, cause, policy, study, store, experiment=plan)
+    return [made.model_copy(update={"recommendation": Recommendation.EXPERIMENT})]
+
+
+def _proposal(
+    edits: tuple[Edit, ...],
+    cause: Cause,
+    policy: Policy,
+    study: Study,
+    store: EvidenceStore,
+    *,
+    since: date | None = None,
+    experiment: ExperimentPlan | None = None,
+) -> Proposal:
+    edits = tuple(edit.model_copy(update={"evidence": cause.evidence}) for edit in edits)
+    segment, name = store.add(str(cause.segment), "name"), store.add(policy.id, "name")
+    rationale = [f"In {segment.ref()} the mechanism is {_words(cause.mechanism)}, under policy {name.ref()}."]
+    rationale += cause.mechanism_reasons
+    return Proposal(
+        id=proposal_id(edits, study.policies.hash),
+        title=title_of(edits),
+        policy=policy.id,
+        policy_base=study.policies.hash,
+        cause_ids=(cause.id,),
+        since=since,
+        edits=edits,
+        rollback=inverse(edits, study.policies),
+        rationale=(*rationale, NEVER_ALONE),
+        owner=policy.owner,
+        approvals_needed=policy.approvals_needed,
+        experiment=experiment,
+        evidence=tuple(dict.fromkeys((*cause.evidence, segment.id, name.id))),
+    )
+
+
+def _words(mechanism: Mechanism) -> str:
+    return mechanism.value.replace("_", " ")
+
+
+TITLES = {
+    EditKind.SET_THRESHOLD: "Set the threshold of {rule} to {new}",
+    EditKind.SET_OVERRIDE: "Set override {item} of {rule} to {new}",
+    EditKind.ADD_OVERRIDE: "Give {rule} a threshold of {value} where {match}",
+    EditKind.ADD_EXEMPTION: "Exempt from {rule} where {match}",
+    EditKind.SET_HUMAN_REVIEW: "Let a person decide {rule} where {new}",
+    EditKind.EDIT_CLAUSE: "Draw the line of clause {clause}",
+    EditKind.SET_EVIDENCE: "Ask in {policy} for the proof that succeeds",
+    EditKind.EDIT_NOTICE: "Reword notice {item}",
+    EditKind.ADD_CLAUSE: "Draft clause {clause}",
+    EditKind.ADD_RULE: "Draft rule {rule}",
+}
+
+
+def title_of(edits: Sequence[Edit]) -> str:
+    """Name a proposal by its first edit, and say how many more there are."""
+    edit = edits[0]
+    inside = edit.new if isinstance(edit.new, dict) else {}
+    words = {**edit.model_dump(include={"policy", "rule", "clause", "item", "new"}), **{
+        k: inside.get(k) for k in ("value", "match")}}  # fmt: skip
+    title = TITLES.get(edit.kind, "{policy}: " + edit.kind.value.replace("_", " ")).format(**words)
+    return title if len(edits) == 1 else f"{title} (and {len(edits) - 1} more)"
