@@ -26,6 +26,9 @@ from gne_analytics.figures.theme import (
 )
 from gne_analytics.figures.wording import dimension, metric_title, shift_subtitle, shift_title
 
+LABELLED: Final = 3
+"""Changes of the world that a series names; more would hide the line."""
+
 MIX_STEPS: Final = 2
 """Dimensions whose mix has a step of its own in a waterfall."""
 
@@ -57,8 +60,7 @@ def shift_series(
     _shade_windows(figure, shift)
     _band(figure, rows)
     _line(figure, rows)
-    for at, label in changes:
-        _vertical(figure, at, label, ORANGE)
+    _changes(figure, changes, onset or (shift.focus.start if isinstance(shift.focus, Period) else None))
     if onset is not None:
         if onset_interval:
             figure.add_vrect(x0=onset_interval[0], x1=onset_interval[1], fillcolor=PURPLE, opacity=0.22, line_width=0)
@@ -108,6 +110,16 @@ def _shade_windows(figure: go.Figure, shift: Shift) -> None:
                 x0=window.start, x1=window.end - timedelta(days=1), fillcolor=colour, opacity=0.10, line_width=0,
                 layer="below", annotation_text=name, annotation_position="top left",
             )  # fmt: skip
+
+
+def _changes(figure: go.Figure, changes: Sequence[tuple[date, str]], near: date | None) -> None:
+    """Draw the changes nearest to the onset as labelled lines, the others as short marks on the axis."""
+    ranked = sorted(changes, key=lambda change: (abs((change[0] - near).days) if near else 0, change))
+    for at, label in ranked[:LABELLED]:
+        _vertical(figure, at, label, ORANGE)
+    for at, label in ranked[LABELLED:]:
+        line = {"color": ORANGE, "width": 2}
+        figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=0.05, yref="y domain", line=line, name=plain(label, 34))
 
 
 def _vertical(figure: go.Figure, at: date, label: str, colour: str) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from gne_analytics.atomic import write_whole
 from gne_analytics.release.contents import ProposalPart, ReportInput, ShiftPart
 from gne_analytics.release.pen import Pen
-from gne_analytics.atomic import write_whole
 
 __all__ = ["ProposalPart", "ReportInput", "ShiftPart", "Written", "report_html", "write_report"]
 

@@ -10,7 +10,7 @@ import polars as pl
 from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
 from gne_analytics.evidence.render import number, percent, show
 from gne_analytics.evidence.store import Evidence
-from gne_analytics.evidence.types import Cause, Edit, Guardrail, Outcome, Recommendation, Shift
+from gne_analytics.evidence.types import Cause, CauseKind, Edit, Guardrail, Mechanism, Outcome, Recommendation, Shift
 from gne_analytics.figures.wording import metric_title, moved, named, window
 from gne_analytics.release.contents import ProposalPart
 
@@ -163,6 +163,13 @@ def rejected(rejects: pl.DataFrame | None) -> list[dict[str, object]]:
 def recommended(proposals: Sequence[ProposalPart]) -> int:
     """How many proposals the software recommends."""
     return sum(part.proposal.recommendation is Recommendation.RECOMMEND for part in proposals)
+
+
+def reading(cause: Cause) -> str:
+    """What a cause is taken for: its mechanism, or its kind where no failing of a policy is behind it."""
+    if cause.mechanism is not Mechanism.UNKNOWN:
+        return spelt(cause.mechanism)
+    return "mechanism not known" if cause.kind is CauseKind.RATE_SHIFT else spelt(cause.kind)
 
 
 def inside(shift: Shift, cause: Cause) -> str:

@@ -110,6 +110,14 @@ def test_a_series_shades_its_windows_and_draws_changes_as_lines():
     assert [s.type for s in figure.layout.shapes].count("rect") == 2
 
 
+def test_a_series_names_only_the_changes_nearest_to_its_onset():
+    changes = [(date(2026, 7, day), f"change {day}") for day in range(7, 19)]
+    figure = figures.shift_series(results.a_series(), results.a_shift(), changes=changes, onset=date(2026, 7, 10))
+    named = {a.text for a in figure.layout.annotations if a.text.startswith("change")}
+    assert named == {"change 9", "change 10", "change 11"}
+    assert sum(s.type == "line" for s in figure.layout.shapes) == 13
+
+
 def test_a_series_between_two_segments_shades_nothing():
     shift = results.a_shift().model_copy(update={"baseline": Segment.of(market="TH"), "focus": Segment.of(market="ID")})
     figure = figures.shift_series(results.a_series(), shift)
