@@ -5,25 +5,44 @@ Everything is frozen and unknown keys are refused. Files are read by ``files.loa
 a config is never dumped from these models, since the comments would die.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gne_analytics.errors import PolicyError, did_you_mean
 from gne_analytics.evidence.segment import Frozen
-from gne_analytics.policy.predicates import compile as compile_predicate
+from gne_analytics.policy._values import ALWAYS, Count, Flag, Id, PredicateText, Scalar, Share, iso_text, review, unique
+from gne_analytics.policy.objectives import Costs, Margins, Objective, Objectives
 
-ALWAYS: Final = "always"
-"""The one word that ``human_review`` takes beside a predicate: every firing goes to a reviewer."""
-KNOWN_AFTERWARDS: Final = frozenset(
-    {"violation_id", "parent_violation_id", "action", "points", "automated_decision", "reviewer_id", "corrected_at"}
-    | {"reversed_at", "reversal_source", "reversal_reason", "template_id", "template_version", "notice_text"}
-)
-"""Contract columns that are known only after the decision; no predicate may read them, nor ``appeal_`` columns."""
+__all__ = [
+    "ALWAYS",
+    "Action",
+    "Appeal",
+    "Clause",
+    "Costs",
+    "Dsa",
+    "Example",
+    "Exemption",
+    "Ladder",
+    "Margins",
+    "Milestone",
+    "Notice",
+    "NoticeChoice",
+    "Objective",
+    "Objectives",
+    "Override",
+    "Policy",
+    "PolicyTest",
+    "Rule",
+    "Scalar",
+    "Severity",
+    "Status",
+    "Taxonomy",
+    "Threshold",
+]
 
 
 class Severity(StrEnum):
@@ -58,47 +77,6 @@ class Action(StrEnum):
     def strictness(self) -> int:
         """0 for warn up to 5 for terminate."""
         return list(Action).index(self)
-
-
-def _share(value: float) -> float:
-    if not 0 <= value <= 1:
-        raise ValueError("it must lie between 0 and 1")
-    return value
-
-
-def _not_negative(value: float) -> float:
-    if not 0 <= value < float("inf"):
-        raise ValueError("it must be 0 or more")
-    return value
-
-
-def _predicate(text: str) -> str:
-    try:
-        found = compile_predicate(text)
-    except PolicyError as error:
-        raise ValueError(str(error).rstrip(".")) from None
-    late = [c for c in found.columns if c in KNOWN_AFTERWARDS or c.startswith("appeal_")]
-    if late:
-        raise ValueError(f"it reads {late[0]!r}, which is known only after the decision")
-    return text
-
-
-def _review(text: str) -> str:
-    return text if text == ALWAYS else _predicate(text)
-
-
-def _iso(value: object) -> object:
-    return value.isoformat() if isinstance(value, date) else value
-
-
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", max_length=80)]
-"""A stable id: letters, digits, ``_ . -``."""
-Share = Annotated[float, Field(strict=True, json_schema_extra={"minimum": 0, "maximum": 1}), AfterValidator(_share)]
-Amount = Annotated[float, Field(strict=True, json_schema_extra={"minimum": 0}), AfterValidator(_not_negative)]
-Count = Annotated[int, Field(strict=True, json_schema_extra={"minimum": 0}), AfterValidator(_not_negative)]
-Flag = Annotated[bool, Field(strict=True)]
-PredicateText = Annotated[str, AfterValidator(_predicate)]
-Scalar = str | float | bool | date | None
 
 
 class Example(Frozen):
@@ -181,7 +159,7 @@ class Rule(Frozen):
     """Absent: it fires whenever ``when`` holds."""
     exemptions: tuple[Exemption, ...] = ()
     """Cases that it leaves alone."""
-    human_review: Annotated[str, AfterValidator(_review)] | None = None
+    human_review: Annotated[str, AfterValidator(review)] | None = None
     """Enforced automatically unless this predicate holds (or cannot be told, for a null); ``always`` is allowed."""
     action: Action
     """What it does."""
@@ -195,8 +173,8 @@ class Rule(Frozen):
         if self.status is Status.LIVE and not self.threshold and not self.when:
             raise ValueError("threshold is missing; a live rule needs a threshold or a 'when'")
         if self.threshold:
-            _unique(f"rules[{self.id}].threshold.overrides", "id", (o.id for o in self.threshold.overrides))
-        _unique(f"rules[{self.id}].exemptions", "id", (e.id for e in self.exemptions))
+            unique(f"rules[{self.id}].threshold.overrides", "id", (o.id for o in self.threshold.overrides))
+        unique(f"rules[{self.id}].exemptions", "id", (e.id for e in self.exemptions))
         return self
 
 
@@ -267,7 +245,7 @@ class Policy(Frozen):
 
     id: Id
     """Stable for ever."""
-    revision: Annotated[str, BeforeValidator(_iso)]
+    revision: Annotated[str, BeforeValidator(iso_text)]
     """The name of this state of the policy, usually a date in quotes."""
     owner: str
     """The team that signs changes."""
@@ -286,9 +264,9 @@ class Policy(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Policy":
-        _unique("clauses", "id", (c.id for c in self.clauses))
-        _unique("rules", "id", (r.id for r in self.rules))
-        _unique("tests", "name", (t.name for t in self.tests))
+        unique("clauses", "id", (c.id for c in self.clauses))
+        unique("rules", "id", (r.id for r in self.rules))
+        unique("tests", "name", (t.name for t in self.tests))
         clauses, rules = {c.id for c in self.clauses}, {r.id for r in self.rules}
         for rule in self.rules:
             if rule.clause not in clauses:
@@ -352,76 +330,11 @@ class Ladder(Frozen):
 
     @model_validator(mode="after")
     def _rising(self) -> "Ladder":
-        _unique("milestones", "id", (m.id for m in self.milestones))
+        unique("milestones", "id", (m.id for m in self.milestones))
         points = [m.points for m in self.milestones]
         if points != sorted(set(points)):
             raise ValueError("milestones must rise in points, each above the one before")
         return self
-
-
-class Costs(Frozen):
-    """What a mistake costs, in one unit of the owner's choice; absent figures come from ``default``."""
-
-    wrongful_enforcement: Amount | None = None
-    """An enforcement against a case that violates nothing."""
-    missed_violation: Amount | None = None
-    """A violating case that stays up."""
-    review: Amount | None = None
-    """One human review."""
-
-
-class Margins(Frozen):
-    """By how much a slice may get worse before a guardrail fails, as differences of shares of its cases."""
-
-    wrongful_enforcement: Share | None = None
-    missed_violation: Share | None = None
-    ladder_exposure: Share | None = None
-    """Share of sellers who newly reach a milestone."""
-    slices: tuple[str, ...] | None = None
-    """Dimensions to slice by, each with a guardrail per value."""
-
-
-class Objective(Frozen):
-    """What better means for one policy; absent entries come from ``default``."""
-
-    cost: Costs = Costs()
-    review_capacity: Count | None = None
-    """Human reviews per week that the policy may use."""
-    guardrails: Margins = Margins()
-
-    def over(self, default: "Objective") -> "Objective":
-        """Fill what this one leaves open from the default."""
-        return Objective(
-            cost=default.cost.model_copy(update=_given(self.cost)),
-            review_capacity=default.review_capacity if self.review_capacity is None else self.review_capacity,
-            guardrails=default.guardrails.model_copy(update=_given(self.guardrails)),
-        )
-
-
-FALLBACK: Final = Objective(
-    cost=Costs(wrongful_enforcement=1.0, missed_violation=1.0, review=0.1),
-    guardrails=Margins(
-        wrongful_enforcement=0.01,
-        missed_violation=0.01,
-        ladder_exposure=0.01,
-        slices=("market", "category", "seller_tier"),
-    ),
-)
-"""What holds where objectives.yaml says nothing: both mistakes cost alike, a review a tenth, no capacity limit."""
-
-
-class Objectives(Frozen):
-    """``objectives.yaml``: what better means, per policy."""
-
-    default: Objective = FALLBACK
-    """For policies without an entry, and for the figures that an entry leaves out."""
-    policies: Mapping[str, Objective] = Field(default_factory=dict)
-    """Policy id -> its own figures."""
-
-    def of(self, policy_id: str) -> Objective:
-        """Return a policy's objective with every cost and margin filled in."""
-        default = self.default.over(FALLBACK)
-        return self.policies[policy_id].over(default) if policy_id in self.policies else default
 
 
 class Notice(Frozen):
@@ -436,13 +349,3 @@ class Notice(Frozen):
     def id(self) -> str:
         """``<template>.<language>``, by which edits address it."""
         return f"{self.template}.{self.language}"
-
-
-def _given(model: Frozen) -> dict[str, object]:
-    return {name: value for name, value in model if value is not None}
-
-
-def _unique(where: str, key: str, values: Iterable[str]) -> None:
-    for value, count in Counter(values).items():
-        if count > 1:
-            raise ValueError(f"{where} has {key} {value!r} {count} times; each must be unique")

@@ -333,3 +333,10 @@ def test_a_new_notice_in_another_language_is_an_edit_and_its_inverse_removes_it(
     after = applied(BASE, [one])
     assert after.notices["counterfeit.de"].language == "de"
     assert applied(after, inverse([one], BASE)).hash == BASE.hash
+
+
+def test_an_inverse_survives_its_way_through_json() -> None:
+    old = BASE.policy("counterfeit").rule("logo-match").exemptions[0].model_dump(mode="json")
+    one = edit("remove_exemption", rule="logo-match", item="ex-brand", old=old)
+    undo = [Edit.model_validate_json(back.model_dump_json()) for back in inverse([one], BASE)]
+    assert applied(applied(BASE, [one]), undo).hash == BASE.hash
