@@ -42,6 +42,6 @@ def horizon(
     if as_of is not None:
         return Horizon(first, as_of, f"as_of {as_of:%Y-%m-%d %H:%M} of the source")
     if now is not None and high <= now:
-        return Horizon(first, now, f"the time of reading, {now:%Y-%m-%d %H:%M} UTC")
+        return Horizon(first, now, "the moment of reading")
     last = high + max(length, YEAR) if high.year < 9000 else high
     return Horizon(first, last, f"{last:%Y-%m-%d}, far beyond the rest of the record")

@@ -111,6 +111,11 @@ def record_from_frames(
 
     Raises:
         DataError: a whole table is at fault (see ``sift``), or there are no violations.
+
+    Example:
+        >>> rows = {"violation_id": ["V1"], "decided_at": ["2026-03-04T10:00:00Z"], "policy_id": ["counterfeit"]}
+        >>> record_from_frames({"violations": pl.DataFrame(rows)}).violations["event_week"].item()
+        datetime.date(2026, 3, 2)
     """
     check_zone(timezone)
     grains = grain or {}

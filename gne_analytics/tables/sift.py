@@ -19,6 +19,9 @@ from gne_analytics.tables.parsing import Clock, Unreadable, cut, parse
 TOLERATED = 0.05
 """The share of a table's rows that may be rejected before the table itself is at fault."""
 
+HINTED = 100
+"""Up to so many distinct unknown codes each get a hint of their own."""
+
 
 @dataclass(frozen=True, eq=False)
 class Extract:
@@ -166,9 +169,14 @@ def _check_values(column: Column, values: pl.Series, bad: pl.Series, faults: Fau
     if column.required:
         faults.add(values.is_null() & ~bad, column.name, "is missing")
     if column.values:
-        for value in values.filter(~values.is_in(column.values)).unique().drop_nulls().sort():
-            hint = did_you_mean(value, column.values)
-            faults.add(values.eq_missing(value), column.name, f"{value!r} is unknown{hint}")
+        unknown = ~values.is_in(column.values) & values.is_not_null()
+        distinct = values.filter(unknown).unique().sort()
+        if len(distinct) > HINTED:
+            faults.add(unknown, column.name, f"is unknown{did_you_mean('', column.values)}", values)
+        else:
+            for value in distinct:
+                hint = did_you_mean(value, column.values)
+                faults.add(values.eq_missing(value), column.name, f"{value!r} is unknown{hint}")
     if column.lo is not None:
         below = values <= column.lo if column.above else values < column.lo
         outside = below | (values > column.hi) if column.hi is not None else below

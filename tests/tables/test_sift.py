@@ -301,3 +301,9 @@ def test_what_sifting_keeps_validate_accepts_and_no_row_is_lost(tables, data):
         rejected = sifted.rejects.filter(pl.col("table") == name)
         assert sifted.tables[name].height + rejected.height == table.height
         assert rejected["row"].n_unique() == rejected.height
+
+
+def test_a_code_column_full_of_other_texts_is_refused_at_once():
+    violations = violations_frame(3_000).with_columns(action=pl.format("free text {}", pl.int_range(pl.len())))
+    with pytest.raises(DataError, match=r"action 'free_text_0' is unknown \(known: demote, .*; 3000 like it"):
+        sift({"violations": violations})
