@@ -20,6 +20,8 @@ from gne_analytics.strategy.study import Study
 PRIOR_LABELS = 5.0
 """Labels that the rule's own average weighs in the share of a small region; a search may shrink, a test may not."""
 CLASSES = ("enforced", "by_person", "appealed")
+MOVES = ((1, 0), (-1, 0), (-1, 1), (1, -1), (0, 1), (0, -1))
+"""How the chance of enforcement can change: (alpha, beta) of ``estimate``."""
 SUMS = ("settled", "settled_violating", "weight", "weighted_violating", "labels")
 
 
@@ -64,8 +66,11 @@ class Arena:
         certain_then, open_then = self._chance(*then, today)
         alpha, beta = certain_then - certain_now, open_then - open_now
         total = 0.0
-        for a, b in {(int(a), int(b)) for a, b in zip(alpha.ravel(), beta.ravel(), strict=True)} - {(0, 0)}:
-            violating, legitimate = self._truth((alpha == a) & (beta == b))
+        code = 3 * alpha + beta
+        for a, b in MOVES:
+            if not (mask := code == 3 * a + b).any():
+                continue
+            violating, legitimate = self._truth(mask)
             wrong = self.reviewers.wrong.value if self.reviewers.wrong else 0.5
             right = self.reviewers.right.value if self.reviewers.right else 0.5
             total += (self.cost.wrongful_enforcement or 0.0) * (a + b * wrong) * legitimate

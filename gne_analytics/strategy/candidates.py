@@ -141,7 +141,7 @@ def search_reviews(target: Target, study: Study, reviewers: Reviewers, reason: s
 
 
 def choose(candidates: Sequence[Candidate]) -> Candidate | None:
-    """Return the first candidate, in order of simplicity, that comes near the best one; None where none lowers the loss.
+    """Return the first candidate, in order of simplicity, that comes near the best; None where none lowers the loss.
 
     What is searched on some sellers must hold on others, and a simpler edit that does nearly as well holds more often.
     """

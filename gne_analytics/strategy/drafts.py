@@ -3,6 +3,7 @@
 import polars as pl
 
 from gne_analytics.evidence.types import Cause, Edit, EditKind
+from gne_analytics.metrics.definitions import DECIDED
 from gne_analytics.metrics.windows import segment_mask
 from gne_analytics.policy.model import Clause, Policy
 from gne_analytics.policy.predicates import PATHS, predicate_of
@@ -11,6 +12,8 @@ from gne_analytics.strategy.study import Study
 
 DRAFT = "DRAFT"
 """Marks every drafted sentence, so that none leaves by oversight."""
+MIN_PROOFS = 5
+"""Decided appeals with a kind of proof before it is asked for."""
 
 
 def draft_edits(kinds: tuple[EditKind, ...], cause: Cause, policy: Policy, study: Study) -> tuple[Edit, ...]:
@@ -47,18 +50,28 @@ def _clause(cause: Cause, policy: Policy, reason: str) -> list[Edit]:
 
 
 def _evidence(cause: Cause, policy: Policy, study: Study, reason: str) -> list[Edit]:
-    """Add the kinds of proof with which appeals of the segment succeed and for which nobody asks."""
+    """Add the proof for which nobody asks and that successful appeals carry more often than failed ones."""
     appeals = study.record.appeals
     if "evidence" not in appeals.columns:
         return []
     cases = _inside(cause, study).select("violation_id")
-    won = appeals.join(cases, on="violation_id", how="semi").filter(pl.col("outcome") == "overturned")
-    counts = won.select(pl.col("evidence").explode().drop_nulls()).to_series().value_counts(sort=True)
-    new = [kind for kind, n in counts.iter_rows() if kind not in policy.appeal.evidence and n >= 0.1 * won.height]
-    if not new:
+    rows = appeals.join(cases, on="violation_id", how="semi").with_columns(won=pl.col("outcome") == "overturned")
+    rows = rows.filter(pl.col("outcome").is_in(list(DECIDED)) & (pl.col("evidence").list.len() > 0))
+    average = rows.select(pl.col("won").mean()).item()
+    proofs = (
+        rows.explode("evidence")
+        .filter(~pl.col("evidence").is_in(list(policy.appeal.evidence)))
+        .group_by("evidence")
+        .agg(won=pl.col("won").mean(), n=pl.len())
+        .filter((pl.col("n") >= MIN_PROOFS) & (pl.col("won") > average))
+        .sort("won", "evidence", descending=[True, False])
+    )
+    if proofs.is_empty():
         return []
     old = list(policy.appeal.evidence)
-    return [Edit(kind=EditKind.SET_EVIDENCE, policy=policy.id, old=old, new=[*old, *new[:2]], reason=reason)]
+    return [
+        Edit(kind=EditKind.SET_EVIDENCE, policy=policy.id, old=old, new=[*old, proofs["evidence"][0]], reason=reason)
+    ]
 
 
 def _notices(cause: Cause, policy: Policy, study: Study, reason: str, evidence: list[object]) -> list[Edit]:

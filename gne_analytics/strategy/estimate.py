@@ -12,12 +12,14 @@ Intervals: Wilson limits per domain with Kish's effective n and the finite-popul
 """
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
@@ -93,16 +95,14 @@ def mover(weights: Floats, shares: Floats, labels: Floats, z: float) -> tuple[fl
 
 def imbens_manski(width: float, sigma: float, level: float) -> float:
     """Return the multiplier c with Phi(c + width / sigma) - Phi(-c) = level: between one- and two-sided."""
-    from scipy.optimize import brentq
-    from scipy.stats import norm
-
-    two_sided = float(norm.ppf(0.5 + level / 2))
+    low, high = NORMAL.inv_cdf(level), NORMAL.inv_cdf(0.5 + level / 2)
     if width <= 0 or sigma <= 0:
-        return two_sided
-    one_sided = float(norm.ppf(level))
-    return float(
-        brentq(lambda c: norm.cdf(c + width / sigma) - norm.cdf(-c) - level, one_sided - 1e-6, two_sided + 1e-6)
-    )
+        return high
+    for _ in range(40):
+        middle = (low + high) / 2
+        enough = NORMAL.cdf(middle + width / sigma) - NORMAL.cdf(-middle) >= level
+        low, high = (low, middle) if enough else (middle, high)
+    return high
 
 
 def tally(identified: pl.DataFrame) -> Domains:
@@ -176,10 +176,8 @@ def terms(domains: Domains, price: Price, wrong: Rate, right: Rate) -> Terms:
 
 def bound(low: Terms, high: Terms, level: float = 0.95) -> Bounded:
     """Return bounds and interval of a total whose lower and upper reading may differ."""
-    from scipy.stats import norm
-
     lo, hi = low.value + low.spread[0], high.value + high.spread[1]
-    z = float(norm.ppf(0.5 + level / 2))
+    z = NORMAL.inv_cdf(0.5 + level / 2)
     sigma = max(max(mover(t.weights, t.shares, t.labels, z)) for t in (low, high)) / z
     c = imbens_manski(hi - lo, sigma, level)
     below = mover(low.weights, low.shares, low.labels, c)[0]

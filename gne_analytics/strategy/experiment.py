@@ -1,6 +1,7 @@
 """Experiment plans for words: a clause or a notice cannot be replayed, so this says how to learn what it does."""
 
 import math
+from statistics import NormalDist
 
 from gne_analytics.evidence.types import ExperimentPlan
 
@@ -17,21 +18,19 @@ def size_per_arm(baseline: float, detectable: float, *, power: float = POWER, le
         >>> size_per_arm(0.30, 0.05)
         1377
     """
-    from scipy.stats import norm
-
     p1 = min(max(baseline, 1e-6), 1 - 1e-6)
     p2 = p1 + detectable if p1 + detectable < 1 else p1 - detectable
     mean = (p1 + p2) / 2
-    null = float(norm.ppf(1 - level / 2)) * math.sqrt(2 * mean * (1 - mean))
-    other = float(norm.ppf(power)) * math.sqrt(p1 * (1 - p1) + p2 * (1 - p2))
+    null = NormalDist().inv_cdf(1 - level / 2) * math.sqrt(2 * mean * (1 - mean))
+    other = NormalDist().inv_cdf(power) * math.sqrt(p1 * (1 - p1) + p2 * (1 - p2))
     return math.ceil(((null + other) / (p1 - p2)) ** 2)
 
 
 def plan_experiment(
     metric: str,
-    baseline: float,
     effect: float,
     *,
+    baseline: float = 0.5,
     rows_per_unit: float = 1.0,
     unit: str = "seller_id",
     rho: float = 0.1,
@@ -40,8 +39,8 @@ def plan_experiment(
 
     Args:
         metric: what is measured; never the appeal rate or the overturn rate alone.
-        baseline: its share in the segment now.
         effect: by how much the cause moved its own metric; half of it is to be found, two points at least.
+        baseline: the metric's share in the segment now; where unknown, the share that varies most.
         rows_per_unit: cases that a seller brings in the span of the experiment.
         unit: who is assigned to an arm, whole.
         rho: assumed correlation of a seller's cases.

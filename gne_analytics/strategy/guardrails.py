@@ -14,7 +14,7 @@ import polars as pl
 from gne_analytics.evidence.segment import MISSING, Segment
 from gne_analytics.evidence.types import Estimate, Guardrail, Interval
 from gne_analytics.policy.model import Objective
-from gne_analytics.strategy.estimate import Price, Reviewers, Terms, corners, mover, tally
+from gne_analytics.strategy.estimate import NORMAL, Price, Reviewers, Terms, corners, mover, tally
 from gne_analytics.strategy.identify import Label, identify
 
 LEVEL = 0.05
@@ -50,17 +50,15 @@ class _Test:
 
 def _p(refuted: Callable[[float], bool]) -> float:
     """Return the smallest one-sided level at which a limit refutes, by bisection over its normal quantile."""
-    from scipy.stats import norm
-
     if not refuted(0.0):
         return 1.0
     lo, hi = 0.0, MAX_Z
     if refuted(hi):
-        return float(norm.sf(MAX_Z))
+        return NORMAL.cdf(-MAX_Z)
     for _ in range(25):
         middle = (lo + hi) / 2
         lo, hi = (middle, hi) if refuted(middle) else (lo, middle)
-    return float(norm.sf(lo))
+    return NORMAL.cdf(-lo)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
