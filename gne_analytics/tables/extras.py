@@ -2,10 +2,11 @@
 
 A flag, a code or a text of few values is a dimension. A number with many values, a nested value, a span of time is
 ignored; a date is a time; a text that is nearly unique per row is an id, or a text where it is long. A column named
-``appeal_...`` in the violations was known only afterwards. The source's ``roles`` overrule all of this.
+``appeal_...`` in the violations was known only afterwards. A column of the appeals that the violations have too is
+ignored, for appeals are joined to violations. The source's ``roles`` overrule all of this.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
@@ -20,9 +21,16 @@ LONG_TEXT = 40
 
 
 def settle_extras(
-    table: Table, frame: pl.DataFrame, declared: Mapping[str, Role]
+    table: Table, frame: pl.DataFrame, declared: Mapping[str, Role], repeated: Collection[str] = ()
 ) -> tuple[pl.DataFrame, dict[str, Role]]:
-    """Bring columns outside the contract to plain types and give every column its role."""
+    """Bring columns outside the contract to plain types and give every column its role.
+
+    Args:
+        table: the table of the contract.
+        frame: its rows.
+        declared: roles that the source states.
+        repeated: names of columns that only repeat another table's, to be ignored.
+    """
     for column in declared:
         if column not in frame.columns:
             raise DataError.missing_column(table.name, column, frame.columns, "roles")
@@ -33,7 +41,8 @@ def settle_extras(
         elif name not in DERIVED:
             plain = _plain(frame[name])
             frame = frame.with_columns(plain.alias(name))
-            roles[name] = declared.get(name) or _role_of(table.name, plain, nested=frame[name].dtype.is_nested())
+            guess = Role.IGNORE if name in repeated else _role_of(table.name, plain)
+            roles[name] = declared.get(name, guess)
     return frame, roles
 
 
@@ -48,13 +57,13 @@ def _plain(raw: pl.Series) -> pl.Series:
     return raw
 
 
-def _role_of(table: str, values: pl.Series, *, nested: bool) -> Role:
+def _role_of(table: str, values: pl.Series) -> Role:
     dtype = values.dtype
     if table == "violations" and values.name.startswith("appeal_"):
         return Role.POST_DECISION
     if isinstance(dtype, (pl.Date, pl.Datetime)):
         return Role.TIME
-    if nested or isinstance(dtype, (pl.Binary, pl.Duration, pl.Time)):
+    if dtype.is_nested() or isinstance(dtype, (pl.Binary, pl.Duration, pl.Time)):
         return Role.IGNORE
     if isinstance(dtype, pl.Boolean):
         return Role.DIMENSION

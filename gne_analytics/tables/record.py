@@ -15,7 +15,7 @@ from gne_analytics.tables.capabilities import Capability, capabilities
 from gne_analytics.tables.contract import TABLES, Grain, Kind, Role
 from gne_analytics.tables.derived import with_calendar, with_folds
 from gne_analytics.tables.extras import settle_extras
-from gne_analytics.tables.parsing import Clock
+from gne_analytics.tables.parsing import Clock, as_text
 from gne_analytics.tables.reading import hash_frame
 from gne_analytics.tables.sift import Extract, Sifted, sift
 
@@ -150,10 +150,11 @@ def build_record(
     frames: dict[str, pl.DataFrame] = {}
     settled: dict[str, dict[str, Role]] = {}
     for table, frame in sifted.tables.items():
-        frame, found = settle_extras(TABLES[table], frame, roles.get(table, {}))
+        repeated = sifted.tables["violations"].columns if table == "appeals" else ()
+        frame, found = settle_extras(TABLES[table], frame, roles.get(table, {}), repeated)
         frame = with_calendar(frame, TABLES[table].time, sifted.grain[table], timezone)
         if unit is not None and unit in frame.columns:
-            frame = with_folds(frame.with_columns(pl.col(unit).cast(pl.String)), unit)
+            frame = with_folds(frame.with_columns(as_text(frame[unit]).alias(unit)), unit)
             found[unit] = Role.UNIT
         frames[table], settled[table] = frame, found
     return Record(

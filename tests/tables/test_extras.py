@@ -6,7 +6,7 @@ import pytest
 
 from gne_analytics.errors import DataError
 from gne_analytics.tables import Role, record_from_frames
-from gne_analytics.testing.frames import violations_frame
+from gne_analytics.testing.frames import appeals_frame, violations_frame
 
 ROWS = 200
 SEATS = range(ROWS)
@@ -55,3 +55,14 @@ def test_a_declared_role_wins_over_the_guess_and_over_the_contract():
     record = record_from_frames({"violations": frame.with_columns(queue=pl.lit("q"))}, roles=roles)
     assert "price" in record.dims("violations")
     assert not {"queue", "market"} & set(record.dims("violations"))
+
+
+def test_a_column_of_the_appeals_that_repeats_the_violations_is_ignored():
+    violations = violations_frame(ROWS)
+    appeals = appeals_frame(violations).with_columns(market=pl.lit("ID"), channel=pl.lit("app"))
+    record = record_from_frames({"violations": violations, "appeals": appeals})
+    assert record.roles["appeals"]["market"] is Role.IGNORE
+    assert record.dims("appeals") == ["level", "channel"]
+    roles = {"appeals": {"market": Role.DIMENSION}}
+    told = record_from_frames({"violations": violations, "appeals": appeals}, roles=roles)
+    assert "market" in told.dims("appeals")
