@@ -183,7 +183,9 @@ def _categories(draws: Draws, name: str, detector: Ints, narrow: Narrow) -> list
     if narrow.category is not None:
         below = [p for p in paths if p == narrow.category or p.startswith(f"{narrow.category}/")] or [narrow.category]
         return [below[i] for i in pick(draws.uniform(f"{name}.category", len(detector)), np.ones(len(below)))]
-    weights = np.array([[CATEGORIES[p] * (6.0 if p.split("/")[0] in d.groups else 1.0) for p in paths] for d in DETECTORS])
+    weights = np.array(
+        [[CATEGORIES[p] * (6.0 if p.split("/")[0] in d.groups else 1.0) for p in paths] for d in DETECTORS]
+    )
     return [paths[i] for i in pick(draws.uniform(f"{name}.category", len(detector)), weights[detector])]
 
 

@@ -72,6 +72,7 @@ class Detector:
     """Distance of the mean logit score between violating and legitimate cases, in logits."""
 
 
+HEALTH = "misleading-health-claims"
 DETECTORS: tuple[Detector, ...] = (
     Detector("logo_match", "counterfeit", 0.17, ("listing",), ("fashion", "electronics", "toys"), 0.36, ("v6", "v7")),
     Detector("replica_text", "counterfeit", 0.10, ("listing",), ("fashion", "beauty"), 0.34, ("r2", "r3")),
@@ -79,13 +80,13 @@ DETECTORS: tuple[Detector, ...] = (
     Detector("medicine_text", "prohibited-goods", 0.08, ("listing",), ("health", "beauty"), 0.34, ("m4", "m5")),
     Detector("weapon_image", "prohibited-goods", 0.06, ("listing",), ("sports", "toys", "home"), 0.30, ("w8", "w9")),
     Detector("wildlife_match", "prohibited-goods", 0.02, ("listing",), ("home", "fashion"), 0.30, ("f1", "f2")),
-    Detector("claims_text", "misleading-health-claims", 0.17, ("listing",), ("health", "beauty", "food"), 0.36, ("c3", "c4")),
-    Detector("live_speech", "misleading-health-claims", 0.05, ("live", "video"), ("health", "beauty"), 0.34, ("s1", "s2"), 1.9),
+    Detector("claims_text", HEALTH, 0.17, ("listing",), ("health", "beauty", "food"), 0.36, ("c3", "c4")),
+    Detector("live_speech", HEALTH, 0.05, ("live", "video"), ("health", "beauty"), 0.34, ("s1", "s2"), 1.9),
     Detector("ad_disclosure", "undisclosed-ads", 0.08, ("video", "live"), (), 0.34, ("a5", "a6"), 2.0),
     Detector("account_graph", "account-integrity", 0.03, ("account",), (), 0.40, ("g2", "g3"), 2.6),
     Detector("order_pattern", "account-integrity", 0.04, ("order",), (), 0.36, ("o1", "o2"), 2.4),
     Detector("minor_safety", "child-safety", 0.02, ("listing", "video"), ("toys", "fashion"), 0.32, ("n3", "n4"), 2.8),
-    Detector("price_bait", "misleading-listing", 0.07, ("listing",), ("electronics", "home", "fashion"), 0.36, ("p2", "p3")),
+    Detector("price_bait", "misleading-listing", 0.07, ("listing",), ("electronics", "home"), 0.36, ("p2", "p3")),
     Detector("keyword_stuffing", "misleading-listing", 0.06, ("listing",), (), 0.38, ("q1", "q2"), 2.0),
 )  # fmt: skip
 
@@ -130,7 +131,12 @@ GOODS: dict[str, tuple[str, ...]] = {
     "electronics/phones": ("smartphone 256 GB", "refurbished phone 128 GB", "feature phone", "phone bundle"),
     "electronics/audio": ("wireless earbuds", "over-ear headphones", "bluetooth speaker", "karaoke microphone"),
     "electronics/accessories": ("charger 25 W", "phone case", "USB-C cable 2 m", "power bank 20000 mAh"),
-    "health/supplements": ("collagen powder 60 sachets", "herbal capsules", "multivitamin 100 tablets", "honey ginseng"),
+    "health/supplements": (
+        "collagen powder 60 sachets",
+        "herbal capsules",
+        "multivitamin 100 tablets",
+        "honey ginseng",
+    ),
     "health/weight-management": ("slimming tea 30 bags", "meal shake vanilla", "fat burner capsules", "detox patches"),
     "health/medical-devices": ("blood pressure monitor", "glucose strips", "TENS massager", "oximeter"),
     "toys/figures": ("collectible figure", "building bricks set", "scale car model", "blind box"),

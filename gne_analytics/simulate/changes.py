@@ -36,13 +36,17 @@ def changes(placed: Sequence[Placed], rollouts: Mapping[str, int], calendar: Cal
         if detector.name not in told:
             version = detector.versions[1]
             scope_ = {"detector": [detector.name], "detector_version": [version]}
-            rows.append(("", rollouts[detector.name], "detector", scope_, f"{detector.name} {version} takes most traffic"))
+            rows.append(
+                ("", rollouts[detector.name], "detector", scope_, f"{detector.name} {version} takes most traffic")
+            )
     weeks = draws.stream("changes.weeks").integers(0, calendar.weeks, len(BACKGROUND))
     rows += [("", int(w), *entry) for w, entry in zip(weeks, BACKGROUND, strict=True)]
     hours = draws.stream("changes.hours").integers(0, 10, len(rows))
     frame = pl.DataFrame(
         {
-            "at": [calendar.monday(week) + timedelta(hours=int(h)) for (_, week, *_), h in zip(rows, hours, strict=True)],
+            "at": [
+                calendar.monday(week) + timedelta(hours=int(h)) for (_, week, *_), h in zip(rows, hours, strict=True)
+            ],
             "kind": [kind for _, _, kind, _, _ in rows],
             "scope": [json.dumps(scope) for *_, scope, _ in rows],
             "description": [words for *_, words in rows],
@@ -51,4 +55,11 @@ def changes(placed: Sequence[Placed], rollouts: Mapping[str, int], calendar: Cal
         schema_overrides={"at": pl.Datetime("us", "UTC")},
     ).sort("at", "kind", "description")
     number = pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(3)
-    return frame.select(change_id=pl.lit("CH") + number, at="at", kind="kind", scope="scope", description="description", planted="planted")
+    return frame.select(
+        change_id=pl.lit("CH") + number,
+        at="at",
+        kind="kind",
+        scope="scope",
+        description="description",
+        planted="planted",
+    )

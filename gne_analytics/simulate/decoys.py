@@ -53,7 +53,11 @@ def batch_correction(ground: Ground) -> Site:
         where=Segment.of(detector=detector, market=market),
         policy=policy,
         description=f"one run reverses decisions of {detector} in {market} at one instant",
-        change=("process", {"market": (market,), "detector": (detector,)}, f"correction run over {detector} in {market}"),
+        change=(
+            "process",
+            {"market": (market,), "detector": (detector,)},
+            f"correction run over {detector} in {market}",
+        ),
         knobs={"batch_at": ground.onset * 7 * DAY + DAY / 2},
         weeks=lambda week: ground.onset - BATCH_REACHES_BACK <= week < ground.onset,
     )

@@ -26,7 +26,9 @@ class Draws:
 
     def stream(self, name: str) -> np.random.Generator:
         """A fresh generator for the named stage."""
-        return np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=(crc32(name.encode()),))))
+        return np.random.Generator(
+            np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=(crc32(name.encode()),)))
+        )
 
     def uniform(self, name: str, n: int) -> Floats:
         """n draws from [0, 1)."""
@@ -43,7 +45,7 @@ def pick(u: Floats, weights: Floats) -> Ints:
     total = share[..., -1:]
     if weights.ndim == 1:
         return np.minimum(np.searchsorted(share / total, u, side="right"), len(weights) - 1).astype(np.int64)
-    return np.minimum((share / total <= u[:, None]).sum(axis=1), weights.shape[1] - 1).astype(np.int64)
+    return np.asarray(np.minimum((share / total <= u[:, None]).sum(axis=1), weights.shape[1] - 1), dtype=np.int64)
 
 
 def logistic(x: Floats) -> Floats:

@@ -21,11 +21,21 @@ FACTS: dict[str, tuple[str, ...]] = {
     "integrity.linked-accounts": ("payout account shared with a suspended shop", "same device and warehouse, {n} days"),
     "integrity.fake-orders": ("{n} reviews from one subnet", "empty parcels in {n} orders"),
     "child-safety.minors": ("inclined sleeper in image {n}", "drawstring near the neck, image {n}"),
-    "misleading.price": ("price of the cheapest option shown for the main goods", "reference price raised {n} days before"),
+    "misleading.price": (
+        "price of the cheapest option shown for the main goods",
+        "reference price raised {n} days before",
+    ),
     "misleading.keywords": ("{n} rival brands in the title", "title lists words unrelated to the goods"),
 }
 AUTHORITY_SHARE = 0.004
-STYLES = ("original {b} {g}", "{b} {g} ready stock", "{g} {b} free shipping", "new {g} {b} 2026", "{g}, {b} style", "{g}")
+STYLES = (
+    "original {b} {g}",
+    "{b} {g} ready stock",
+    "{g} {b} free shipping",
+    "new {g} {b} 2026",
+    "{g}, {b} style",
+    "{g}",
+)
 STYLE_SHARES = (0.2, 0.25, 0.15, 0.12, 0.13, 0.15)
 
 

@@ -60,7 +60,11 @@ EFFECTS: dict[str, dict[str, tuple[float, float, float]]] = {
         "say_what_happened": (0.35, 0.5, 0.6),
     },
     "reviewer_error": {"reviewer_fp": (0.40, 0.60, 0.80)},
-    "reviewer_inconsistent": {"coin": (0.35, 0.55, 0.80), "audit_flip": (0.12, 0.20, 0.30), "appeal_lift": (0.1, 0.1, 0.2)},
+    "reviewer_inconsistent": {
+        "coin": (0.35, 0.55, 0.80),
+        "audit_flip": (0.12, 0.20, 0.30),
+        "appeal_lift": (0.1, 0.1, 0.2),
+    },
     "routing": {"reroute": (0.50, 0.75, 0.95), "reviewer_fp_rerouted": (0.45, 0.55, 0.65)},
     "data_error": {"corrupt": (0.25, 0.45, 0.70)},
     "seller_abuse": {"volume": (0.006, 0.011, 0.018), "paste": (0.9, 0.9, 0.9), "appeal_lift": (3.5, 4.0, 4.5)},

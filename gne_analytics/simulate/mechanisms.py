@@ -25,7 +25,9 @@ def _live(ground: Ground, policy: str) -> list[Rule]:
 
 def detector_error(ground: Ground) -> Site:
     """A new version of a detector scores legitimate goods too high in one market or one category."""
-    names = [d.name for d in DETECTORS if d.share >= 0.07 and d.policy in BUSY and ground.incident.policy in (None, d.policy)]
+    names = [
+        d.name for d in DETECTORS if d.share >= 0.07 and d.policy in BUSY and ground.incident.policy in (None, d.policy)
+    ]
     name = ground.incident.options.get("detector") or ground.choose(names, "detector")
     detector = next(d for d in DETECTORS if d.name == name)
     asked = [[d] for d in ("market", "category") if ground.given(d)]
@@ -53,7 +55,11 @@ def detector_error(ground: Ground) -> Site:
         alternatives=(Segment.of({"detector": name, "detector_version": version, dimension: value}),),
         right_edits=edits,
         levers=(EditKind.SET_HUMAN_REVIEW, EditKind.ADD_OVERRIDE),
-        change=("detector", {"detector": (name,), "detector_version": (version,)}, f"{name} {version} takes most traffic"),
+        change=(
+            "detector",
+            {"detector": (name,), "detector_version": (version,)},
+            f"{name} {version} takes most traffic",
+        ),
         rollouts={name: ground.onset},
     )
 
@@ -63,9 +69,13 @@ def threshold(ground: Ground) -> Site:
     rules = [
         rule
         for policy in ground.policies.policies.values()
-        if not policy.protected and policy.id in (*BUSY, "undisclosed-ads") and ground.incident.policy in (None, policy.id)
+        if not policy.protected
+        and policy.id in (*BUSY, "undisclosed-ads")
+        and ground.incident.policy in (None, policy.id)
         for rule in _live(ground, policy.id)
-        if rule.threshold is not None and rule.human_review is None and rule.id not in {"weight-loss-claim", "weapon-replica"}
+        if rule.threshold is not None
+        and rule.human_review is None
+        and rule.id not in {"weight-loss-claim", "weapon-replica"}
     ]
     rule_id = ground.incident.options.get("rule") or ground.choose([r.id for r in rules], "rule")
     rule = next(r for r in rules if r.id == rule_id)
@@ -138,7 +148,11 @@ def clause_scope(ground: Ground) -> Site:
     """A class of sellers may do what a clause forbids, and no exemption says so."""
     policy = ground.policy_of(CONTESTED_TWICE)
     asked = ground.given("seller_tier")
-    tiers = ("brand_authorised", "preferred") if policy == "counterfeit" else ("preferred", "brand_authorised", "licensed_pharmacy")
+    tiers = (
+        ("brand_authorised", "preferred")
+        if policy == "counterfeit"
+        else ("preferred", "brand_authorised", "licensed_pharmacy")
+    )
     tier = asked or ground.choose(tiers, "tier")
     segment = Segment.of(seller_tier=tier)
     exemptions = tuple(
@@ -147,7 +161,11 @@ def clause_scope(ground: Ground) -> Site:
             policy=policy,
             rule=rule.id,
             item=f"ex-{tier.replace('_', '-')}",
-            new={"id": f"ex-{tier.replace('_', '-')}", "match": predicate_of(segment), "reason": "they hold the permission"},
+            new={
+                "id": f"ex-{tier.replace('_', '-')}",
+                "match": predicate_of(segment),
+                "reason": "they hold the permission",
+            },
         )
         for rule in _live(ground, policy)
     )
@@ -218,7 +236,9 @@ def notice_unclear(ground: Ground) -> Site:
     choice = ground.policies.policies[policy].notice
     template = choice.template if choice else policy
     clear = ground.policies.notices[f"{template}.{language}"].text
-    vague = "\n\n".join(p for p in clear.split("\n\n") if "{{clause_text}}" not in p and "{{facts}}" not in p and "\n- " not in p)
+    vague = "\n\n".join(
+        p for p in clear.split("\n\n") if "{{clause_text}}" not in p and "{{facts}}" not in p and "\n- " not in p
+    )
     item = f"{template}.{language}"
     return Site(
         segment=Segment.of(language=language),
@@ -289,7 +309,9 @@ def seller_abuse(ground: Ground) -> Site:
     """A few organised sellers break a policy and paste the same appeal everywhere."""
     policy = ground.policy_of(BUSY)
     market = ground.spot([["market"]], pl.col("policy") == policy)["market"]
-    local = ground.sellers.with_row_index("i").filter(pl.col("home_market") == market, pl.col("seller_tier").is_in(["new", "standard"]))
+    local = ground.sellers.with_row_index("i").filter(
+        pl.col("home_market") == market, pl.col("seller_tier").is_in(["new", "standard"])
+    )
     count = min(14, local.height)
     chosen = ground.draws.stream(f"{ground.id}.sellers").choice(local["i"].to_numpy(), count, replace=False)
     busiest = max((d for d in DETECTORS if d.policy == policy), key=lambda d: d.share)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from gne_analytics.simulate.catalogue import EVIDENCE_OF, MARKETS
+from gne_analytics.simulate.catalogue import EVIDENCE_OF, MARKETS, WRONG_EVIDENCE
 from gne_analytics.simulate.draws import Bools, Floats, Knobs, Noise, logistic, logit
 
 DAY = 86_400.0
@@ -41,7 +41,13 @@ class Truth:
 
 
 def appeal(
-    cases: pl.DataFrame, enforced: pl.DataFrame, truth: Truth, decided_at: Floats, noise: Noise, knobs: Knobs, rate: float
+    cases: pl.DataFrame,
+    enforced: pl.DataFrame,
+    truth: Truth,
+    decided_at: Floats,
+    noise: Noise,
+    knobs: Knobs,
+    rate: float,
 ) -> tuple[Level, Level, Floats]:
     """Return both levels and the time of correction (nan: never) of every case."""
     legit = ~truth.violating
@@ -61,8 +67,7 @@ def appeal(
     corrected_at = _corrections(cases, truth, decided_at, noise, knobs)
     first_at = decided_at + np.minimum(noise.heavy("appeal.delay", 1.1 * DAY, 1.2), 29.5 * DAY)
     first_end = first_at + noise.heavy("appeal.decision", 1.3 * DAY, 0.95)
-    wrong_proof = noise.uniform("appeal.proof") < np.clip(0.12 + knobs["wrong_evidence"], 0, 0.97)
-    overturned = _first_level(truth, wrong_proof, noise, knobs)
+    overturned = _first_level(truth, brought_wrong_proof(noise, knobs), noise, knobs)
     outcome = _shade(overturned, corrected_at < first_end, noise, "first")
     first = Level(filed, first_at, first_end, outcome, noise.uniform("appeal.human") < 0.9)
     second = _second_level(cases, truth, first, noise, knobs)
@@ -109,11 +114,16 @@ def _corrections(cases: pl.DataFrame, truth: Truth, decided_at: Floats, noise: N
     return np.where(cured, decided_at + noise.heavy("cure.delay", 1.0 * DAY, 0.8), np.nan)
 
 
+def brought_wrong_proof(noise: Noise, knobs: Knobs) -> Bools:
+    """Whether the first appeal of a case comes with proof that nobody asked for."""
+    return noise.uniform("appeal.proof") < np.clip(0.12 + knobs["wrong_evidence"], 0, 0.97)
+
+
 def proofs(policy: str, wrong: bool, u: float) -> list[str]:
     """The kinds of evidence that come with an appeal."""
     asked = EVIDENCE_OF[policy]
     if wrong:
-        return ["chat_screenshot", "product_photo", "social_media_link"][: 1 + int(u * 2)]
+        return list(WRONG_EVIDENCE[: 1 + int(u * 2)])
     if u < 0.22:
         return []
     return [asked[int(u * 97) % len(asked)]] + (["product_photo"] if u > 0.8 else [])

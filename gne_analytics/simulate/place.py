@@ -144,12 +144,12 @@ class Placed:
 
     def struck(self, cases: pl.DataFrame) -> Bools:
         """Which cases it strikes."""
-        where = np.ones(cases.height, dtype=bool)
-        if self.site.where.depth:
-            where &= compile_predicate(predicate_of(self.site.where)).mask(cases).to_numpy()
         weeks = self.site.weeks or (lambda week: week >= self.from_week)
-        active = np.array([weeks(w) for w in range(int(cases["week"].max() or 0) + 1)], dtype=bool)  # type: ignore[arg-type]
-        return where & active[cases["week"].to_numpy()]
+        active = [week for week in range(int(cases["week"].to_numpy().max()) + 1) if weeks(week)]
+        where = cases["week"].is_in(active)
+        if self.site.where.depth:
+            where &= compile_predicate(predicate_of(self.site.where)).mask(cases)
+        return np.asarray(where.to_numpy(), dtype=np.bool_)
 
 
 def place(ground: Ground, site: Site, bursts: int) -> Placed:
@@ -204,7 +204,9 @@ def place_all(
     placed = []
     for number, incident in enumerate(incidents, 1):
         name = f"{number:02d}-{incident.kind}"
-        drawn = int(draws.stream(f"{name}.onset").integers(round(calendar.weeks * 0.5), round(calendar.weeks * 0.65) + 1))
+        drawn = int(
+            draws.stream(f"{name}.onset").integers(round(calendar.weeks * 0.5), round(calendar.weeks * 0.65) + 1)
+        )
         onset = drawn if incident.onset_week is None else incident.onset_week
         ground = Ground(incident, name, base, sellers, calendar, policies, draws, onset)
         site = sites[incident.kind](ground)

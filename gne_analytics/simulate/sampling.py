@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from gne_analytics.simulate import texts
+from gne_analytics.simulate.draws import Bools, Ints
 from gne_analytics.simulate.outcomes import DAY
 from gne_analytics.simulate.record import SUBJECT, Happened
 
@@ -24,10 +25,12 @@ SIGNAL_KINDS = ("user_report", "rights_holder", "test_buy", "authority")
 
 def audits(h: Happened) -> pl.DataFrame:
     """The audits table. The draw knows the appeal and the score, nothing of the truth."""
-    enforced = h.decided["enforced"].to_numpy() & (h.decided["decided_seconds"].to_numpy() < h.end)
+    enforced = h.enforced
     appealed = enforced & h.first.filed & (h.first.filed_at < h.end)
     near = ~enforced & (h.cases["score"].to_numpy() >= NEAR)
-    stratum = np.where(appealed, "enforced_appealed", np.where(enforced, "enforced", np.where(near, "passed_near", "passed_far")))
+    stratum = np.where(
+        appealed, "enforced_appealed", np.where(enforced, "enforced", np.where(near, "passed_near", "passed_far"))
+    )
     probability = np.array([AUDIT_PROBABILITY[s] for s in stratum])
     at = h.decided["decided_seconds"].to_numpy() + h.noise.heavy("audit.delay", 9 * DAY, 0.5)
     drawn = np.flatnonzero((h.noise.uniform("audit") < probability) & (at < h.end))
@@ -37,13 +40,17 @@ def audits(h: Happened) -> pl.DataFrame:
     for number in (1, 2):
         label = h.violating[drawn] ^ (noise.uniform(f"audit.label.{number}") < wrong)
         later = at[drawn] + (number - 1) * 2 * DAY
-        chosen = np.flatnonzero((noise.uniform("audit.double") < (1.0 if number == 1 else DOUBLE_AUDITS)) & (later < h.end))
+        chosen = np.flatnonzero(
+            (noise.uniform("audit.double") < (1.0 if number == 1 else DOUBLE_AUDITS)) & (later < h.end)
+        )
         rows = drawn[chosen]
         case_id = h.cases["case_id"][rows]
         parts.append(
             pl.DataFrame(
                 {
-                    "audit_id": case_id.to_frame().select(pl.lit("Q") + pl.col("case_id").str.slice(1) + pl.lit(f"-{number}")).to_series(),
+                    "audit_id": case_id.to_frame()
+                    .select(pl.lit("Q") + pl.col("case_id").str.slice(1) + pl.lit(f"-{number}"))
+                    .to_series(),
                     "case_id": case_id,
                     "violation_id": _violation(h, rows, enforced[rows]),
                     "audited_at": h.when(later[chosen]),
@@ -60,7 +67,7 @@ def signals(h: Happened) -> pl.DataFrame:
     """The signals table: reports on true violations, caught or not, and a few on legitimate goods."""
     u = h.noise.uniform("signal")
     exposed = np.where(h.violating, 0.035, 0.012) + h.knobs["signals"]
-    enforced = h.decided["enforced"].to_numpy() & (h.decided["decided_seconds"].to_numpy() < h.end)
+    enforced = h.enforced
     at = h.cases["seconds"].to_numpy() + h.noise.heavy("signal.delay", 2.5 * DAY, 1.0)
     rows = np.flatnonzero((u < exposed) & (at < h.end))
     kind = h.noise.uniform("signal.kind")[rows]
@@ -88,6 +95,6 @@ def signals(h: Happened) -> pl.DataFrame:
     )
 
 
-def _violation(h: Happened, rows: np.ndarray, enforced: np.ndarray) -> pl.Series:  # type: ignore[type-arg]
+def _violation(h: Happened, rows: Ints, enforced: Bools) -> pl.Series:
     ids = h.cases["case_id"][rows].to_frame().with_columns(e=pl.Series(enforced, dtype=pl.Boolean))
     return ids.select(violation_id=pl.when("e").then(pl.lit("V") + pl.col("case_id").str.slice(1))).to_series()

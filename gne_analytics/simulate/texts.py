@@ -3,6 +3,7 @@
 import random
 import re
 from collections.abc import Mapping
+from datetime import date
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -11,13 +12,24 @@ from ruamel.yaml import YAML
 
 from gne_analytics.simulate.catalogue import BRANDS
 
-
-BASE: dict[str, float] = {"income": 1.0, "others_sell": 0.8, "competitor": 0.6, "which_rule": 0.7, "what_happened": 0.35}
+BASE: dict[str, float] = {
+    "income": 1.0,
+    "others_sell": 0.8,
+    "competitor": 0.6,
+    "which_rule": 0.7,
+    "what_happened": 0.35,
+}
 """Reasons that any policy draws."""
 BY_POLICY: dict[str, dict[str, float]] = {
     "counterfeit": {"misread": 1.6, "own_brand": 1.1, "authorised": 1.0, "second_hand": 0.9, "evidence": 1.8},
     "prohibited-goods": {"licence": 2.6, "misread": 1.2, "evidence": 0.9, "translation": 0.6},
-    "misleading-health-claims": {"label_claim": 2.8, "corrected": 1.2, "translation": 0.6, "licence": 0.8, "evidence": 0.6},
+    "misleading-health-claims": {
+        "label_claim": 2.8,
+        "corrected": 1.2,
+        "translation": 0.6,
+        "licence": 0.8,
+        "evidence": 0.6,
+    },
     "undisclosed-ads": {"disclosed": 3.0, "corrected": 1.0},
     "account-integrity": {"not_me": 3.2, "evidence": 0.8},
     "child-safety": {"misread": 1.4, "evidence": 1.2, "licence": 0.6},
@@ -41,6 +53,8 @@ CODES: dict[str, str] = {
     "price_true": "detection_mistake",
 }
 """The form's coarse menu; other reasons go under ``other``."""
+FIRST_DAY = date(2026, 1, 5)
+"""The dates in texts lie after it."""
 EMOJI = ("🙏", "😭", "😡", "🙏🙏🙏", "!!!", "...", "😢", "👍")
 NEIGHBOURS = str.maketrans("aeioustrn", "sriuidyeb")
 LATIN = re.compile(r"[A-Za-z]{4,}")
@@ -48,7 +62,7 @@ LATIN = re.compile(r"[A-Za-z]{4,}")
 
 @lru_cache(maxsize=32)
 def bank(name: str) -> dict[str, list[str]]:
-    """Read a language's phrases flat: ``openings``, ``closings``, ``one_word``, one entry per reason; English for others."""
+    """Read a language's phrases flat: openings, closings, one_word, one entry per reason; English for others."""
     read = _phrases(name if name in languages() else "en")
     return {**{k: v for k, v in read.items() if k != "reasons"}, **read["reasons"]}
 
@@ -72,6 +86,13 @@ def reason_weights(policy: str, violating: bool, pushed: Mapping[str, float]) ->
         share = min(share, 0.85)
         weights[reason] = weights.get(reason, 0.0) + total * share / (1 - share)
     return weights
+
+
+def reason_code(reason: str, chance: random.Random) -> str | None:
+    """The menu entry that a seller picks: the fitting one mostly, else ``other``, or none."""
+    if chance.random() < 0.08:
+        return None
+    return CODES.get(reason, "other") if chance.random() < 0.85 else "other"
 
 
 def compose(language: str, reasons: list[str], slots: Mapping[str, str], chance: random.Random) -> str | None:
@@ -127,8 +148,6 @@ def reviewer_note(outcome: str, reason: str, chance: random.Random) -> str | Non
     return chance.choice(notes.get(reason, notes["other"]) if chance.random() < 0.8 else notes["other"])
 
 
-
-
 def _slip(word: str, chance: random.Random) -> str:
     at = chance.randrange(1, len(word))
     return chance.choice(
@@ -139,7 +158,6 @@ def _slip(word: str, chance: random.Random) -> str:
             word[:at] + word[at].translate(NEIGHBOURS) + word[at + 1 :],
         )
     )
-
 
 
 def signal(topic: str, kind: str, chance: random.Random) -> str:

@@ -8,8 +8,11 @@ import numpy as np
 import polars as pl
 
 from gne_analytics.policy.files import PolicySet, load
+from gne_analytics.simulate.appealing import appeals
 from gne_analytics.simulate.arrivals import Calendar, arrive, make_sellers
+from gne_analytics.simulate.changes import changes
 from gne_analytics.simulate.decide import decide
+from gne_analytics.simulate.decoys import DECOY_SITES
 from gne_analytics.simulate.detect import (
     LOGGING_FLOOR,
     latent_truth,
@@ -23,13 +26,11 @@ from gne_analytics.simulate.detect import (
 from gne_analytics.simulate.draws import Draws, Knobs, Noise
 from gne_analytics.simulate.enforce import enforce, parents
 from gne_analytics.simulate.incidents import Incident, Planted
+from gne_analytics.simulate.mechanisms import MECHANISM_SITES
 from gne_analytics.simulate.outcomes import Truth as Sides
 from gne_analytics.simulate.outcomes import appeal
-from gne_analytics.simulate.changes import changes
-from gne_analytics.simulate.decoys import DECOY_SITES
-from gne_analytics.simulate.mechanisms import MECHANISM_SITES
 from gne_analytics.simulate.place import Placed, place_all
-from gne_analytics.simulate.record import Happened, appeals, assessments, violations
+from gne_analytics.simulate.record import Happened, assessments, violations
 from gne_analytics.simulate.sampling import audits, signals
 
 VIOLATIONS_PER_BURST = 0.73
@@ -83,9 +84,7 @@ def default_policies() -> PolicySet:
         return load(folder)
 
 
-def build(
-    name: str, seed: int, size: Size, incidents: Sequence[Incident], policies: PolicySet | None = None
-) -> World:
+def build(name: str, seed: int, size: Size, incidents: Sequence[Incident], policies: PolicySet | None = None) -> World:
     """Run one world. With ``policies`` the same sellers, truth, scores and draws meet another policy set."""
     draws = Draws(seed)
     calendar = Calendar(size.weeks)
@@ -100,8 +99,16 @@ def build(
     tables = {**_tables(happened, placed, shipped), "changes": log.drop("planted")}
     change_of = dict(log.select("planted", "change_id").iter_rows())
     planted = tuple(p.planted.model_copy(update={"change_id": change_of.get(p.planted.id)}) for p in placed)
-    latent = happened.cases.select("case_id", policy_id="policy", violating=pl.Series(happened.violating)).sort("case_id")
-    facts = {"name": name, "seed": seed, "weeks": size.weeks, "start": calendar.start.isoformat(), "sellers": size.sellers}
+    latent = happened.cases.select("case_id", policy_id="policy", violating=pl.Series(happened.violating)).sort(
+        "case_id"
+    )
+    facts = {
+        "name": name,
+        "seed": seed,
+        "weeks": size.weeks,
+        "start": calendar.start.isoformat(),
+        "sellers": size.sellers,
+    }
     return World(name, seed, tables, policies or in_force, Truth(planted, latent, facts))
 
 
@@ -115,7 +122,9 @@ def _happen(
 ) -> Happened:
     streams = [base, *(p.extra for p in placed if p.extra is not None)]
     cases = pl.concat(streams)
-    everything = Noise(draws, tuple((str(s["stream"][0]), s.height) for s in streams if s.height), np.arange(cases.height))
+    everything = Noise(
+        draws, tuple((str(s["stream"][0]), s.height) for s in streams if s.height), np.arange(cases.height)
+    )
     rollouts = rollout_weeks(draws, calendar.weeks, {d: w for p in placed for d, w in p.site.rollouts.items()})
     cases = with_queues(with_versions(cases, everything, rollouts), everything)
     knobs = Knobs(cases.height)
@@ -150,7 +159,6 @@ def _identified(cases: pl.DataFrame, noise: Noise, calendar: Calendar) -> pl.Dat
         .otherwise(pl.lit("O") + pl.Series(number)),
         event_date=(pl.lit(calendar.start.date()) + pl.duration(seconds=pl.col("seconds"))).cast(pl.Date),
         reviewer=reviewers(cases, noise),
-        origin=pl.col("stream"),
     )
 
 
@@ -160,13 +168,11 @@ def _tables(h: Happened, placed: Sequence[Placed], shipped: PolicySet) -> dict[s
         for policy, week in one.revised.items():
             revisions[policy].append((week, h.policies.policies[policy].revision))
     templates = _templates(h, placed)
-    found = violations(h, revisions, templates)
-    of = found.select("case_id", "violation_id")
     campaigns = {p.planted.id: p.site.campaign for p in placed if p.site.campaign}
     return {
-        "violations": found,
-        "appeals": appeals(h, of, campaigns),
-        "assessments": assessments(h, of),
+        "violations": violations(h, revisions, templates),
+        "appeals": appeals(h, campaigns),
+        "assessments": assessments(h),
         "audits": audits(h),
         "signals": signals(h),
     }

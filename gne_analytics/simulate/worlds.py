@@ -1,6 +1,7 @@
 """The kinds of worlds by name, and the front door of the simulator."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from gne_analytics.errors import DataError, did_you_mean
@@ -8,17 +9,36 @@ from gne_analytics.evidence.segment import Segment
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.simulate.draws import Draws
 from gne_analytics.simulate.incidents import MECHANISMS, Decoy, Incident, Severity
+from gne_analytics.simulate.spoil import spoil
 from gne_analytics.simulate.world import Size, World, build
 
 DEMO: tuple[Incident, ...] = (
-    Incident("detector_error", Severity.LARGE, segment=Segment.of(market="ID"), onset_week=22, options={"detector": "logo_match"}),
-    Incident("threshold", Severity.LARGE, segment=Segment.of(market="TH", category="health"), onset_week=24, options={"rule": "cure-claim"}),
-    Incident("clause_scope", Severity.LARGE, "counterfeit", Segment.of(seller_tier="brand_authorised"), onset_week=20),
-    Incident("notice_unclear", Severity.LARGE, "misleading-listing", Segment.of(language="id"), onset_week=23),
-    Incident("seller_abuse", Severity.MEDIUM, "prohibited-goods", Segment.of(market="VN"), onset_week=27),
-    Incident("taxonomy_gap", Severity.LARGE, segment=Segment.of(market="ID"), onset_week=25, options={"topic": "nicotine_pouches"}),
-    Incident("new_segment", Severity.MEDIUM, segment=Segment.of(market="CO"), onset_week=26),
-)  # fmt: skip
+    Incident(
+        "detector_error",
+        Severity.LARGE,
+        segment=Segment.of(category="electronics"),
+        onset_week=22,
+        options={"detector": "logo_match"},
+    ),
+    Incident(
+        "threshold",
+        Severity.LARGE,
+        segment=Segment.of(market="ID", category="health"),
+        onset_week=24,
+        options={"rule": "cure-claim"},
+    ),
+    Incident("clause_scope", Severity.LARGE, "counterfeit", Segment.of(seller_tier="brand_authorised"), 20),
+    Incident("notice_unclear", Severity.LARGE, "misleading-listing", Segment.of(language="th"), 23),
+    Incident("seller_abuse", Severity.MEDIUM, "prohibited-goods", Segment.of(market="VN"), 27),
+    Incident(
+        "taxonomy_gap",
+        Severity.LARGE,
+        segment=Segment.of(market="TH"),
+        onset_week=25,
+        options={"topic": "nicotine_pouches"},
+    ),
+    Incident("new_segment", segment=Segment.of(market="CO"), onset_week=26),
+)
 """The story of data/demo: six failings with six owners, and one launch that has no past."""
 
 
@@ -39,7 +59,7 @@ def simulate(
     """Simulate a marketplace.
 
     Args:
-        world: a name of ``WORLDS``: demo, quiet, mixed, ``incident:<mechanism>[:<severity>]``, ``decoy:<kind>[:<severity>]``.
+        world: a name of ``WORLDS``; an ``incident:<mechanism>`` or ``decoy:<kind>`` may end in ``:<severity>``.
         seed: the same seed and arguments give the same tables, byte for byte.
         policies: run the same world (sellers, truth, scores, draws) under this policy set instead of its own.
         incidents: plant these instead of the named world's.
@@ -61,8 +81,8 @@ def simulate(
         appeal_rate=appeal_rate or default.appeal_rate,
         empty_weeks=tuple(empty_weeks),
     )
-    del dirty
-    return build(world, seed, size, planted, policies)
+    built = build(world, seed, size, planted, policies)
+    return replace(built, tables=spoil(built.tables, dirty, Draws(seed))) if dirty else built
 
 
 def planted_in(world: str, seed: int) -> tuple[Incident, ...]:
@@ -78,7 +98,9 @@ def planted_in(world: str, seed: int) -> tuple[Incident, ...]:
 def _mixed(seed: int) -> tuple[Incident, ...]:
     """Three mechanisms and a decoy, drawn by the seed, at drawn severities."""
     stream = Draws(seed).stream("world.mixed")
-    kinds = [str(k) for k in stream.choice(list(MECHANISMS), 3, replace=False)] + [str(stream.choice([d.value for d in Decoy]))]
+    kinds = [str(k) for k in stream.choice(list(MECHANISMS), 3, replace=False)] + [
+        str(stream.choice([d.value for d in Decoy]))
+    ]
     return tuple(Incident(kind, list(Severity)[int(stream.integers(0, 3))]) for kind in kinds)
 
 

@@ -56,7 +56,12 @@ def _truth(truth: Truth, folder: Path) -> None:
 
 
 def _replace(target: Path, mark: str, fill: Callable[[Path], None]) -> None:
-    if target.exists() and any(target.iterdir()) and not (target / mark).exists() and {p.name for p in target.iterdir()} != {README}:
+    if (
+        target.exists()
+        and any(target.iterdir())
+        and not (target / mark).exists()
+        and {p.name for p in target.iterdir()} != {README}
+    ):
         raise DataError(f"{target} holds other files; give an empty or new folder.")
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
