@@ -2,7 +2,7 @@
 
 ``open_source("data/demo")`` reads a ``source.yaml`` (``source.example.yaml`` beside this file shows every key), maps
 the files to the tables of ``contract.py``, sets apart the rows that break it with a reason each, derives calendar and
-folds, and returns a ``Record``. ``record_from_frames`` does the same for frames in memory, ``appealed`` joins appeals to
+folds, and returns a ``Record``. ``record_from_frames`` takes frames in memory, ``appealed`` joins appeals to
 their violations, ``dsa.read_dsa`` reads a dump of the EU transparency database.
 """
 
