@@ -4,6 +4,7 @@ ruamel parses and says where each node stands; the text is then cut there. Nothi
 indentation and line ends stay whatever they were. A place is a path of keys and ``Item`` ids, never a position.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -52,8 +53,7 @@ def add_item(text: str, file: str, path: Path, item: Plain, order: Sequence[str]
     if not isinstance(node, SequenceNode):
         return _first_item(document, path, item, order)
     if node.flow_style:
-        where = _end(document, node.value[-1]) if node.value else node.start_mark.index + 1
-        return _cut(text, where, where, (", " if node.value else "") + flow(item))
+        return _add_to_flow(document, node, flow(item))
     last = node.value[-1]
     indent, eol = node.start_mark.column, _eol(text)
     written = " " * indent + "- " + flow(item)
@@ -168,10 +168,32 @@ def _remove_key(document: Document, parent: MappingNode, index: int) -> str:
     return _cut(text, line, _line_end(text, max(_end(document, value), _colon(text, key))), "")
 
 
+def _add_to_flow(document: Document, node: SequenceNode, written: str) -> str:
+    """Add to ``[...]``: on a line of its own where the last item has one."""
+    text = document.text
+    if not node.value:
+        return _cut(text, node.start_mark.index + 1, node.start_mark.index + 1, written)
+    last, end = node.value[-1], _end(document, node.value[-1])
+    if not _alone(text, last.start_mark.index, end):
+        return _cut(text, end, end, f", {written}")
+    if not text[end:].lstrip(" \t").startswith(","):
+        return _cut(_insert_line(text, end, " " * last.start_mark.column + written), end, end, ",")
+    return _insert_line(text, end, " " * last.start_mark.column + written + ",")
+
+
+def _alone(text: str, start: int, end: int) -> bool:
+    """Return whether a span has its lines for itself, a comma and a comment aside."""
+    before, after = text[text.rfind("\n", 0, start) + 1 : start], text[end : _line_end(text, end)]
+    return not before.strip() and re.fullmatch(r"[ \t]*,?[ \t]*(#.*)?\r?\n", after) is not None
+
+
 def _remove_span(text: str, spans: list[tuple[int, int]], index: int, inside: int, close: int) -> str:
     """Cut one of the comma-separated spans, with one comma."""
     if len(spans) == 1:
         return _cut(text, inside, close, "")
+    start, end = spans[index]
+    if _alone(text, start, end):
+        return _cut(text, text.rfind("\n", 0, start) + 1, _line_end(text, end), "")
     if index:
         return _cut(text, spans[index - 1][1], spans[index][1], "")
     return _cut(text, spans[0][0], spans[1][0], "")
