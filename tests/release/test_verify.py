@@ -1,0 +1,112 @@
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from gne_analytics.errors import DataError
+from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.evidence.types import Edit, EditKind, Proposal, Recommendation
+from gne_analytics.policy.files import load
+from gne_analytics.release.export import release
+from gne_analytics.release.ledger import Act, Ledger, subject_of
+from gne_analytics.release.verify import verify
+from gne_analytics.tables.record import Record, record_from_frames
+from gne_analytics.testing.policies import write_policy_set
+
+LAUNCH = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def clock():
+    return LAUNCH
+
+
+@pytest.fixture
+def released(tmp_path):
+    path = write_policy_set(tmp_path / "policy")
+    policies, store = load(path), EvidenceStore()
+    edit = Edit(kind=EditKind.SET_THRESHOLD, policy="counterfeit", rule="logo-match", old=0.7, new=0.705)
+    proposal = Proposal(
+        id="p1",
+        title="Raise it",
+        policy="counterfeit",
+        policy_base=policies.hash,
+        edits=(edit,),
+        recommendation=Recommendation.RECOMMEND,
+    )
+    Ledger.beside(path, clock).append(Act.APPROVED, subject_of(proposal, None, store), who="ada")
+    return release(tmp_path, path, [proposal], [], [], store, to=tmp_path / "out", by="ada", clock=clock)
+
+
+def a_record(*, scores_after: float = 0.9, days_after: int = 120, without: tuple[str, ...] = ()) -> Record:
+    """Four violations a day for 120 days before and some after; one in four, then in ten, overturned."""
+    rows = range(4 * 120 + 4 * days_after)
+    start = LAUNCH - timedelta(days=120)
+    at = [start + timedelta(hours=6 * i + 1) for i in rows]
+    late = [t > LAUNCH for t in at]
+    violations = pl.DataFrame(
+        {
+            "violation_id": [f"v{i}" for i in rows],
+            "decided_at": at,
+            "policy_id": "counterfeit",
+            "rule_id": "logo-match",
+            "detector": "logo_match",
+            "score": [scores_after if x else 0.9 for x in late],
+            "object_type": "listing",
+            "market": "TH",
+            "category": "toys",
+            "seller_tier": "new",
+            "seller_id": [f"s{i % 90}" for i in rows],
+        }
+    )
+    appeals = pl.DataFrame(
+        {
+            "appeal_id": [f"a{i}" for i in rows],
+            "violation_id": [f"v{i}" for i in rows],
+            "filed_at": [t + timedelta(hours=5) for t in at],
+            "decided_at": [t + timedelta(hours=9) for t in at],
+            "outcome": [
+                "overturned" if i % (10 if x else 4) == 0 else "upheld" for i, x in zip(rows, late, strict=True)
+            ],
+        }
+    )
+    return record_from_frames({"violations": violations.drop(without), "appeals": appeals})
+
+
+def test_a_release_that_is_in_force_is_said_to_be(released):
+    text = verify(released, a_record(), by="eve", clock=clock)
+    assert "The release is in force: its configs make" in text
+    assert "(100 %)" in text
+
+
+def test_decisions_that_the_released_configs_would_not_make_are_found(released):
+    text = verify(released, a_record(scores_after=0.702), by="eve", clock=clock)
+    assert "not in force everywhere" in text
+    assert "(0 %)" in text
+
+
+def test_a_fall_of_the_overturn_rate_is_shown_and_not_called_an_improvement(released):
+    text = verify(released, a_record(), by="eve", clock=clock)
+    assert "−15" in text
+    assert "no proof of an improvement" in text
+
+
+def test_too_little_since_the_launch_is_admitted(released):
+    text = verify(released, a_record(days_after=2), by="eve", clock=clock)
+    assert text.count("Too few") == 2
+
+
+def test_a_record_from_before_the_launch_is_refused(released):
+    with pytest.raises(DataError, match="verify with a later extract"):
+        verify(released, a_record(days_after=0), by="eve", clock=clock)
+
+
+def test_the_ledger_keeps_what_was_found(released):
+    text = verify(released, a_record(), by="eve", clock=clock)
+    entry = Ledger.beside(released.parent / "policy").entries()[-1]
+    assert (entry.act, entry.who, entry.why) == (Act.VERIFIED, "eve", text)
+
+
+def test_a_record_without_the_columns_that_the_configs_read_cannot_tell(released):
+    text = verify(released, a_record(without=("category",)), by="eve", clock=clock)
+    assert "in force cannot be told" in text
+    assert "category" in text
