@@ -49,11 +49,15 @@ def funnel(record: Record, by: Sequence[str] = ()) -> pl.DataFrame:
         second_overturned=pl.col("second").is_in(OVERTURNED).fill_null(value=False),
         matured=pl.col("matured").fill_null(value=False),
     )
-    groups = rows.partition_by(by, maintain_order=True) if by else [rows]
-    parts = [_stages(group, record.unit).with_columns(group.select(by).head(1)) if by else _stages(group, record.unit)
-             for group in groups]  # fmt: skip
-    found = pl.concat([part.select(*by, pl.exclude(by)) for part in parts])
-    return found.sort(by, maintain_order=True) if by else found
+    if not by:
+        return _stages(rows, record.unit)
+    parts = [
+        _stages(group, record.unit).select(
+            *(pl.lit(v, rows.schema[c]).alias(c) for c, v in zip(by, key, strict=True)), pl.all()
+        )
+        for key, group in rows.group_by(by, maintain_order=True)
+    ]
+    return pl.concat(parts).sort(by, maintain_order=True)
 
 
 def _stages(rows: pl.DataFrame, unit: str | None) -> pl.DataFrame:

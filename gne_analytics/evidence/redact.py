@@ -19,6 +19,9 @@ _PERSONAL = re.compile(
 _UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffd]")
 _MARKS = {"code": "number", "phone": "number"}
 
+MARK = re.compile(r"\[(?:link|email|handle|account|number)\]")
+"""What stands where something was redacted."""
+
 
 def _mark(match: re.Match[str]) -> str:
     kind = match.lastgroup or ""

@@ -10,6 +10,7 @@ from gne_analytics.errors import DataError
 LEVEL = 0.05
 WEEKS = 8
 MIN_N = 30
+_FLOATS = ("rate", "expected", "lo", "hi", "p")
 
 
 def rate_alarms(rows: pl.DataFrame, by: Sequence[str], *, weeks: int = WEEKS) -> pl.DataFrame:
@@ -37,9 +38,8 @@ def rate_alarms(rows: pl.DataFrame, by: Sequence[str], *, weeks: int = WEEKS) ->
         if now.height and now["n"][0] >= MIN_N and past.height >= 4:
             found.append({**dict(zip(by, key, strict=True)), "event_week": last, **_judge(now, past)})
     keys = {c: rows.schema[c] for c in (*by, "event_week")}
-    numbers = dict.fromkeys(("rate", "expected", "lo", "hi", "p"), pl.Float64)
-    schema = pl.Schema({**keys, "k": pl.Int64, "n": pl.Int64, **numbers})
-    frame = pl.DataFrame(found, schema=schema).sort(["p", *by])
+    numbers = {"k": pl.Int64(), "n": pl.Int64()} | dict.fromkeys(_FLOATS, pl.Float64())
+    frame = pl.DataFrame(found, schema=pl.Schema({**keys, **numbers})).sort(["p", *by])
     tests = frame.height
     holm = (pl.col("p") * (tests - pl.int_range(0, tests))).cum_max()
     return frame.with_columns(alarm=holm <= LEVEL)

@@ -14,8 +14,8 @@ def draft_for_gap(
     """Suggest a clause, and a rule with status draft, for a theme of signals.
 
     The clause is worded from the theme's own terms; its owner rewrites it. The reports themselves stay out of the
-    config: they are other people's words, and unverified. The rule reads ``detector`` at a high threshold where one is named, else it has no condition: a draft
-    fires nowhere. ``evidence`` are the ids of the figures that show the gap.
+    config: they are other people's words, and unverified. The rule reads ``detector`` at a high threshold where one is
+    named, else it has no condition: a draft fires nowhere. ``evidence`` are the ids of the figures that show the gap.
     """
     words = [re.sub(r"[^a-z0-9]+", "-", term.casefold()).strip("-") for term in theme.terms]
     name = "-".join([word for word in words if word][:3]) or re.sub(r"[^A-Za-z0-9]+", "-", theme.id).strip("-")

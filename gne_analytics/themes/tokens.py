@@ -8,6 +8,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from gne_analytics.evidence.redact import MARK
+
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _KANA = "\u3040-\u30ff"
 _THAI = "\u0e00-\u0e7f"
@@ -22,7 +24,6 @@ _MARKS = "\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0981-\u0df
 _WORD = re.compile(
     f"[^\\W\\d_{_HAN}{_KANA}{_THAI}{_BRAHMIC}](?:[^\\W\\d_{_HAN}{_KANA}{_THAI}{_BRAHMIC}]|[{_MARKS}'’-])*"
 )
-_REDACTED = re.compile(r"\[(?:link|email|handle|account|number)\]")
 
 RUN = (2, 5)
 """Lengths, in characters (or Thai syllable parts), of candidate terms in scripts without spaces."""
@@ -36,7 +37,7 @@ def words(text: str) -> list[str]:
         >>> words("Facturas válidas, [number]")
         ['facturas', 'válidas']
     """
-    plain = _REDACTED.sub(" ", text).casefold()
+    plain = MARK.sub(" ", text).casefold()
     found = [w for m in _WORD.finditer(plain) if len(w := m.group().rstrip("'’-")) >= SHORTEST]
     for run in _UNSPACED.finditer(plain):
         parts = _CLUSTER.findall(run.group()) if _THAI_LIKE.match(run.group()) else list(run.group())

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from bertopic import BERTopic
 
 TERMS = 10
-CANDIDATES = 30
+CANDIDATES = 20
 DIVERSITY = 0.3
 LABEL_WORDS = 6
 LABEL_TERMS = 3
+FEWEST = 10
 SPEAKERS = 2
 """A term that a reader sees was written by so many sellers, so that a name or a slip of one of them is none."""
 
@@ -81,46 +82,64 @@ def find_topics(
 ) -> Topics:
     """Run BERTopic on given vectors: empty reducer, our clusterer, c-TF-IDF over our words, MMR.
 
-    ``speakers`` holds, per text, who wrote it: the sellers, or the text itself where nobody knows.
+    ``speakers`` holds, per text, who wrote it: the sellers, or the text itself where nobody knows. Under ten texts, or
+    ten words, there is nothing to compare: they are one theme.
     """
-    # BERTopic switches warnings off for the whole process when it is imported; catch_warnings gives them back.
+    if len(texts) < FEWEST or len({word for text in texts for word in set(words(text))}) < TERMS:
+        return _one_theme(texts)
+    # UMAP, which BERTopic imports and we do not use, warns that Tensorflow is absent; BERTopic then switches warnings
+    # off for the whole process. Neither leaves this block.
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         from bertopic import BERTopic
         from bertopic.backend import BaseEmbedder
         from bertopic.dimensionality import BaseDimensionalityReduction
         from bertopic.representation import BaseRepresentation
         from bertopic.vectorizers import ClassTfidfTransformer
-        from sklearn.feature_extraction.text import CountVectorizer
+        from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
 
-        class Terms(BaseRepresentation):  # type: ignore[misc]
-            def extract_topics(
-                self, topic_model: object, documents: Documents, c_tf_idf: object, topics: Mapping[int, Scored]
-            ) -> dict[int, Scored]:
-                del topic_model, c_tf_idf
-                members: dict[int, list[int]] = defaultdict(list)
-                for topic, row in zip(documents["Topic"], documents["ID"], strict=True):
-                    members[topic].append(row)
-                said = {t: _speakers_of_words(members[t], texts, speakers) for t in topics}
-                heard = {t: _heard(found, said[t]) for t, found in topics.items()}
-                vocabulary = sorted({word for found in heard.values() for word, _ in found})
-                space = dict(zip(vocabulary, word_embedder.encode(vocabulary), strict=True))
-                return {t: _diverse(found, said[t], space) for t, found in heard.items()}
+    class Terms(BaseRepresentation):  # type: ignore[misc]
+        def extract_topics(
+            self, topic_model: object, documents: Documents, c_tf_idf: object, topics: Mapping[int, Scored]
+        ) -> dict[int, Scored]:
+            del topic_model, c_tf_idf
+            members: dict[int, list[int]] = defaultdict(list)
+            for topic, row in zip(documents["Topic"], documents["ID"], strict=True):
+                members[topic].append(row)
+            said = {t: _speakers_of_words(members[t], texts, speakers) for t in topics}
+            heard = {t: _heard(found, said[t]) for t, found in topics.items()}
+            vocabulary = sorted({word for found in heard.values() for word, _ in found})
+            space = dict(zip(vocabulary, word_embedder.encode(vocabulary), strict=True))
+            return {t: _diverse(found, said[t], space) for t, found in heard.items()}
 
-        model = BERTopic(
-            language="multilingual",  # "english", its default, deletes every letter beyond a to z
-            embedding_model=BaseEmbedder(),
-            umap_model=BaseDimensionalityReduction(),
-            hdbscan_model=Settled(clusterer),
-            vectorizer_model=CountVectorizer(analyzer=analyser(common_words(texts, languages))),
-            ctfidf_model=ClassTfidfTransformer(reduce_frequent_words=True),
-            representation_model=Terms(),
-            top_n_words=TERMS,
-            verbose=False,
-        )
-        found, _ = model.fit_transform(list(texts), embeddings=vectors)
+    model = BERTopic(
+        language="multilingual",  # "english", its default, deletes every letter beyond a to z
+        embedding_model=BaseEmbedder(),
+        umap_model=BaseDimensionalityReduction(),
+        hdbscan_model=Settled(clusterer),
+        vectorizer_model=CountVectorizer(analyzer=analyser(_stop_words(texts, languages, ENGLISH_STOP_WORDS))),
+        ctfidf_model=ClassTfidfTransformer(reduce_frequent_words=True),
+        representation_model=Terms(),
+        top_n_words=TERMS,
+        verbose=False,
+    )
+    found, _ = model.fit_transform(list(texts), embeddings=vectors)
     labels = np.asarray(found, dtype=np.int64)
     terms = tuple(tuple(word for word, _ in model.get_topic(t) if word) for t in range(int(labels.max()) + 1))
     return Topics(labels, terms, model)
+
+
+def _stop_words(texts: Sequence[str], languages: Sequence[str | None], english: frozenset[str]) -> frozenset[str]:
+    """Common words of each language, unless nearly all words are: then none is left out."""
+    stop = common_words(texts, languages) | english
+    left = {word for text in texts for word in words(text)} - stop
+    return stop if len(left) >= TERMS else frozenset()
+
+
+def _one_theme(texts: Sequence[str]) -> Topics:
+    often = Counter(word for text in texts for word in set(words(text)))
+    terms = prune(sorted(often, key=lambda word: (-often[word], word)), often)
+    return Topics(np.zeros(len(texts), dtype=np.int64), (tuple(terms[:TERMS]),), None)
 
 
 def label_of(terms: Sequence[str], exemplar: str) -> str:

@@ -1,0 +1,64 @@
+"""The clusterer, against planted groups and an independent oracle."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from gne_analytics.themes.embedders import Vectors, unit_length
+from gne_analytics.themes.graph import GraphClusterer, adjusted_rand, nearest, partition, settle
+
+
+def blobs(groups: int, each: int, noise: float = 0.25, seed: int = 0) -> tuple[Vectors, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    centres = unit_length(rng.normal(size=(groups, 32)))
+    truth = np.repeat(np.arange(groups), each)
+    return unit_length(centres[truth] + noise * rng.normal(size=(len(truth), 32)) / 2), truth
+
+
+@pytest.mark.parametrize("groups", [5, 12])
+def test_planted_groups_are_found_without_being_told_how_many(groups: int) -> None:
+    vectors, truth = blobs(groups, 40)
+    assert adjusted_rand_score(truth, GraphClusterer().fit(vectors).labels_) > 0.9
+
+
+def test_the_same_rows_and_seed_give_the_same_themes() -> None:
+    vectors, _ = blobs(6, 30)
+    assert np.array_equal(GraphClusterer(seed=3).fit(vectors).labels_, GraphClusterer(seed=3).fit(vectors).labels_)
+
+
+def test_the_number_of_themes_stays_between_its_limits() -> None:
+    vectors = unit_length(np.random.default_rng(1).normal(size=(400, 64)))
+    assert 400**0.25 <= partition(vectors).chosen.themes <= 400**0.5
+
+
+def test_neighbours_agree_with_a_full_sort() -> None:
+    vectors, _ = blobs(4, 20)
+    index, _ = nearest(vectors, 5)
+    full = vectors @ vectors.T
+    np.fill_diagonal(full, -2)
+    assert [set(r) for r in index] == [set(r) for r in np.argsort(-full, axis=1)[:, :5]]
+
+
+def test_agreement_is_the_adjusted_rand_index() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 5, 300), rng.integers(0, 4, 300)
+    assert adjusted_rand(a, b) == pytest.approx(adjusted_rand_score(a, b))
+    assert adjusted_rand(a, a) == 1
+
+
+def test_outliers_and_tiny_themes_join_the_nearest() -> None:
+    vectors, truth = blobs(3, 10, noise=0.05)
+    labels = truth.copy()
+    labels[0], labels[10] = -1, 99
+    settled = settle(vectors, labels)
+    assert adjusted_rand_score(truth, settled) == 1
+    assert set(settled) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_a_handful_of_texts_is_clustered_too(n: int) -> None:
+    assert len(GraphClusterer().fit(blobs(1, n)[0]).labels_) == n
+
+
+def test_equal_vectors_make_one_theme() -> None:
+    assert set(GraphClusterer().fit(np.ones((30, 4), dtype=np.float32) / 2).labels_) == {0}

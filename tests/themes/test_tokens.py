@@ -1,0 +1,42 @@
+"""Terms in every script."""
+
+import pytest
+
+from gne_analytics.themes.tokens import common_words, prune, words
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ("Facturas válidas!", {"facturas", "válidas"}),
+        ("hàng chính hãng", {"hàng", "chính", "hãng"}),
+        ("المنتج أصلي", {"المنتج", "أصلي"}),
+        ("मेरा उत्पाद असली", {"मेरा", "उत्पाद", "असली"}),
+        ("สินค้าของแท้", {"สินค้า", "ของแท้"}),
+        ("这是正品", {"正品"}),
+        ("it's second-hand", {"it's", "second-hand"}),
+    ],
+)
+def test_words_are_found_with_and_without_spaces(text: str, held: set[str]) -> None:
+    assert held <= set(words(text))
+
+
+def test_marks_of_redaction_are_no_words() -> None:
+    assert words("write to [email] or [link]") == ["write", "to", "or"]
+
+
+def test_a_thai_vowel_never_stands_without_its_letter() -> None:
+    assert not any("\u0e30" <= w[0] <= "\u0e3a" or "\u0e47" <= w[0] <= "\u0e4e" for w in words("ไม่มีโลโก้บนเสื้อ"))
+
+
+def test_words_in_most_texts_of_a_language_are_common() -> None:
+    texts = [f"the shop {i % 10 * 'a'}x item" for i in range(40)] + ["logo"] * 40
+    assert common_words(texts, ["en"] * 40 + ["de"] * 40) >= {"the", "shop", "item"}
+
+
+def test_of_two_inflections_the_first_stays() -> None:
+    assert prune(["invoice", "invoices", "seller"], {}) == ["invoice", "seller"]
+
+
+def test_of_overlapping_runs_the_longer_stays() -> None:
+    assert prune(["标志", "品牌标志", "衬衫"], {"标志": 9, "品牌标志": 8, "衬衫": 5}) == ["品牌标志", "衬衫"]

@@ -1,0 +1,40 @@
+"""Which texts make which view."""
+
+import polars as pl
+import pytest
+
+from gne_analytics.errors import DataError
+from gne_analytics.tables.record import record_from_frames
+from gne_analytics.testing.frames import appeals_frame, violations_frame
+from gne_analytics.themes import texts_of
+
+
+def test_seller_text_comes_with_seller_language_and_outcome() -> None:
+    violations = violations_frame()
+    appeals = appeals_frame(violations).with_columns(reason_text=pl.lit("not fake"))
+    texts = texts_of(record_from_frames({"violations": violations, "appeals": appeals}), "appeals")
+    assert texts.columns == ["id", "text", "unit", "language", "overturned", "violation_id", "event_date"]
+    assert set(texts["id"]) == set(appeals["appeal_id"])
+    assert texts["unit"].null_count() == 0
+    truth = appeals.select("appeal_id", won=pl.col("outcome").is_in(["overturned", "partially_overturned"]))
+    joined = texts.join(truth, left_on="id", right_on="appeal_id").drop_nulls("overturned")
+    assert joined["overturned"].equals(joined["won"])
+
+
+def test_pending_appeals_have_no_outcome() -> None:
+    violations = violations_frame()
+    appeals = appeals_frame(violations).with_columns(reason_text=pl.lit("not fake"), outcome=pl.lit("pending"))
+    texts = texts_of(record_from_frames({"violations": violations, "appeals": appeals}), "seller_text")
+    assert texts["overturned"].null_count() == texts.height
+
+
+def test_a_record_without_the_text_names_the_columns_that_would_hold_it() -> None:
+    record = record_from_frames({"violations": violations_frame()})
+    with pytest.raises(DataError, match=r"violations\.facts or violations\.content_text"):
+        texts_of(record, "facts")
+
+
+def test_an_unknown_view_is_answered_with_the_nearest() -> None:
+    record = record_from_frames({"violations": violations_frame()})
+    with pytest.raises(DataError, match="did you mean 'appeals'"):
+        texts_of(record, "appeal")
