@@ -8,7 +8,7 @@ import numpy as np
 from gne_analytics.causes.cube import Cube
 from gne_analytics.metrics.intervals import Floats
 
-SWEEPS = 12
+SWEEPS = 10
 RICH = 40.0
 """A leaf with so many baseline rows speaks for itself."""
 
@@ -70,7 +70,7 @@ def _additive(cube: Cube, train: Cube, rate: float) -> Floats:
             seen = np.bincount(code, n, size) > 0
             spread[j] = float(np.clip((effects[j] ** 2 + 1 / curvature)[seen].mean(), 1e-3, 4.0))
             largest = max(largest, float(np.abs(move).max()))
-        if largest < 1e-4:
+        if largest < 1e-3:
             break
     out = np.full(cube.size, intercept)
     for axis, effect in zip(cube.axes, effects, strict=True):

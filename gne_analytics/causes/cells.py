@@ -21,7 +21,9 @@ VERSIONS = frozenset({"detector_version", "policy_revision", "template_version"}
 NEARLY_NONE = 0.1
 """A side with less than this share of the rows that the other side leads to expect counts as empty."""
 EXPECTED_MIN = 15.0
-CUBOID_BUDGET = 170
+WORK = 4_000_000
+"""Leaves times cuboids of one depth beyond two; above it the beam goes on alone."""
+BEAM = 32
 STANDARD, NEW, VANISHED = 0, 1, 2
 N0, N1, R0, R1, V0, V1, K0, K1 = range(8)
 
@@ -104,6 +106,7 @@ class Lattice:
         table = residuals.table
         self.totals = float(table[:, N0].sum()), float(table[:, N1].sum())
         self.alive = [_alive(axis.codes, axis.size, table, min_rows) for axis in cube.axes]
+        self.live_rows = [(a.codes >= 0) & alive[a.codes] for a, alive in zip(cube.axes, self.alive, strict=True)]
         self.cuboids = [self._cuboid(axes) for axes in self._subsets()]
         self.full_depth = max(len(c.axes) for c in self.cuboids)
         self.price_of = self._prices()
@@ -113,7 +116,7 @@ class Lattice:
         usable = [i for i, a in enumerate(axes) if a.size > 1 and int(self.alive[i].sum()) > 0]
         yield ()
         for depth in range(1, self.depth + 1):
-            if depth > 2 and comb(len(usable), depth) > CUBOID_BUDGET / 2:
+            if depth > 2 and comb(len(usable), depth) * self.residuals.cube.size > WORK:
                 return
             for subset in combinations(usable, depth):
                 if len({axes[i].dimension for i in subset}) == depth:
@@ -129,7 +132,7 @@ class Lattice:
         for i in axes:
             axis = cube.axes[i]
             key = key * axis.size + axis.codes
-            inside &= (axis.codes >= 0) & self.alive[i][axis.codes]
+            inside &= self.live_rows[i]
             span *= axis.size
         index = np.full(cube.size, -1, dtype=np.int32)
         if span <= max(4 * cube.size, 4096):
@@ -150,11 +153,9 @@ class Lattice:
     def _add(cuboid: _Cuboid, rows: Ints, change: Floats) -> None:
         place = cuboid.index[rows]
         keep = place >= 0
-        place, change = place[keep], change[keep]
-        for j in range(8):
-            column = change[:, j]
-            if column.any():
-                cuboid.sums[:, j] += np.bincount(place, column, cuboid.keys.size)
+        if not keep.all():
+            place, change = place[keep], change[keep]
+        cuboid.sums += sums_by(place, change, cuboid.keys.size)
 
     def _prices(self) -> list[float]:
         cells = [0] * (self.depth + 1)
@@ -186,7 +187,7 @@ class Lattice:
                 for i in top if np.isfinite(score[i])
             ]  # fmt: skip
         for depth in range(self.full_depth + 1, self.depth + 1):
-            parents = sorted((s for s in found if len(s.conditions) == depth - 1), key=_by_score)[:24]
+            parents = sorted((s for s in found if len(s.conditions) == depth - 1), key=_by_score)[:BEAM]
             found += self._deeper(parents, depth)
         return sorted(found, key=_by_score)[:total]
 
@@ -249,7 +250,11 @@ class Lattice:
 
 def sums_by(codes: npt.NDArray[np.integer], table: Floats, size: int) -> Floats:
     """Sum the table's columns by code: one row per code."""
-    return np.column_stack([np.bincount(codes, table[:, j], size) for j in range(8)]).astype(np.float64)
+    from scipy.sparse import csr_array
+
+    rows = np.arange(codes.size + 1)
+    spread = csr_array((np.ones(codes.size), codes, rows), shape=(codes.size, size))
+    return np.asarray(spread.T @ table)
 
 
 def measure(

@@ -16,7 +16,7 @@ from gne_analytics.causes.cube import Cube, Mask
 from gne_analytics.evidence.types import Decomposition, MixEffect
 from gne_analytics.metrics.intervals import Floats, Ints
 
-PLAYERS = 6
+PLAYERS = 4
 OTHER = "(other dimensions)"
 
 
@@ -45,12 +45,14 @@ def leave_out(cube: Cube, rows: Mask) -> float:
     )
 
 
-def decompose(cube: Cube, baseline: Baseline, parts: Sequence[Part]) -> tuple[Decomposition, Mapping[str, Split]]:
+def decompose(
+    cube: Cube, baseline: Baseline, parts: Sequence[Part], *, mix: bool = True
+) -> tuple[Decomposition, Mapping[str, Split]]:
     """Split the shift over causes, mix and residual.
 
     Parts take disjoint rows in the order given. With weights w, a rate shift contributes its effect times the mean
     weight of its rows (Kitagawa, 1955); a new segment w1 (r1 - R0) - w0 (r0 - R0), a vanished one the mirror image;
-    mix is the symmetric Kitagawa term of the remaining rows, shared over dimensions by Shapley values.
+    the mix is the symmetric Kitagawa term of the remaining rows, shared over dimensions by Shapley values.
     """
     T0, T1 = float(cube.n0.sum()), float(cube.n1.sum())  # noqa: N806
     if T0 <= 0 or T1 <= 0:
@@ -82,8 +84,8 @@ def decompose(cube: Cube, baseline: Baseline, parts: Sequence[Part]) -> tuple[De
     g0, g1 = baseline.p, baseline.p + lift
     noise = W1 * (_noise(cube.k1, cube.n1, g1, rest, T1 * W1) - _noise(cube.k0, cube.n0, g0, rest, T0 * W0))
     level = (g0 + g1) / 2
-    mix = _shapley(cube, rest, u0, u1, level)
-    effects = tuple(MixEffect(dimension=d, contribution=W1 * v) for d, v in mix.items())
+    shared = _shapley(cube, rest, u0, u1, level) if mix else {}
+    effects = tuple(MixEffect(dimension=d, contribution=W1 * v) for d, v in shared.items())
     causes = {part.id: causes[part.id] for part, _ in owned}
     return Decomposition(delta=delta, causes=causes, mix=effects, residual=noise), splits
 

@@ -133,7 +133,7 @@ def explain(
         notes.append("The source declares no unit of independence, so no cause is more than a candidate.")
     kept = _disjoint(cube, baseline, claims, noise)
     parts = [Part(_cause_id(shift, k.claim.segment), k.rows, k.claim.found.kind, k.effect) for k in kept]
-    decomposition, splits = decompose(cube, baseline, parts)
+    decomposition, _ = decompose(cube, baseline, parts, mix=False)
     kept, parts = _material(cube, kept, parts, decomposition)
     decomposition, splits = decompose(cube, baseline, parts)
     ranked = sorted(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -57,14 +57,13 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> list[Claim]:
     weight = cube.n0 + cube.n1
     claims: list[Claim] = []
     for fold in (0, 1):
-        seen, held = cube.take(cube.half == fold), cube.take(cube.half != fold)
+        mine = cube.half == fold
+        seen, held = cube.take(mine), cube.take(~mine)
         if not seen.size or not held.size:
             continue
-        baseline = fit_baseline(seen)
-        found = pursue(seen, baseline, depth=depth)
-        if not found:
-            continue
-        held_p = fit_baseline(held, trained_on=seen)
+        model = fit_baseline(cube, trained_on=seen)
+        found = pursue(seen, replace(model, p=model.p[mine]), depth=depth)
+        held_p = replace(model, p=model.p[~mine])
         taken: list[tuple[Found, Mask]] = []
         for one in found:
             estimate, thin, actor = held_out(held, held_p, one, taken)

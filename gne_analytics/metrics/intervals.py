@@ -138,5 +138,5 @@ def clustered_variance(influence: Floats) -> tuple[float, float]:
 
 
 def _smooth(p: float, n: float) -> float:
-    q = (p * n + 0.5) / (n + 1)
+    q = min(max((p * n + 0.5) / (n + 1), 0.0), 1.0)
     return q * (1 - q)

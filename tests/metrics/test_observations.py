@@ -1,0 +1,142 @@
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from gne_analytics.errors import DataError
+from gne_analytics.evidence.segment import Segment
+from gne_analytics.metrics import (
+    METRICS,
+    OUTCOME_ALGEBRA,
+    available,
+    case_frame,
+    make_shift,
+    observe,
+    parse_window,
+    why_off,
+)
+from gne_analytics.metrics.observations import Observations
+from gne_analytics.tables.contract import OUTCOMES
+
+
+def counts(record, metric):
+    frame = observe(record, metric).frame
+    return int(frame["k"].sum()), int(frame["n"].sum())
+
+
+def test_the_outcome_algebra_knows_every_outcome_of_the_contract():
+    assert set(OUTCOME_ALGEBRA) == set(OUTCOMES)
+
+
+def test_overturn_rate_ignores_withdrawn_cured_pending_and_dismissed_appeals(record_of):
+    outcomes = [
+        "overturned",
+        "partially_overturned",
+        "upheld",
+        "modified",
+        "cured",
+        "withdrawn",
+        "pending",
+        "dismissed",
+    ]
+    record = record_of([(f"v{i}", "1", o) for i, o in enumerate(outcomes)])
+    assert counts(record, "overturn_rate") == (2, 4)
+
+
+def test_the_highest_decided_level_is_final_and_a_pending_one_leaves_the_lower_provisional(record_of):
+    record = record_of(
+        [("v0", "1", "upheld"), ("v0", "2", "overturned"), ("v1", "1", "overturned"), ("v1", "2", "pending")]
+    )
+    cases = case_frame(record).sort("violation_id").head(2)
+    assert cases["final"].to_list() == ["overturned", "overturned"]
+    assert cases["provisional"].to_list() == [False, True]
+    assert counts(record, "first_level_overturn_rate") == (1, 2)
+    assert counts(record, "second_level_overturn_rate") == (1, 1)
+
+
+def test_appeal_rate_counts_a_violation_once_however_often_it_is_appealed(record_of):
+    record = record_of([("v0", "1", "upheld"), ("v0", "2", "upheld"), ("v1", "1", "upheld")])
+    assert counts(record, "appeal_rate") == (2, 10)
+
+
+def test_the_listings_that_an_account_action_took_with_it_do_not_count_beside_it(record_of):
+    record = record_of([("v0", "1", "upheld")], parent_violation_id=[None, "v0", "v0", *[None] * 7])
+    assert counts(record, "appeal_rate") == (1, 8)
+
+
+def test_a_metric_says_which_table_or_column_would_turn_it_on(record_of):
+    record = record_of([("v0", "1", "upheld")])
+    assert "reversed_at" in why_off(record, "reversal_rate")
+    assert "signals" in why_off(record, "signals_without_violation")
+    assert "reversal_rate" not in available(record)
+    with pytest.raises(DataError, match="reversed_at"):
+        observe(record, "reversal_rate")
+
+
+def test_an_unknown_metric_or_scope_names_the_nearest(record_of):
+    record = record_of([("v0", "1", "upheld")])
+    with pytest.raises(DataError, match="overturn_rate"):
+        observe(record, "overturned_rate")
+    with pytest.raises(DataError, match="market"):
+        observe(record, "appeal_rate", Segment.of(markt="ID"))
+
+
+def test_every_metric_states_numerator_denominator_and_label_source():
+    assert all(m.numerator and m.denominator and m.label_source and m.title for m in METRICS.values())
+
+
+def test_the_last_weeks_are_immature_until_appeals_had_time_to_come(record_of):
+    rows = 400
+    record = record_of([(f"v{i}", "1", "upheld") for i in range(0, 300, 2)], violations=rows)
+    frame = observe(record, "appeal_rate").frame
+    assert frame["matured"].any()
+    assert not frame.filter(pl.col("event_date") == frame["event_date"].max())["matured"].any()
+    assert make_shift(observe(record, "appeal_rate"), parse_window("2026-02"), parse_window("2027-01")).flags
+
+
+def test_missing_values_are_a_value_of_their_own_and_outcomes_are_no_dimensions(record_of):
+    record = record_of([("v0", "1", "upheld")], queue=["q", None] * 5)
+    observed = observe(record, "appeal_rate")
+    assert set(observed.frame["queue"]) == {"q", "(missing)"}
+    assert not {"outcome", "appeal_outcome", "reversed_at", "violation_id"} & set(observed.dims)
+
+
+def test_windows_that_share_rows_are_an_error_and_segments_can_be_compared(record_of):
+    observed = observe(record_of([(f"v{i}", "1", "upheld") for i in range(10)]), "overturn_rate")
+    with pytest.raises(DataError, match="share rows"):
+        make_shift(observed, parse_window("2026"), parse_window("2026-01"))
+    shift = make_shift(observed, parse_window("market=ID"), parse_window("market=TH"))
+    assert (shift.before.n, shift.after.n) == (5, 5)
+    assert not shift.significant
+    assert any("too few" in f for f in shift.flags)
+
+
+def test_a_rate_over_one_is_flagged_and_never_significant():
+    frame = pl.DataFrame({"k": [10, 200], "n": [100, 150], "event_year": [2019, 2020]})
+    shift = make_shift(Observations.from_frame(frame, dims=()), parse_window("2019"), parse_window("2020"))
+    assert any("over one" in f for f in shift.flags)
+    assert not shift.significant
+
+
+def test_zero_denominators_and_empty_windows_are_said_not_divided_by():
+    frame = pl.DataFrame({"k": [0, 3], "n": [0, 40], "event_year": [2019, 2020]})
+    shift = make_shift(Observations.from_frame(frame, dims=()), parse_window("2019"), parse_window("2020"))
+    assert any("no rows" in f for f in shift.flags)
+    assert not shift.significant
+
+
+def test_yearly_data_is_all_mature():
+    observed = Observations.from_frame(pl.DataFrame({"k": [1], "event_year": [2020]}), dims=())
+    assert observed.grain == "year"
+    assert observed.frame["matured"].all()
+    assert observed.frame["event_date"].to_list() == [date(2020, 1, 1)]
+
+
+def test_a_repeat_counts_only_when_ninety_days_have_passed(record_of):
+    record = record_of([("v0", "1", "upheld")], violations=200)
+    frame = observe(record, "repeat_violation_rate").frame
+    last = datetime(2026, 1, 5, tzinfo=UTC) + timedelta(days=200 + 60 - 90)
+    late = frame.filter(pl.col("event_date") > last.date())
+    assert isinstance(last, datetime)
+    assert not late["matured"].any()
+    assert frame.filter(pl.col("matured"))["k"].mean() == 1.0

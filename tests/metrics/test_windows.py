@@ -1,0 +1,61 @@
+from datetime import date
+
+import polars as pl
+import pytest
+
+from gne_analytics.errors import DataError
+from gne_analytics.evidence.segment import Segment
+from gne_analytics.evidence.types import Period
+from gne_analytics.metrics.windows import parse_segment, parse_window, segment_mask, window_mask
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("2013", date(2013, 1, 1), date(2014, 1, 1)),
+        ("2026-12", date(2026, 12, 1), date(2027, 1, 1)),
+        ("2026-W01", date(2025, 12, 29), date(2026, 1, 5)),
+        ("2026-10-09", date(2026, 10, 9), date(2026, 10, 10)),
+        ("2026-10-01..2026-11-01", date(2026, 10, 1), date(2026, 11, 1)),
+        ("2024..2026", date(2024, 1, 1), date(2026, 1, 1)),
+    ],
+)
+def test_a_period_is_half_open_and_knows_years_months_iso_weeks_and_days(text, start, end):
+    window = parse_window(text)
+    assert isinstance(window, Period)
+    assert (window.start, window.end, str(window)) == (start, end, text)
+
+
+def test_a_segment_window_holds_sets_and_several_dimensions():
+    assert parse_window("market=TH & category=beauty") == Segment.of(market="TH", category="beauty")
+    assert parse_window("market in {TH, ID}") == parse_window("market=ID,TH")
+    assert parse_segment("market='TH' AND tier=new") == Segment.of(market="TH", tier="new")
+
+
+@pytest.mark.parametrize("text", ["soon", "2026-13", "2026-W60", "", "2026-11-01..2026-10-01"])
+def test_a_window_that_is_none_is_a_data_error_that_quotes_it(text):
+    with pytest.raises(DataError, match="Window"):
+        parse_window(text)
+
+
+def test_a_part_without_a_value_is_named():
+    with pytest.raises(DataError, match="'beauty'"):
+        parse_segment("market=TH & beauty")
+
+
+def test_a_path_value_holds_all_below_it_and_not_its_namesakes():
+    frame = pl.DataFrame({"category": ["beauty", "beauty/sun", "beautyful", None]})
+    mask = frame.select(segment_mask(Segment.of(category="beauty"), frozenset({"category"}))).to_series()
+    assert mask.to_list() == [True, True, False, False]
+
+
+def test_a_null_is_the_missing_value_and_the_mask_is_never_null():
+    frame = pl.DataFrame({"market": ["ID", None]})
+    assert frame.select(segment_mask(Segment.of(market="(missing)"))).to_series().to_list() == [False, True]
+    assert frame.select(~segment_mask(Segment.of(market="ID"))).to_series().to_list() == [False, True]
+
+
+def test_a_window_over_an_unknown_dimension_names_the_nearest():
+    frame = pl.DataFrame({"market": ["ID"], "event_date": [date(2026, 1, 1)]})
+    with pytest.raises(DataError, match="did you mean 'market'"):
+        window_mask(Segment.of(markt="ID"), frame)
