@@ -16,10 +16,11 @@ FAULT = 2
 
 def main() -> None:
     """Run the command line; no traceback ever reaches its user (GNE_DEBUG=1 shows it to a developer)."""
-    sys.exit(_run(sys.argv[1:]))
+    sys.exit(run_command(sys.argv[1:]))
 
 
-def _run(arguments: list[str]) -> int:
+def run_command(arguments: list[str]) -> int:
+    """Run one command line in this process and return its exit code."""
     from gne_analytics.cli.app import app
 
     try:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from gne_analytics.cli.options import AsJson, Baseline, Focus, Metric, Policies, RunPath, Scope, Seed, Source, Strict
+from gne_analytics.strategy.identify import Label
 
 
 def register(app: typer.Typer) -> None:
@@ -109,11 +110,10 @@ def propose(
 ) -> None:
     """Typed edits for the causes found, each with its backtest."""
     from gne_analytics import workspace
-    from gne_analytics.cli.console import progress, say, say_json
+    from gne_analytics.cli.console import say, say_json
 
     ws = workspace.open(source, policies=policies, seed=seed, strict=strict)
-    with progress() as watch:
-        proposals = ws.propose(progress=watch)
+    proposals = ws.propose()
     if json:
         say_json([p.model_dump(mode="json") for p in proposals])
         return
@@ -127,7 +127,7 @@ def backtest(
     source: Source,
     edits: Annotated[Path, typer.Option(help="A JSON file: a list of edits, a proposal, or several.")],
     policies: Policies = None,
-    label: Annotated[str, typer.Option(help="final_decision or latent.")] = "final_decision",
+    label: Annotated[Label, typer.Option(help="Whose word is the truth.")] = "final_decision",
     seed: Seed = 0,
     strict: Strict = False,
     json: AsJson = False,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.types import Cause, Period, Shift, Theme
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ def themes_by_violation(record: Record, themes: Sequence[Theme], assignments: pl
     )
 
 
+def in_scope(cause: Cause, scope: Segment) -> Cause:
+    """Return a cause with its shift's scope made part of its segment: what an edit must hold to."""
+    return cause.model_copy(update={"segment": Segment.of({**dict(scope.items()), **dict(cause.segment.items())})})
+
+
 def mechanism_context(record: Record, said: pl.DataFrame | None) -> MechanismContext:
     """Gather what causes may know beside the metric: cases, audits, signals and what sellers said."""
     from gne_analytics.causes.context import MechanismContext
@@ -79,7 +85,6 @@ def siblings_of(obs: Observations, shift: Shift, cause: Cause) -> pl.DataFrame:
 
     Columns value, window, k, n, lo, hi, in_cause; the other dimensions of the segment are held fixed.
     """
-    from gne_analytics.evidence.segment import Segment
     from gne_analytics.metrics.windows import window_mask
 
     along = cause.segment.dimensions[-1]

@@ -23,7 +23,8 @@ from gne_analytics.errors import DataError
 from gne_analytics.evidence.claims import Finding
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Cause, Proposal, Shift, Theme
+from gne_analytics.evidence.types import Backtest, Proposal, Shift, Theme
+from gne_analytics.strategy.propose import Referral
 from gne_analytics.workspace.folder import PartialRun, partial_run, run_key
 from gne_analytics.workspace.handover import themes_by_violation
 from gne_analytics.workspace.run import Run, open_run
@@ -66,11 +67,11 @@ class _Kept(Frozen):
 
 @dataclass(frozen=True)
 class Proposals:
-    """What is proposed, how it fared on the record, and what no edit can mend (claim templates)."""
+    """What is proposed, how it fared on the record, and what no edit can mend."""
 
     proposals: tuple[Proposal, ...] = ()
     backtests: tuple[Backtest, ...] = ()
-    referrals: tuple[str, ...] = ()
+    referrals: tuple[Referral, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -210,14 +211,17 @@ class _Walk:
     def _propose(self, explanations: Sequence[Explanation]) -> Proposals:
         if self.ws.policies is None:
             return Proposals()
-        causes: list[Cause] = [c for e in explanations for c in e.causes]
-        found = self.ws.proposed(causes, progress=self.progress)
-        store = self.ws.store
-        return Proposals(
-            tuple(record_proposal(store, p) for p in found.proposals),
-            tuple(record_backtest(store, b) for b in found.backtests),
-            tuple(found.referrals),
-        )
+        self.progress("proposals", 0, 1)
+        found = self.ws.answer([c for e in explanations for c in e.causes])
+        store, tests = self.ws.store, []
+        for done, proposal in enumerate(found.proposals):
+            self.progress("backtests", done, len(found.proposals))
+            if proposal.experiment is None:  # words cannot be replayed
+                tests.append(record_backtest(store, self.ws.backtest(proposal)))
+        self.progress("proposals", 1, 1)
+        by_id = {t.proposal_id: t for t in tests}
+        proposals = tuple(record_proposal(store, p, by_id.get(p.id)) for p in found.proposals)
+        return Proposals(proposals, tuple(tests), found.referrals)
 
     def _tell(
         self,

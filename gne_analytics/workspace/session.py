@@ -20,7 +20,7 @@ from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Backtest, Cause, Edit, Proposal, Shift
 from gne_analytics.tables.contract import TABLES
-from gne_analytics.workspace.handover import mechanism_context, themes_by_violation
+from gne_analytics.workspace.handover import in_scope, mechanism_context, themes_by_violation
 
 if TYPE_CHECKING:
     from gne_analytics.agents.model import Model
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from gne_analytics.causes.explain import Explanation
     from gne_analytics.evidence.claims import Finding
     from gne_analytics.policy.files import PolicySet
-    from gne_analytics.strategy.propose import Proposed
+    from gne_analytics.strategy.identify import Label
+    from gne_analytics.strategy.propose import Answer
+    from gne_analytics.strategy.study import Study
     from gne_analytics.tables.record import Record
     from gne_analytics.themes.fit import Themes
     from gne_analytics.workspace.run import Run
@@ -79,6 +81,8 @@ class Workspace:
     """What sellers said, by violation (`handover.themes_by_violation`); known once their themes are fitted."""
     _themes: dict[str, Themes] = field(default_factory=dict, repr=False)
     _explained: dict[str, Explanation] = field(default_factory=dict, repr=False)
+    _scopes: dict[str, Segment] = field(default_factory=dict, repr=False)
+    _study: Study | None = field(default=None, repr=False)
 
     def shifts(
         self,
@@ -111,6 +115,7 @@ class Workspace:
         ``shifts_tested`` is how many shifts are explained together; false-discovery control covers them all. Themes of
         the appeals that were fitted before help to tell the mechanism.
         """
+        self._scopes[shift.id] = shift.scope
         if shift.id not in self._explained:
             from gne_analytics.causes.explain import explain
             from gne_analytics.metrics.observations import observe
@@ -142,26 +147,35 @@ class Workspace:
             )
         return self._themes[view]
 
-    def propose(self, causes: Sequence[Cause] | None = None, *, progress: Watcher = unwatched) -> list[Proposal]:
-        """Return typed edits for causes, each backtested; without causes, for those of the shifts that are found."""
-        return list(self.proposed(causes, progress=progress).proposals)
+    def propose(self, causes: Sequence[Cause] | None = None) -> list[Proposal]:
+        """Return typed edits for causes, each judged by its backtest; without causes, for those of the shifts found."""
+        return list(self.answer(causes).proposals)
 
-    def proposed(self, causes: Sequence[Cause] | None = None, *, progress: Watcher = unwatched) -> Proposed:
-        """Return proposals with their backtests, and the referrals of causes that no policy edit can mend."""
-        from gne_analytics.strategy.propose import propose
+    def answer(self, causes: Sequence[Cause] | None = None) -> Answer:
+        """Answer causes: with proposals where an edit of policy can mend them, else with a referral to their owner."""
+        from gne_analytics.strategy.propose import answer
 
         if causes is None:
             shifts = self.shifts()
             causes = [c for s in shifts for c in self.explain(s, shifts_tested=len(shifts)).causes]
-        return propose(
-            causes, self.record, self._needed_policies(), store=self.store, seed=self.seed, progress=progress
+        within = [in_scope(c, self._scopes.get(c.shift_id, Segment({}))) for c in causes]
+        return answer(
+            within, self.record, self._needed_policies(), store=self.store, seed=self.seed, study=self._replayed()
         )
 
-    def backtest(self, proposal: Proposal | Sequence[Edit], *, label: str = "final_decision") -> Backtest:
+    def backtest(self, proposal: Proposal | Sequence[Edit], *, label: Label = "final_decision") -> Backtest:
         """Replay a proposal, or a list of edits, over the record with truth accounting."""
         from gne_analytics.strategy.backtest import backtest
 
-        return backtest(proposal, self.record, self._needed_policies(), label=label, store=self.store, seed=self.seed)
+        return backtest(
+            proposal,
+            self.record,
+            self._needed_policies(),
+            store=self.store,
+            label=label,
+            seed=self.seed,
+            study=self._replayed(),
+        )
 
     def run(
         self,
@@ -212,7 +226,7 @@ class Workspace:
 
     def check_policies(self) -> str:
         """Run the policies' own tests; a failing one is a PolicyError that names it."""
-        from gne_analytics.policy.testing import run_tests
+        from gne_analytics.policy.checks import run_tests
 
         if self.policies is None:
             return "No policy set to test."
@@ -237,7 +251,8 @@ class Workspace:
         return ModelSession.from_env(cache_dir=self.cache / "model")
 
     def _findings_of(self, result: Explanation | Shift | Proposal | Backtest) -> list[Finding]:
-        from gne_analytics.agents.narrator import backtest_finding, narrate, proposal_finding, shift_finding
+        from gne_analytics.agents.narrate_proposals import backtest_finding, proposal_finding
+        from gne_analytics.agents.narrator import narrate, shift_finding
 
         if isinstance(result, Shift):
             return [shift_finding(result, None, self.store)]
@@ -246,6 +261,13 @@ class Workspace:
         if isinstance(result, Proposal):
             return [proposal_finding(result, None, self.store)]
         return narrate([result.shift], [result], [], [], [], self.store)
+
+    def _replayed(self) -> Study:
+        from gne_analytics.strategy.study import open_study
+
+        if self._study is None:
+            self._study = open_study(self.record, self._needed_policies())
+        return self._study
 
     def _needed_policies(self) -> PolicySet:
         if self.policies is None:

@@ -11,12 +11,14 @@ import polars as pl
 from pydantic import TypeAdapter
 
 from gne_analytics import __version__
+from gne_analytics.agents.phrases import MECHANISMS, capital, spell_segment
 from gne_analytics.atomic import write_json
 from gne_analytics.causes.explain import Explanation
 from gne_analytics.evidence.claims import Finding
 from gne_analytics.evidence.store import Evidence
 from gne_analytics.evidence.types import Backtest, Cause, Decomposition, Proposal, Shift, Theme
 from gne_analytics.release.report import ProposalPart, ReportInput, ShiftPart, write_report
+from gne_analytics.strategy.propose import Referral
 from gne_analytics.tables.contract import TABLES
 from gne_analytics.workspace.handover import changes_near, series_of, siblings_of
 
@@ -24,15 +26,15 @@ if TYPE_CHECKING:
     from gne_analytics.workspace.loop import Proposals, Said, Told
     from gne_analytics.workspace.session import Workspace
 
-KINDS: Mapping[str, object] = {
-    "shifts": list[Shift],
-    "causes": list[Cause],
-    "decompositions": dict[str, Decomposition],
-    "themes": list[Theme],
-    "proposals": list[Proposal],
-    "backtests": list[Backtest],
-    "findings": list[Finding],
-    "evidence": list[Evidence],
+KINDS: Mapping[str, TypeAdapter[object]] = {
+    "shifts": TypeAdapter(list[Shift]),
+    "causes": TypeAdapter(list[Cause]),
+    "decompositions": TypeAdapter(dict[str, Decomposition]),
+    "themes": TypeAdapter(list[Theme]),
+    "proposals": TypeAdapter(list[Proposal]),
+    "backtests": TypeAdapter(list[Backtest]),
+    "findings": TypeAdapter(list[Finding]),
+    "evidence": TypeAdapter(list[Evidence]),
 }
 """JSON file of a run -> what it holds; each has its schema in ``schemas/``."""
 SIBLINGS = 3
@@ -41,7 +43,7 @@ SIBLINGS = 3
 
 def json_schema(name: str) -> dict[str, object]:
     """Return the JSON Schema of a file of a run, by its stem."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(KINDS[name]).json_schema()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **KINDS[name].json_schema()}
 
 
 def write_run(
@@ -76,7 +78,7 @@ def write_run(
             shifts=parts,
             themes=tuple(themes),
             proposals=tuple(ProposalPart(p, _test_of(p, offered), patches.get(p.id, "")) for p in offered.proposals),
-            referrals=offered.referrals,
+            referrals=tuple(_referral(r, explanations, ws) for r in offered.referrals),
             stages_off=stages_off(ws),
             rows={t: ws.record.table(t).height for t in TABLES if ws.record.has(t)},
             rejects=ws.record.rejects,
@@ -97,7 +99,7 @@ def write_run(
     for name, result in results.items():
         write_json(folder / f"{name}.json", json.loads(TypeAdapter(object).dump_json(result)))
         write_json(folder / "schemas" / f"{name}.schema.json", json_schema(name))
-    write_json(folder / "referrals.json", list(offered.referrals))
+    write_json(folder / "referrals.json", [r.model_dump(mode="json") for r in offered.referrals])
     write_json(folder / "stages_off.json", stages_off(ws))
 
 
@@ -156,6 +158,15 @@ def _write_drafts(folder: Path, ws: Workspace, offered: Proposals) -> dict[str, 
 
     write_proposed(folder, ws.policies, offered.proposals)
     return {p.id: patch_of(ws.policies, p) for p in offered.proposals}
+
+
+def _referral(referral: Referral, explanations: Sequence[Explanation], ws: Workspace) -> str:
+    """Write a referral as a claim template: the segment, its mechanism, who owns it and why no edit answers it."""
+    segment = next(c.segment for e in explanations for c in e.causes if c.id == referral.cause_id)
+    place = ws.store.add(capital(spell_segment(segment)), "name").ref()
+    return (
+        f"{place}: {MECHANISMS[referral.mechanism]}. It belongs to {referral.owner or 'nobody named'}. {referral.why}"
+    )
 
 
 def _test_of(proposal: Proposal, offered: Proposals) -> Backtest | None:
