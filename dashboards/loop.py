@@ -43,7 +43,10 @@ def _(mo):
 def _(gne, mo, os):
     folder = mo.query_params().get("run") or os.environ.get("GNE_RUN")
     mo.stop(not folder, mo.md("Name the folder of a run: `gne serve RUN`, or `?run=` in the address."))
-    run = gne.open_run(folder)
+    try:
+        run = gne.open_run(folder)
+    except gne.GneError as fault:
+        mo.stop(True, mo.plain_text(str(fault)))  # marimo shows no reader what an error says
     store = run.store
     return run, store
 
@@ -51,10 +54,14 @@ def _(gne, mo, os):
 @app.cell
 def _(escape, mo, run):
     _m = run.manifest
-    mo.Html(
-        f"<h1>What moved, why, and what to do</h1><p>Run {escape(run.path.name)}, record up to "
-        f"{escape(str(_m['as_of'])[:10])}, version {escape(str(_m['inputs']['version']))}, "
-        f"seed {escape(str(_m['inputs']['seed']))}.</p>"
+    mo.vstack(
+        [
+            mo.md("# What moved, why, and what to do"),
+            mo.Html(
+                f"<p>Run {escape(run.path.name)}, record up to {escape(str(_m['as_of'])[:10])}, version "
+                f"{escape(str(_m['inputs']['version']))}, seed {escape(str(_m['inputs']['seed']))}.</p>"
+            ),
+        ]
     )
     return
 
@@ -74,7 +81,7 @@ def _(mo, render, store):
     def told(findings):
         """Findings as HTML; the renderer escapes and puts the numbers in."""
         parts = [
-            f"<h3>{render(f.title.template, store, 'html')}</h3>"
+            f'<p style="font-weight: 600; font-size: 1.1rem">{render(f.title.template, store, "html")}</p>'
             f"<p>{' '.join(render(c.template, store, 'html') for c in f.claims)}</p>"
             for f in findings
         ]
@@ -98,7 +105,7 @@ def _(metric_title, mo, named, number, points, run):
             {
                 "cause": named(c.segment),
                 "metric": metric_title(shift_of[c.shift_id].metric),
-                "policy": named(shift_of[c.shift_id].scope),
+                "where": named(shift_of[c.shift_id].scope),
                 "status": c.status,
                 "mechanism": c.mechanism.value.replace("_", " "),
                 "owner": c.owner,
@@ -169,8 +176,8 @@ def _(Decomposition, causes_table, drawn, figures, go, json, mo, named, params, 
     mo.vstack(
         [
             mo.ui.dropdown(
-                {f"{shift_title(s)} ({s.id})": s.id for s in run.shifts},
-                value=f"{shift_title(_chosen)} ({_chosen.id})",
+                {f"{i}. {shift_title(s)}": s.id for i, s in enumerate(run.shifts, 1)},
+                value=f"{run.shifts.index(_chosen) + 1}. {shift_title(_chosen)}",
                 label="Shift",
                 on_change=lambda shift: go(shift=shift),
             ),
@@ -203,9 +210,10 @@ def _(cause_of, drawn, figures, mo, named, params, run, shift_of, shift_subtitle
         from gne_analytics.workspace.handover import siblings_of
 
         _obs = observe(source.record, _shift.metric, _shift.scope)
-        _sided = _obs.frame.with_columns(window=_obs.sides(_shift.baseline, _shift.focus)).drop_nulls("window")
+        _sided = _obs.frame.with_columns(focus=_obs.sides(_shift.baseline, _shift.focus) == 1).drop_nulls("focus")
         _held = _sided.filter(segment_mask(_cause.segment, _obs.paths))
-        _rows = [mo.ui.table(_held, label=f"{_held.height:,} rows behind it (window 0: baseline, 1: focus)")]
+        _held = _held.select("id", "event_date", "focus", "k", "n", "unit", "matured", *_obs.dims)
+        _rows = [mo.ui.table(_held, selection=None, label=f"{_held.height:,} rows behind it")]
         if _cause.segment.depth:
             _frame = siblings_of(_obs, _shift, _cause)
             _figure = figures.siblings(_frame, title=sibling_title(_frame), subtitle=shift_subtitle(_shift))
@@ -213,8 +221,8 @@ def _(cause_of, drawn, figures, mo, named, params, run, shift_of, shift_subtitle
     mo.vstack(
         [
             mo.ui.dropdown(
-                {f"{named(c.segment)} ({c.id})": c.id for c in run.causes},
-                value=f"{named(_cause.segment)} ({_cause.id})",
+                {f"{i}. {named(c.segment)}": c.id for i, c in enumerate(run.causes, 1)},
+                value=f"{run.causes.index(_cause) + 1}. {named(_cause.segment)}",
                 label="Cause",
                 on_change=lambda cause: go(cause=cause),
             ),
@@ -244,7 +252,7 @@ def _(drawn, figures, mo, number, params, run):
                             "texts": number(t.size),
                             "folded": number(t.folded),
                             "terms": ", ".join(t.terms),
-                            "example": t.exemplars[0] if t.exemplars else "",
+                            "examples": " / ".join(t.exemplars),
                         }
                         for t in run.themes
                         if t.view == view
@@ -282,8 +290,8 @@ def _(drawn, escape, figures, go, mo, params, proposal, run, test, told):
     mo.vstack(
         [
             mo.ui.dropdown(
-                {f"{p.title} ({p.id})": p.id for p in run.proposals},
-                value=f"{proposal.title} ({proposal.id})",
+                {f"{i}. {p.title}": p.id for i, p in enumerate(run.proposals, 1)},
+                value=f"{run.proposals.index(proposal) + 1}. {proposal.title}",
                 label="Proposal",
                 on_change=lambda chosen: go(proposal=chosen, value=""),
             ),

@@ -40,7 +40,10 @@ def causes_ranked(
     labels = [(names or {}).get(c.id) or named(c.segment) for c in ranked]
     confirmed = sum(c.status == "confirmed" for c in ranked)
     words = Words(
-        title or (f"{labels[0]} moved most of the rows that moved" if ranked else "No cause was found"),
+        title
+        or (
+            f"First cause: {labels[0]}, {points(ranked[0].effect.value)} inside it" if ranked else "No cause was found"
+        ),
         subtitle
         or f"{confirmed} confirmed on held-out units, {len(ranked) - confirmed} candidate; change of the rate inside "
         "each segment, mix-adjusted, with its interval",

@@ -1,0 +1,45 @@
+"""A finished run of made-up results, as a folder: for dashboards and readers of runs, without walking the loop."""
+
+from pathlib import Path
+
+import polars as pl
+from pydantic import TypeAdapter
+
+from gne_analytics.atomic import write_json
+from gne_analytics.release.contents import ReportInput
+from gne_analytics.release.report import write_report
+from gne_analytics.testing.results import a_report
+
+
+def write_a_run(folder: Path, *, source: Path | None = None, policies: Path | None = None) -> ReportInput:
+    """Write the made-up results of `a_report` as a run; ``source`` and ``policies`` are named in its manifest."""
+    told = a_report()
+    folder.mkdir(parents=True)
+    write_report(folder / "report.html", told)
+    tests = [part.backtest for part in told.proposals]
+    results = {
+        "shifts": [part.shift for part in told.shifts],
+        "causes": [cause for part in told.shifts for cause in part.causes],
+        "decompositions": {part.shift.id: part.decomposition for part in told.shifts},
+        "themes": told.themes,
+        "proposals": [part.proposal for part in told.proposals],
+        "backtests": tests,
+        "findings": told.findings,
+        "evidence": told.store.items(),
+    }
+    for name, result in results.items():
+        write_json(folder / f"{name}.json", TypeAdapter(object).dump_python(result, mode="json"))
+    series = [p.series.with_columns(shift_id=pl.lit(p.shift.id)) for p in told.shifts if p.series is not None]
+    (folder / "tables").mkdir()
+    pl.concat(series).write_parquet(folder / "tables" / "series.parquet")
+    write_json(
+        folder / "manifest.json",
+        {
+            "name": told.source,
+            "inputs": {"version": told.version, "seed": told.seed},
+            "source_path": str(source) if source else None,
+            "policies_path": str(policies) if policies else None,
+            "as_of": told.as_of.isoformat(),
+        },
+    )
+    return told
