@@ -22,7 +22,9 @@ DOWN = re.compile(
     r"fell|fall(?:s|en|ing)?|drop(?:s|ped|ping)?|decreas(?:e|es|ed|ing)|declin(?:e|es|ed|ing)|down|downward|lower|fewer|"
     r"less|shrank|shrink(?:s|ing)?|reduc(?:e|es|ed|ing)"
 )
-NEGATIONS = frozenset({"not", "no", "never", "neither", "nor", "nothing", "none", "without", "hardly", "cannot"})
+NEGATIONS = frozenset({"not", "no", "never", "neither", "nor", "nothing", "none", "hardly", "cannot"})
+NEUTRAL = re.compile(r"\b(?:change|difference) of\s*$", re.IGNORECASE)
+"""Before a size that goes either way."""
 COMPARING = re.compile(r"\b(?:than|compared|against|versus|beside|whereas|exceeds?)\b|\bfrom\b.*\bto\b", re.IGNORECASE)
 SIGNIFICANT = re.compile(
     r"\b(?:significant(?:ly)?|beyond chance|clearly|certain(?:ly)?|proven|proves|undoubtedly)\b", re.IGNORECASE
@@ -99,7 +101,7 @@ def _direction(text: str, cited: Sequence[tuple[Evidence, str, re.Match[str]]]) 
             size = evidence.number - (1.0 if evidence.unit is Unit.RATIO else 0.0)
             if says * size < 0:
                 yield _slip(Slip.WRONG_DIRECTION, f"{evidence.id} is {'positive' if size > 0 else 'negative'}")
-            elif form == "points" and not says and size:
+            elif form == "points" and not says and size and not NEUTRAL.search(before):
                 yield _slip(Slip.WRONG_DIRECTION, f"{evidence.id} is shown without its sign and no word gives it one")
         if form in {"pp", "points", "signed", "x"}:
             previous = match.end()

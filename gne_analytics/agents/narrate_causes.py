@@ -10,6 +10,7 @@ from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Cause, CauseKind, MatchedChange, Mechanism, Rival, Shift
 
 SHOWN_RIVALS = 2
+SHOWN_NAMES = 3
 
 _TITLES: Mapping[CauseKind, str] = {
     CauseKind.RATE_SHIFT: "In {segment}, the {metric} {verb} from {before} to {after}",
@@ -81,10 +82,12 @@ def _where_cause(cause: Cause, shift: Shift, store: EvidenceStore) -> list[Claim
         f"Leaving these cases out takes {cited.leave_out.ref('pp')} off the shift of {whole.ref('pp')}; "
         f"in the exact sum of all parts they are {cited.contribution.ref('pp')}."
     )
-    claims = [Claim(template=text, kind=ClaimKind.WHERE), Claim(template=parts, kind=ClaimKind.WHERE)]
+    claims = [Claim(template=text, kind=ClaimKind.WHERE)]
+    if cause.segment.depth:
+        claims.append(Claim(template=parts, kind=ClaimKind.WHERE))
     if cited.same_rows:
-        names = enumerate_words([e.ref() for e in cited.same_rows], "or")
-        claims.append(Claim(template=f"Nearly the same cases are described by {names}.", kind=ClaimKind.WHERE))
+        names = "; ".join(e.ref() for e in cited.same_rows[:SHOWN_NAMES])
+        claims.append(Claim(template=f"Nearly the same cases go by other names: {names}.", kind=ClaimKind.WHERE))
     return claims
 
 

@@ -153,7 +153,7 @@ def _where(explanation: Explained, store: EvidenceStore) -> list[Claim]:
     pieces = [f"{part(causes, 'causes')} come from the segments told of below"] if split.causes else []
     if split.mix:
         largest = max(split.mix, key=lambda m: abs(m.contribution))
-        over = store.add(largest.dimension.replace("_", " "), "name").ref()
+        over = store.add(largest.dimension.replace("_", " ").strip("()"), "name").ref()
         pieces.append(f"{part(mix, 'mix')} come from a changed mix of cases (above all over {over})")
     pieces.append(f"{part(split.residual, 'residual')} stay unexplained")
     text = f"Of the {part(split.delta, 'whole')}, {enumerate_words(pieces)}."

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from gne_analytics.evidence.segment import MISSING, Segment
 from gne_analytics.evidence.types import EditKind, LabelSource, Mechanism, Recommendation, Window
@@ -70,13 +71,23 @@ _DIMENSIONS = {"policy_id": "policy", "clause_id": "clause", "rule_id": "rule", 
 
 
 def spell_segment(segment: Segment) -> str:
-    """Spell a segment as a reader says it: ``category beauty, market ID or TH``; "all cases" for the empty one."""
-    return ", ".join(f"{_dimension(d)} {_any_of(d, v)}" for d, v in segment.items()) or "all cases"
+    """Spell a segment as a reader says it: ``category beauty and market ID or TH``; "all cases" for the empty one."""
+    return enumerate_words([f"{_dimension(d)} {_any_of(d, v)}" for d, v in segment.items()]) or "all cases"
 
 
 def spell_window(window: Window) -> str:
-    """Spell a period or segment as the place where something was compared."""
-    return spell_segment(window) if isinstance(window, Segment) else str(window)
+    """Spell a period, by its label or as "5 January–28 June 2026", or the segment where something was compared."""
+    if isinstance(window, Segment):
+        return spell_segment(window)
+    if window.label and "." not in window.label:
+        return window.label
+    first, last = window.start, window.end - timedelta(days=1)
+    end = f"{last.day} {last:%B %Y}"
+    if first >= last:
+        return end
+    same_year, same_month = first.year == last.year, (first.year, first.month) == (last.year, last.month)
+    begin = f"{first.day}" if same_month else f"{first.day} {first:%B}" if same_year else f"{first.day} {first:%B %Y}"
+    return f"{begin}–{end}"
 
 
 def _dimension(name: str) -> str:
@@ -87,9 +98,13 @@ def _any_of(dimension: str, values: Sequence[str]) -> str:
     return enumerate_words([f"(no {_dimension(dimension)} given)" if v == MISSING else v for v in values], "or")
 
 
+_RATIOS = frozenset({"rate", "share", "precision", "completeness", "exposure", "disagreement"})
+
+
 def spell_metric(metric: str) -> str:
-    """Spell a metric's name inside a sentence: ``overturn_rate`` is "overturn rate"."""
-    return re.sub(r"[_\s]+", " ", metric).strip()
+    """Spell a metric inside a sentence: "overturn rate", or "share of ..." for one that is no rate by name."""
+    words = re.sub(r"[_\s]+", " ", metric).strip()
+    return words if words.split(" ")[-1] in _RATIOS else f"share of {words}"
 
 
 def enumerate_words(words: Sequence[str], conjunction: str = "and") -> str:

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from gne_analytics.agents.checks import check_finding
 from gne_analytics.agents.narrate_proposals import edit_sentence
 from gne_analytics.agents.narrator import backtest_finding, narrate
 from gne_analytics.agents.summary import full_text, summary
@@ -10,7 +11,7 @@ from gne_analytics.evidence.claims import ClaimKind, FindingKind, check_template
 from gne_analytics.evidence.render import render, render_finding
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import CauseKind, Counts, Edit, EditKind, Estimate, Mechanism
+from gne_analytics.evidence.types import CauseKind, Counts, Edit, EditKind, Estimate, Mechanism, Period
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_two_segments_are_compared_as_places_not_as_times(shift, store):
 def test_a_cause_says_where_since_when_why_and_what_else(findings, store):
     text = text_of(findings[1], store)
     for part in (
-        "In category beauty, detector version v7, market ID, the overturn rate rose from 16.7 % to 73.1 %",
+        "In category beauty, detector version v7 and market ID, the overturn rate rose from 16.7 % to 73.1 %",
         "takes +10.0 points off the shift of +13.0 points",
         "began around 14 September 2026",
         "fits best is a detector error",
@@ -182,3 +183,16 @@ def test_the_full_text_holds_every_claim(findings, store):
     for finding in findings:
         for claim in finding.claims:
             assert " ".join(render(claim.template, store).split()) in text
+
+
+def test_windows_without_a_label_read_as_dates(shift, store):
+    bare = {"start": shift.focus.start, "end": shift.focus.end}
+    text = text_of(narrate([shift.model_copy(update={"focus": Period(**bare)})], [], [], [], [], store)[0], store)
+    assert "From 2026-08 to 1–31 October 2026 the overturn rate" in text
+
+
+def test_a_metric_that_is_no_rate_by_name_is_called_a_share(shift, store):
+    other = shift.model_copy(update={"metric": "signals_without_violation"})
+    finding = narrate([other], [], [], [], [], store)[0]
+    assert "The share of signals without violation" in text_of(finding, store)
+    assert check_finding(finding, store) == ()
