@@ -1,0 +1,129 @@
+from itertools import product
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.optimize import brentq
+from scipy.stats import norm
+from statsmodels.stats.proportion import proportion_confint
+
+from gne_analytics.strategy.estimate import (
+    Price,
+    Rate,
+    Reviewers,
+    difference,
+    imbens_manski,
+    mover,
+    tally,
+    wilson,
+)
+from gne_analytics.strategy.identify import identify
+
+
+def domains_of(cases, label="final_decision"):
+    return tally(identify(cases, label))
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 30), (29, 30), (95, 100), (12, 40)])
+def test_wilson_limits_are_those_of_statsmodels(k, n):
+    lo, hi = wilson(np.array([k / n]), np.array([float(n)]), norm.ppf(0.975))
+    assert (lo[0], hi[0]) == pytest.approx(proportion_confint(k, n, method="wilson"), abs=1e-9)
+
+
+def test_a_census_has_no_interval():
+    lo, hi = wilson(np.array([0.3]), np.array([np.inf]), 1.96)
+    assert (lo[0], hi[0]) == (0.3, 0.3)
+
+
+def test_mover_of_one_share_is_its_wilson_interval_and_turns_with_the_sign():
+    share, labels = np.array([0.2]), np.array([50.0])
+    lo, hi = wilson(share, labels, 1.96)
+    assert mover(np.array([10.0]), share, labels, 1.96) == pytest.approx((10 * (0.2 - lo[0]), 10 * (hi[0] - 0.2)))
+    assert mover(np.array([-10.0]), share, labels, 1.96) == pytest.approx((10 * (hi[0] - 0.2), 10 * (0.2 - lo[0])))
+
+
+@pytest.mark.parametrize(("width", "sigma"), [(0.0, 1.0), (0.5, 1.0), (3.0, 1.0), (100.0, 1.0)])
+def test_the_multiplier_of_imbens_and_manski_solves_their_equation(width, sigma):
+    want = brentq(lambda c: norm.cdf(c + width / sigma) - norm.cdf(-c) - 0.95, 1.0, 2.5)
+    assert imbens_manski(width, sigma, 0.95) == pytest.approx(want, abs=1e-6)
+
+
+def test_bounds_hold_for_every_truth_that_a_tiny_world_could_have(affected_cases):
+    cases = affected_cases(1, n=9, contested=0.9, audit_rate=0.3)
+    price = Price(wrong=24.0, missed=30.0)
+    found = difference(domains_of(cases), price)
+    known = pl.coalesce("decided_violating", "audit_violating")
+    fixed = cases.select(known.alias("known"))["known"].to_list()
+    free = [i for i, y in enumerate(fixed) if y is None]
+    totals = []
+    for guess in product([0.0, 1.0], repeat=len(free)):
+        y = np.array([f if f is not None else np.nan for f in fixed])
+        y[free] = guess
+        totals.append(float((-24.0 * (1 - y) + 30.0 * y).sum()))
+    assert len(free) > 0
+    assert (found.low, found.high) == pytest.approx((min(totals), max(totals)))
+
+
+def test_with_every_case_known_the_difference_is_exact(affected_cases):
+    cases = affected_cases(2, n=300).with_columns(audit_violating="latent", audit_prob=pl.lit(1.0))
+    found = difference(domains_of(cases), Price(missed=1.0))
+    assert found.low == found.high == pytest.approx(cases["final"].sum())
+    assert found.interval == pytest.approx((found.low, found.high))
+
+
+def test_released_violations_are_missed_and_newly_enforced_legitimate_cases_are_wrongs(affected_cases):
+    known = {"audit_violating": pl.col("latent"), "audit_prob": pl.lit(1.0)}
+    released = affected_cases(3, contested=0.0).with_columns(**known)
+    new = affected_cases(3, contested=0.0, flow="new", alpha=1.0).with_columns(**known)
+    violating, legitimate = released["latent"].sum(), released.height - released["latent"].sum()
+    assert difference(domains_of(released), Price(missed=1.0)).low == pytest.approx(violating)
+    assert difference(domains_of(released), Price(wrong=1.0)).low == pytest.approx(-legitimate)
+    assert difference(domains_of(new), Price(missed=1.0)).low == pytest.approx(-violating)
+    assert difference(domains_of(new), Price(wrong=1.0)).low == pytest.approx(legitimate)
+
+
+def test_unknown_reviewers_leave_a_reroute_anywhere_between_a_perfect_one_and_a_blind_one(affected_cases):
+    cases = affected_cases(4, contested=0.0, flow="rerouted", beta=1.0).with_columns(
+        audit_violating="latent", audit_prob=pl.lit(1.0)
+    )
+    violating, n = cases["latent"].sum(), cases.height
+    price = Price(wrong=2.0, missed=3.0)
+    open_ = difference(domains_of(cases), price)
+    assert (open_.low, open_.high) == pytest.approx((-2.0 * (n - violating), 3.0 * violating))
+    perfect = Reviewers(Rate(0.0, np.inf), Rate(1.0, np.inf))
+    assert difference(domains_of(cases), price, perfect).high == pytest.approx(-2.0 * (n - violating))
+
+
+def test_less_certain_reviewers_widen_the_interval(affected_cases):
+    cases = affected_cases(5, flow="rerouted", beta=1.0, audit_rate=0.3)
+    sure, unsure = (Reviewers(Rate(0.1, n), Rate(0.9, n)) for n in (1e6, 40.0))
+    width = [np.ptp(difference(domains_of(cases), Price(1.0, 1.0), r).interval) for r in (sure, unsure)]
+    assert width[0] < width[1]
+
+
+@pytest.mark.parametrize("label", ["final_decision", "latent"])
+@pytest.mark.parametrize(
+    ("n", "rate", "violating"), [(900, 0.2, 0.6), (900, 0.2, 0.95), (2_500, 0.04, 0.7), (900, 0.004, 0.6)]
+)
+def test_intervals_cover_the_truth_in_cheap_worlds(affected_cases, label, n, rate, violating):
+    worlds, hits, widths = 150, 0, []
+    truth = "final" if label == "final_decision" else "latent"
+    for seed in range(worlds):
+        cases = affected_cases(seed, n=n, audit_rate=rate, violating=violating)
+        found = difference(domains_of(cases, label), Price(wrong=1.0, missed=1.0))
+        true = float((2 * cases[truth] - 1).sum())
+        hits += found.interval[0] <= true <= found.interval[1]
+        widths.append(found.interval[1] - found.interval[0])
+    lower = 0.95 - norm.ppf(0.995) * np.sqrt(0.95 * 0.05 / worlds)
+    assert hits / worlds >= lower
+    assert np.median(widths) <= 2 * n
+
+
+def test_the_share_overturned_among_appeals_does_not_cover_where_the_estimator_does(affected_cases):
+    usual = 0
+    for seed in range(40):
+        cases = affected_cases(seed, n=900, audit_rate=0.2)
+        decided = cases["decided_violating"].drop_nulls()
+        lo, hi = proportion_confint((decided == 0).sum(), decided.len(), method="wilson")
+        usual += lo <= 1 - cases["final"].mean() <= hi
+    assert usual == 0

@@ -1,0 +1,67 @@
+from datetime import date, timedelta
+
+import polars as pl
+import pytest
+from statsmodels.stats.multitest import multipletests
+
+from gne_analytics.policy.model import Margins, Objective
+from gne_analytics.strategy.estimate import Reviewers
+from gne_analytics.strategy.guardrails import check_capacity, check_slices, holm, seller_age, slice_value
+
+MARGINS = Objective(guardrails=Margins(wrongful_enforcement=0.05, missed_violation=0.05, slices=("market",)))
+
+
+def check(cases, moved):
+    market = {"market": pl.lit("ID")}
+    return check_slices(cases.with_columns(**market), moved.with_columns(**market), MARGINS, Reviewers(), "latent")
+
+
+def test_holm_is_that_of_statsmodels():
+    p = [0.01, 0.04, 0.03, 0.2, 0.01]
+    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
+
+
+def test_want_of_data_is_never_a_pass(affected_cases):
+    cases = affected_cases(0, n=500, audit_rate=0.001)
+    (found,) = check(cases, cases)
+    assert (found.name, found.verdict) == ("missed_violations", "cannot_tell")
+
+
+def test_harm_beyond_the_margin_fails_and_harm_well_within_it_passes(affected_cases):
+    audited = {"audit_violating": pl.col("latent"), "audit_prob": pl.lit(1.0)}
+    moved = affected_cases(1, n=400, violating=0.9).with_columns(**audited)
+    few, many = (pl.concat([moved] * times) for times in (1, 40))
+    assert [g.verdict for g in check(few, moved)] == ["fail"]
+    assert [g.verdict for g in check(many, moved)] == ["pass"]
+
+
+def test_a_release_cannot_wrong_anybody_so_only_missed_violations_are_tested(affected_cases):
+    moved = affected_cases(2)
+    assert {g.name for g in check(moved, moved)} == {"missed_violations"}
+
+
+def test_reviews_beyond_capacity_fail_and_fewer_reviews_pass():
+    flows = pl.DataFrame(
+        {
+            "event_date": [date(2026, 5, 4)] * 4,
+            "state_today": ["review"] + ["automatic"] * 3,
+            "state_proposed": ["review"] * 4,
+        }
+    )
+    assert [g.verdict for g in check_capacity(flows, 3)] == ["fail"]
+    assert [g.verdict for g in check_capacity(flows, 4)] == ["pass"]
+    back = flows.rename({"state_today": "state_proposed", "state_proposed": "state_today"})
+    assert [g.verdict for g in check_capacity(back, 0)] == ["pass"]
+    assert check_capacity(flows, None) == ()
+
+
+def test_sellers_are_new_for_a_month_but_not_because_the_record_begins():
+    start = date(2026, 1, 1)
+    days = [start, start + timedelta(days=40), start + timedelta(days=60), start + timedelta(days=80)]
+    frame = pl.DataFrame({"unit": ["old", "late", "late", "late"], "event_date": days})
+    assert frame.select(seller_age())["literal"].to_list() == ["established", "new", "new", "established"]
+
+
+def test_a_path_is_sliced_by_its_top_level_and_null_by_its_own_name():
+    frame = pl.DataFrame({"category": ["beauty/sun-care", None, "toys"]})
+    assert frame.select(slice_value("category"))["category"].to_list() == ["beauty", "(missing)", "toys"]

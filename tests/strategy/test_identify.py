@@ -1,0 +1,84 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from gne_analytics.strategy.identify import MIN_LABELS, count_standings, effective, identify
+
+
+def counts(frame, label="final_decision"):
+    return count_standings(identify(frame, label))
+
+
+def test_a_decided_appeal_comes_before_an_audit_and_an_audit_before_an_estimate(affected_cases):
+    cases = affected_cases(0, n=2_000, audit_rate=0.2)
+    found = identify(cases)
+    decided, audited = pl.col("decided_violating").is_not_null(), pl.col("audit_violating").is_not_null()
+    assert found.filter(decided)["standing"].unique().to_list() == ["appeal_decided"]
+    assert found.filter(~decided & audited)["standing"].unique().to_list() == ["audited"]
+    assert found.height == cases.height == counts(cases).total
+
+
+def test_under_the_latent_label_a_decided_appeal_settles_nothing(affected_cases):
+    found = counts(affected_cases(0, n=2_000, audit_rate=0.2), "latent")
+    assert found.appeal_decided == 0
+    assert found.audited > 0
+
+
+def test_where_an_appealed_case_is_audited_too_the_audit_is_the_latent_truth(affected_cases):
+    cases = affected_cases(1, n=2_000, audit_rate=0.3)
+    both = identify(cases, "latent").filter(
+        pl.col("decided_violating").is_not_null() & pl.col("audit_violating").is_not_null()
+    )
+    assert both.filter(pl.col("decided_violating") != pl.col("audit_violating")).height > 0
+    assert (both["known"] == both["audit_violating"]).all()
+
+
+def test_a_domain_with_fewer_effective_labels_than_the_floor_is_unidentified(affected_cases):
+    few = affected_cases(2, n=400, audit_rate=0.03, contested=0.0)
+    assert few["audit_violating"].count() < MIN_LABELS
+    found = counts(few)
+    assert found.estimable == 0
+    assert found.unidentified == few.height - found.audited
+
+
+def test_every_band_keeps_enough_labels(affected_cases):
+    found = identify(affected_cases(3, n=4_000, audit_rate=0.1)).filter(
+        pl.col("standing").is_in(["estimable", "audited"])
+    )
+    bands = (
+        found.filter(pl.col("domain") >= 0)
+        .group_by("domain")
+        .agg(pl.col("weight").drop_nulls(), estimable=(pl.col("standing") == "estimable").any())
+    )
+    assert bands.filter("estimable").height > 1
+    for weights in bands.filter("estimable")["weight"]:
+        assert effective(weights.to_numpy()) >= MIN_LABELS
+
+
+def test_no_domain_mixes_flow_cells_or_appealed_with_not(affected_cases):
+    both = pl.concat([affected_cases(4, flow="released"), affected_cases(5, flow="new", alpha=1.0)])
+    found = identify(both).filter(pl.col("domain") >= 0)
+    per_domain = found.group_by("domain").agg(pl.col("cell").n_unique(), pl.col("appealed").n_unique())
+    assert per_domain.select(pl.col("cell", "appealed").max()).row(0) == (1, 1)
+
+
+def test_cases_that_no_audit_could_reach_are_not_covered_by_the_audits_of_others(affected_cases):
+    reached = affected_cases(6, n=1_000, audit_rate=0.2, contested=0.0)
+    beyond = affected_cases(7, n=3_000, audit_rate=0.2, contested=0.0).with_columns(
+        audit_violating=pl.lit(None, pl.Float64), audit_prob=pl.lit(None, pl.Float64),
+        case_id=pl.format("beyond-{}", "case_id"),
+    )  # fmt: skip
+    found = counts(pl.concat([reached, beyond]))
+    assert found.unidentified > 2_000
+    assert counts(reached).unidentified == 0
+
+
+def test_identification_does_not_depend_on_what_audits_found(affected_cases):
+    cases = affected_cases(8, audit_rate=0.2)
+    other = cases.with_columns(audit_violating=1 - pl.col("audit_violating"))
+    assert identify(cases)["standing"].to_list() == identify(other)["standing"].to_list()
+
+
+@pytest.mark.parametrize(("weights", "n"), [([2.0] * 40, 40.0), ([1.0, 1.0, 10.0], 144 / 102), ([], 0.0)])
+def test_effective_labels_are_kish(weights, n):
+    assert effective(np.array(weights)) == pytest.approx(n)
