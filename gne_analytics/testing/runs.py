@@ -1,11 +1,11 @@
 """A finished run of made-up results, as a folder: for dashboards and readers of runs, without walking the loop."""
 
+import json
 from pathlib import Path
 
 import polars as pl
 from pydantic import TypeAdapter
 
-from gne_analytics.atomic import write_json
 from gne_analytics.release.contents import ReportInput
 from gne_analytics.release.report import write_report
 from gne_analytics.testing.results import a_report
@@ -28,18 +28,16 @@ def write_a_run(folder: Path, *, source: Path | None = None, policies: Path | No
         "evidence": told.store.items(),
     }
     for name, result in results.items():
-        write_json(folder / f"{name}.json", TypeAdapter(object).dump_python(result, mode="json"))
+        (folder / f"{name}.json").write_bytes(TypeAdapter(object).dump_json(result))
     series = [p.series.with_columns(shift_id=pl.lit(p.shift.id)) for p in told.shifts if p.series is not None]
     (folder / "tables").mkdir()
     pl.concat(series).write_parquet(folder / "tables" / "series.parquet")
-    write_json(
-        folder / "manifest.json",
-        {
-            "name": told.source,
-            "inputs": {"version": told.version, "seed": told.seed},
-            "source_path": str(source) if source else None,
-            "policies_path": str(policies) if policies else None,
-            "as_of": told.as_of.isoformat(),
-        },
-    )
+    manifest = {
+        "name": told.source,
+        "inputs": {"version": told.version, "seed": told.seed},
+        "source_path": str(source) if source else None,
+        "policies_path": str(policies) if policies else None,
+        "as_of": told.as_of.isoformat(),
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     return told
