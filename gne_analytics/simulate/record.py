@@ -124,7 +124,7 @@ def reversals(h: Happened, rows: Ints) -> tuple[Floats, pl.Series]:
     noise, knobs = h.noise.kept(rows), h.knobs.kept(rows)
     appealed = np.where(_won(h.second)[rows], h.second.decided_at[rows], np.inf)
     appealed = np.where(_won(h.first)[rows], h.first.decided_at[rows], appealed)
-    itself = noise.uniform("reversal.own") < np.where(h.violating[rows], 0.002, 0.03)
+    itself = noise.uniform("reversal.own") < np.where(h.violating[rows], 0.004, 0.045)
     own_at = h.decided["decided_seconds"].to_numpy()[rows] + noise.heavy("reversal.delay", 0.6 * DAY, 2.27)
     own = np.where(itself, own_at, np.inf)
     batch = np.where(noise.uniform("reversal.batch") < knobs["batch"], knobs["batch_at"], np.inf)
