@@ -63,6 +63,8 @@ class Study:
         if "logged_policy_revision" in cases.columns:
             same = pl.col("logged_policy_revision").cast(pl.String) == policy.revision
             own = cases.filter(same & (pl.col("logged_policy_id") == policy.id))
+            if own.is_empty():
+                return Agreement(rule=rule_id, n=0, agreed=0.0)
             start = own["assessed_at"].min()
             cases = cases.filter((same | ~pl.col("enforced")) & (pl.col("assessed_at") >= start))
         logged = pl.col("enforced")

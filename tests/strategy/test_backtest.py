@@ -1,0 +1,163 @@
+import polars as pl
+import pytest
+
+from gne_analytics.evidence.render import render
+from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.evidence.types import Backtest, Edit, Recommendation
+from gne_analytics.strategy import audit_plan, backtest, counterexamples, plan_audits, replay_change
+from gne_analytics.strategy.flows import NOTHING
+
+RAISE = Edit(kind="set_threshold", policy="counterfeit", rule="logo-match", old=0.7, new=0.8)
+LOWER = Edit(kind="set_threshold", policy="misleading-health-claims", rule="cure-claim", old=0.68, new=0.55)
+EXEMPT = Edit(kind="add_exemption", policy="prohibited-goods", rule="prescription-medicine",
+              new={"id": "x", "match": "market = 'ID'"})  # fmt: skip
+RETIRE = Edit(kind="set_status", policy="misleading-listing", rule="price-bait", old="live", new="retired")
+WORDS = Edit(kind="set_evidence", policy="counterfeit", old=["purchase_invoice"], new=["purchase_invoice", "photo"])
+
+
+def run(world, edit, store=None, **more):
+    store = EvidenceStore() if store is None else store
+    return backtest([edit], world.record, world.policies, store=store, study=world.study, **more)
+
+
+@pytest.mark.parametrize("label", ["final_decision", "latent"])
+@pytest.mark.parametrize("edit", [RAISE, LOWER, EXEMPT, RETIRE], ids=lambda e: f"{e.kind.value}-{e.rule}")
+def test_the_interval_of_each_kind_of_edit_contains_the_truth(quiet, edit, label):
+    found = {o.name: o for o in run(quiet, edit, label=label).outcomes}
+    moved = replay_change([edit], quiet.study, label=label).moved
+    for name, true in zip(
+        ("wrongful_enforcement", "missed_violations"), quiet.true_differences(moved, label), strict=True
+    ):
+        interval = found[name].difference.interval
+        assert interval.lo - 1e-9 <= true <= interval.hi + 1e-9
+        if found[name].bounds:
+            assert found[name].bounds.lo >= interval.lo - 1e-9
+            assert found[name].bounds.hi <= interval.hi + 1e-9
+
+
+def test_every_moved_case_has_one_standing_and_kept_cases_have_none(quiet):
+    found = run(quiet, RAISE)
+    assert found.identification.total == found.flow.released
+    assert found.flow.new == 0
+    assert found.cases == quiet.study.population.cases.height
+
+
+def test_an_edit_that_changes_nothing_changes_no_number(quiet):
+    unread = Edit(
+        kind="add_exemption", policy="counterfeit", rule="logo-match", new={"id": "x", "match": "market = 'ZZ'"}
+    )
+    found = run(quiet, unread)
+    assert found.recommendation is Recommendation.CANNOT_TELL
+    assert {o.name: o.difference.value for o in found.outcomes} == dict.fromkeys(
+        ("wrongful_enforcement", "missed_violations", "reviews", "loss"), 0.0
+    )
+
+
+def test_words_are_never_replayed_but_sent_to_an_experiment(quiet):
+    found = run(quiet, WORDS)
+    assert found.recommendation is Recommendation.EXPERIMENT
+    assert found.outcomes == ()
+
+
+def test_loss_is_the_priced_sum_of_both_mistakes_and_of_reviews(quiet):
+    review = Edit(kind="set_human_review", policy="counterfeit", rule="replica-wording", old=None, new="score < 0.75")
+    for edit in (RAISE, EXEMPT, review):
+        found = {o.name: o.difference.value for o in run(quiet, edit).outcomes}
+        cost = quiet.policies.objectives.of(edit.policy).cost
+        priced = (
+            cost.wrongful_enforcement * found["wrongful_enforcement"]
+            + cost.missed_violation * found["missed_violations"]
+            + cost.review * found["reviews"]
+        )
+        if edit is not review:
+            assert found["loss"] == pytest.approx(priced)
+    assert found["reviews"] > 0
+
+
+def test_rerouted_cases_are_modelled_or_unidentified_and_never_count_as_known(quiet):
+    review = Edit(kind="set_human_review", policy="counterfeit", rule="replica-wording", old=None, new="score < 0.8")
+    found = run(quiet, review)
+    assert found.flow.rerouted == found.identification.modelled + found.identification.unidentified > 0
+    assert found.identification.coverage == 0
+    assert found.recommendation is Recommendation.REFUSE
+
+
+def test_too_little_known_truth_is_refused_and_the_plan_says_which_audits_settle_it(quiet):
+    exempt = EXEMPT.model_copy(update={"new": {"id": "x", "match": "market = 'ID' AND language = 'id'"}})
+    store = EvidenceStore()
+    found = run(quiet, exempt, store)
+    assert found.recommendation is Recommendation.REFUSE
+    assert "audit plan" in render(found.why, store)
+    plan = audit_plan([exempt], quiet.record, quiet.policies, study=quiet.study, budget=30)
+    assert 0 < plan.strata["audits"].sum() <= 30
+    assert plan.half_width_then < plan.half_width_now
+    assert (plan.strata["audits"] <= plan.strata["cases"] - plan.strata["labels"]).all()
+
+
+def test_an_audit_budget_goes_where_the_variance_is(affected_cases):
+    from gne_analytics.strategy.identify import identify
+
+    moved = pl.concat(
+        [affected_cases(0, n=4_000, audit_rate=0.1), affected_cases(1, n=300, audit_rate=0.3, flow="new")]
+    )
+    plan = plan_audits(identify(moved), budget=400).strata
+    per_cell = dict(plan.group_by("cell").agg(pl.col("audits").sum()).iter_rows())
+    assert per_cell["released"] > per_cell["new"]
+
+
+def test_agreement_is_counted_on_rows_of_the_same_revision_only(quiet):
+    stale = quiet.policies.policies["counterfeit"].model_copy(update={"revision": "2019-01-01"})
+    policies = type(quiet.policies)(
+        **{**quiet.policies.__dict__, "policies": {**quiet.policies.policies, "counterfeit": stale}}
+    )
+    study = type(quiet.study)(quiet.record, policies, quiet.study.population)
+    assert study.agreement("logo-match").n == 0
+    agreement = quiet.study.agreement("logo-match")
+    assert agreement.n > 100
+    assert agreement.agreed > 0.95
+
+
+def test_a_proposal_is_judged_on_sellers_that_the_search_did_not_see(quiet):
+    confirmed = run(quiet, RAISE, on="confirm")
+    unseen = quiet.study.population.cases.filter(pl.col("part") == 1)
+    assert confirmed.cases == unseen.height < run(quiet, RAISE).cases
+
+
+def test_cases_before_the_onset_are_left_out(quiet):
+    days = quiet.study.population.cases["event_date"].sort()
+    middle = days[len(days) // 2]
+    found = run(quiet, RAISE, since=middle)
+    assert found.since == middle
+    assert found.cases == (days >= middle).sum()
+
+
+def test_every_sentence_of_a_backtest_is_a_claim_without_a_free_figure(quiet):
+    store = EvidenceStore()
+    for edit in (RAISE, LOWER, EXEMPT, WORDS):
+        for label in ("final_decision", "latent"):
+            found = run(quiet, edit, store, label=label, on="confirm")
+            for sentence in (found.why, *found.assumptions, *found.limits):
+                assert render(sentence, store)
+            assert all(e in store for e in found.evidence)
+
+
+def test_a_backtest_is_the_same_every_time_and_survives_json(quiet):
+    first, second = run(quiet, RAISE), run(quiet, RAISE)
+    assert first == second
+    assert Backtest.model_validate_json(first.model_dump_json()) == first
+
+
+def test_counterexamples_are_wrong_where_their_bucket_says(quiet):
+    found = counterexamples([LOWER], quiet.record, quiet.policies, study=quiet.study, limit=10)
+    assert found["bucket"].n_unique() >= 3
+    assert found.group_by("bucket").len()["len"].max() <= 10
+    for row in found.iter_rows(named=True):
+        now, then = row["state_today"] != NOTHING, row["state_proposed"] != NOTHING
+        violating = row["violating"] == 1
+        want = {
+            "candidate_fixes": now != violating and then == violating,
+            "candidate_breaks": now == violating and then != violating,
+            "fires_but_legitimate": now and then and not violating,
+            "misses_a_violation": not now and not then and violating,
+        }
+        assert want[row["bucket"]]
