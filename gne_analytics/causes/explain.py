@@ -31,7 +31,7 @@ from gne_analytics.evidence.types import (
     Period,
     Shift,
 )
-from gne_analytics.metrics.intervals import Difference
+from gne_analytics.metrics.intervals import Difference, rate_difference
 from gne_analytics.metrics.observations import Observations, mature, unrankable
 
 DEFAULT_NOISE = 0.01
@@ -40,6 +40,8 @@ MATERIAL = 0.05
 """A segment that holds less than this part of the shift, either way of counting, is not worth a line."""
 BATCH_SHARE = 0.4
 """So much of a segment's reversals at one instant, or marked as a batch, is one correction run."""
+MAINLY = 0.5
+"""A mix effect of so large a part of the shift is told as a finding of its own."""
 STILL_THERE = 3.0
 """A claim must stand so many standard errors from zero after the claims before it are taken out."""
 
@@ -151,6 +153,8 @@ def explain(
         )
         for rank, (k, part) in enumerate(ranked, start=1)
     ]
+    if told := _mix_cause(shift, cube, baseline, decomposition, len(causes) + 1, store):
+        causes.append(told)
     return Explanation(
         shift=shift, causes=tuple(causes), decomposition=decomposition, dimensions=dims, refused=refused,
         baseline_model=baseline.kind, notes=tuple(notes),
@@ -165,7 +169,7 @@ def period_noise(obs: Observations, dims: Sequence[str], shift: Shift) -> float:
     """
     if not isinstance(shift.focus, Period):
         return DEFAULT_NOISE
-    clock = "event_year" if obs.grain == "year" else "event_month"
+    clock = {"year": "event_year", "month": "event_month"}.get(obs.grain, "event_week")
     history = obs.frame.filter(pl.col("event_date") < shift.focus.start)
     if history[clock].n_unique() < 3 or history["n"].sum() == 0:
         return DEFAULT_NOISE
@@ -223,6 +227,43 @@ def _disjoint(cube: Cube, baseline: Baseline, claims: Sequence[Claim], noise: fl
         kept.append(_Kept(claim, rows, effect))
         residuals.take_out(rows, effect, kind)
     return kept
+
+
+def _mix_cause(
+    shift: Shift, cube: Cube, baseline: Baseline, whole: Decomposition, rank: int, store: EvidenceStore
+) -> Cause | None:
+    """Tell a shift that is mainly a changed mix: the dimension that changed, and its value that pulled hardest."""
+    total = sum(m.contribution for m in whole.mix)
+    interval = shift.delta.interval
+    clear = interval is not None and not interval.lo <= 0 <= interval.hi
+    searched = {a.dimension for a in cube.axes}
+    named = [m for m in whole.mix if m.dimension in searched and m.contribution * whole.delta > 0]
+    if not named or not clear or total * whole.delta <= 0 or abs(total) < MAINLY * abs(whole.delta):
+        return None
+    top = max(named, key=lambda m: abs(m.contribution))
+    axis = next(a for a in cube.axes if a.dimension == top.dimension)
+    known = axis.codes >= 0
+    w0, w1, n, expected = (
+        np.bincount(axis.codes[known], x[known], axis.size)
+        for x in (
+            cube.n0 / cube.n0.sum(), cube.n1 / cube.n1.sum(), cube.n0 + cube.n1, (cube.n0 + cube.n1) * baseline.p,
+        )
+    )  # fmt: skip
+    pull = (w1 - w0) * (expected / np.maximum(n, 1e-9) - baseline.rate) * np.sign(whole.delta)
+    segment = Segment.of({top.dimension: axis.values[int(np.argmax(pull))]})
+    rows = cube.mask(segment)
+    before, after = _counts(cube, rows, 0), _counts(cube, rows, 1)
+    lost = _finite(leave_out(cube, rows))
+    change = rate_difference(cube.k0[rows], cube.n0[rows], cube.k1[rows], cube.n1[rows], None)
+    effect = change.estimate(before.n + after.n, "two-sample") if before.n and after.n else Estimate(value=0.0)
+    ids = [store.add(str(segment), "name", tool="causes.explain").id]
+    for value, what in ((lost, "leave_out"), (top.contribution, "mix over the dimension"), (total, "mix")):
+        ids.append(store.add(value, "points", filter=str(segment), tool="causes.explain", arguments={"what": what}).id)
+    return Cause(
+        id=_cause_id(shift, segment), shift_id=shift.id, rank=rank, segment=segment, kind=CauseKind.MIX_SHIFT,
+        status="candidate", status_reason="The mix changed, which moves the rate though no rate need have changed.",
+        before=before, after=after, effect=effect, leave_out=lost, contribution=top.contribution, evidence=tuple(ids),
+    )  # fmt: skip
 
 
 def _material(
