@@ -340,3 +340,16 @@ def test_an_inverse_survives_its_way_through_json() -> None:
     one = edit("remove_exemption", rule="logo-match", item="ex-brand", old=old)
     undo = [Edit.model_validate_json(back.model_dump_json()) for back in inverse([one], BASE)]
     assert applied(applied(BASE, [one]), undo).hash == BASE.hash
+
+
+def test_a_rollback_finds_its_own_lines_among_look_alikes() -> None:
+    rules = "".join(
+        f"- id: r{i}\n  clause: c\n  detector: d\n  threshold:\n    default: {edge}\n  action: warn\n"
+        for i, edge in enumerate(["0.6", ".50", "0.6"])
+    )
+    head = 'id: p\nrevision: "1"\nowner: o\ntitle: t\nseverity: low\nclauses: [{id: c, text: t}]\nrules:\n'
+    base = from_files({"policies/p.yaml": head + rules})
+    one = edit("set_threshold", policy="p", rule="r1", old=0.5, new=0.6)
+    undo = inverse([one], base)
+    assert "- id: r1" in undo[0].hunk.found
+    assert applied(applied(base, [one]), undo).files == base.files
