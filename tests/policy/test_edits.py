@@ -351,5 +351,4 @@ def test_a_rollback_finds_its_own_lines_among_look_alikes() -> None:
     base = from_files({"policies/p.yaml": head + rules})
     one = edit("set_threshold", policy="p", rule="r1", old=0.5, new=0.6)
     undo = inverse([one], base)
-    assert "- id: r1" in undo[0].hunk.found
     assert applied(applied(base, [one]), undo).files == base.files
