@@ -131,7 +131,7 @@ def _span_of(evidence: Evidence) -> str:
             text = f"{number(lo)} to {_time(hi, evidence.unit)}"
         case _:
             text = f"{number(lo)} to {number(hi)}"
-    return text if interval.level == 0.95 else f"{text} at {percent(interval.level)}"
+    return text if interval.level in {0.95, 1.0} else f"{text} at {percent(interval.level)}"
 
 
 def _time(value: float, unit: Unit) -> str:

@@ -168,18 +168,20 @@ def identification_bar(
 
 
 def guardrails_plot(
-    guardrails: Sequence[Guardrail], *, title: str | None = None, subtitle: str | None = None
+    guardrails: Sequence[Guardrail], *, limit: int = 12, title: str | None = None, subtitle: str | None = None
 ) -> go.Figure:
     """Draw each guardrail's difference with its interval, and the margin beyond which it fails, as a bar of its own.
 
-    Passing is a filled circle, failing a cross, and cannot tell a hollow circle.
+    Passing is a filled circle, failing a cross, and cannot tell a hollow circle. The ``limit`` worst are drawn.
     """
     order = {"fail": 0, "cannot_tell": 1, "pass": 2}
-    rows = sorted(guardrails, key=lambda g: (order[g.verdict], g.name, str(g.slice)))
-    tally = {verdict: sum(g.verdict == verdict for g in rows) for verdict in order}
+    ranked = sorted(guardrails, key=lambda g: (order[g.verdict], g.margin - g.difference.value, g.name, str(g.slice)))
+    tally = {verdict: sum(g.verdict == verdict for g in ranked) for verdict in order}
+    rows = ranked[:limit]
     words = Words(
         title or _guardrail_title(tally),
-        subtitle or "difference to today per slice; the upright bar is the margin, one-sided",
+        subtitle
+        or f"{len(rows)} of {len(ranked)} slices, the worst first; difference to today, the upright bar is the margin",
         "Dots with intervals, one row per guardrail: "
         + "; ".join(f"{_spelt(g.name)} for {named(g.slice)}: {g.verdict.replace('_', ' ')}" for g in rows)
         + ".",
@@ -190,6 +192,8 @@ def guardrails_plot(
         _guard(figure, row, guardrail)
     label_rows(figure, labels, [g.verdict.replace("_", " ") for g in rows])
     figure.add_vline(x=0, line={"color": GREY, "width": 1})
+    if all(abs(g.difference.value) <= 1 for g in rows):
+        figure.update_xaxes(tickformat="+.0%")
     for name, (symbol, colour) in _VERDICTS.items():
         if tally[name]:
             legend_mark(figure, name.replace("_", " "), colour, symbol)

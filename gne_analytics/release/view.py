@@ -31,7 +31,7 @@ _QUESTIONS: Final = (
 _VERDICTS: Final = {
     Recommendation.RECOMMEND: "recommended",
     Recommendation.CANNOT_TELL: "cannot tell",
-    Recommendation.REFUSE: "advised against",
+    Recommendation.REFUSE: "not recommended",
     Recommendation.EXPERIMENT: "needs an experiment",
 }
 _UNITS: Final = {"cases": "count", "reviews": "count", "share": "points", "rate": "points", "points": "points"}
@@ -46,16 +46,25 @@ class Story:
 
 
 def stories(findings: Sequence[Finding]) -> tuple[list[Story], list[Claim]]:
-    """Tell the first shifts in full, each with its first causes and their proposal; the others by their title."""
+    """Tell the first shifts in full, each with its first causes and their proposals; all else by its title."""
     told = [f for f in findings if f.kind in {FindingKind.SHIFT, FindingKind.QUIET}]
     full = [_story(shift, findings) for shift in told[:STORIES]]
-    return full, [f.title for f in told[STORIES:]]
+    shown = {f.id for shift in told[:STORIES] for f in _proposals_of(shift, findings)}
+    offered = [f for f in findings if f.proposal_id and f.id not in shown]
+    return full, [f.title for f in (*told[STORIES:], *offered)]
+
+
+def _causes_of(shift: Finding, findings: Sequence[Finding]) -> list[Finding]:
+    return [f for f in findings if shift.shift_id and f.shift_id == shift.shift_id and f.cause_id][:2]
+
+
+def _proposals_of(shift: Finding, findings: Sequence[Finding]) -> list[Finding]:
+    about = {f.cause_id for f in _causes_of(shift, findings)}
+    return [f for f in findings if f.proposal_id and f.cause_id in about][:2]
 
 
 def _story(shift: Finding, findings: Sequence[Finding]) -> Story:
-    causes = [f for f in findings if shift.shift_id and f.shift_id == shift.shift_id and f.cause_id][:2]
-    about = {f.cause_id for f in causes}
-    proposals = [f for f in findings if f.proposal_id and f.cause_id in about][:2]
+    causes, proposals = _causes_of(shift, findings), _proposals_of(shift, findings)
     answers = (
         ("What moved", shift.of_kind(ClaimKind.WHAT)[:1]),
         ("Why", tuple(c for f in causes for c in (f.title, *f.of_kind(ClaimKind.WHY)[:1]))),

@@ -193,6 +193,17 @@ def test_verdicts_of_guardrails_differ_by_shape():
     assert len(margins) == 3
 
 
+def test_the_worst_guardrails_are_drawn_and_all_are_counted():
+    one = results.a_backtest().guardrails[0]
+    many = [one.model_copy(update={"slice": Segment.of(market=f"M{i}")}) for i in range(30)]
+    failing = one.model_copy(update={"verdict": "fail", "slice": Segment.of(market="worst")})
+    figure = figures.guardrails_plot([*many, failing], limit=5)
+    labels = [a.text for a in figure.layout.annotations]
+    assert len(labels) == 5
+    assert "worst" in labels[0]
+    assert figures.words_of(figure).title == "Guardrails: 1 fail, 30 pass"
+
+
 def test_themes_are_ranked_by_texts_after_folding():
     assert [a.text for a in DRAWN["themes_bar"]().layout.annotations][-1] == "pasted complaint"
 

@@ -201,6 +201,14 @@ def test_shifts_beyond_the_third_are_folded_away_with_their_headline(run):
     assert untraced(page, many.store) == ()
 
 
+def test_a_proposal_of_a_later_shift_is_named_on_the_first_screen(run):
+    orphaned = tuple(f.model_copy(update={"cause_id": "S9-C9"}) if f.proposal_id else f for f in run.findings)
+    page = report_html(replace(run, findings=orphaned))
+    first = page[page.index('id="headline"') : page.index("<nav")]
+    assert "<dt>What we propose</dt>" not in first
+    assert "Proposed for" in first[first.index("<p>Also:</p>") :]
+
+
 def test_rejects_are_counted_by_reason_with_examples(html):
     assert "appeal without its violation" in html
     assert "ap-17, ap-18" in html
