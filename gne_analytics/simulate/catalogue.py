@@ -148,14 +148,5 @@ GOODS: dict[str, tuple[str, ...]] = {
     NEW_CATEGORY: ("game credit 500", "store card 50", "streaming card", "phone top-up 20"),
 }
 
-EVIDENCE_OF: dict[str, tuple[str, ...]] = {
-    "counterfeit": ("purchase_invoice", "authorisation_letter", "trademark_certificate"),
-    "prohibited-goods": ("product_licence", "lab_report", "ingredient_list"),
-    "misleading-health-claims": ("product_registration", "lab_report", "label_photo"),
-    "undisclosed-ads": ("contract_or_brief", "purchase_invoice"),
-    "account-integrity": ("business_registration", "shipping_proof", "identity_document"),
-    "child-safety": ("safety_certificate", "label_photo"),
-    "misleading-listing": ("listing_screenshot", "price_history"),
-}
 WRONG_EVIDENCE: tuple[str, ...] = ("chat_screenshot", "product_photo", "social_media_link")
 """What sellers send when nobody told them what to send."""

@@ -85,7 +85,7 @@ def threshold(ground: Ground) -> Site:
     segment = Segment.of(spot)
     low = round(max(rule.threshold.default - ground.incident.effect("threshold_drop"), LOWEST_OVERRIDE), 2)
     override = {
-        "id": "-".join(spot.values()).lower(),
+        "id": "-".join([rule.id, *spot.values()]).lower(),
         "match": predicate_of(segment),
         "value": low,
         "priority": 10,

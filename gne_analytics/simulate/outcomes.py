@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from gne_analytics.simulate.catalogue import EVIDENCE_OF, MARKETS, WRONG_EVIDENCE
+from gne_analytics.simulate.catalogue import MARKETS, WRONG_EVIDENCE
 from gne_analytics.simulate.draws import Bools, Floats, Knobs, Noise, logistic, logit
+from gne_analytics.simulate.shipped import default_policies
 
 DAY = 86_400.0
 TIER_MOOD = {"new": -0.25, "preferred": 0.25, "brand_authorised": 0.35, "licensed_pharmacy": 0.2}
@@ -33,7 +34,7 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Truth:
+class Sides:
     """What the outcome stages may know of a case."""
 
     violating: Bools
@@ -43,7 +44,7 @@ class Truth:
 def appeal(
     cases: pl.DataFrame,
     enforced: pl.DataFrame,
-    truth: Truth,
+    truth: Sides,
     decided_at: Floats,
     noise: Noise,
     knobs: Knobs,
@@ -74,7 +75,7 @@ def appeal(
     return first, second, corrected_at
 
 
-def _first_level(truth: Truth, wrong_proof: Bools, noise: Noise, knobs: Knobs) -> Bools:
+def _first_level(truth: Sides, wrong_proof: Bools, noise: Noise, knobs: Knobs) -> Bools:
     right = np.where(truth.violating, 0.06, 0.84 - 0.12 * wrong_proof)
     right = np.where(truth.forgotten, np.maximum(right, 0.97 * (knobs["certain"] > 0)), right)
     right = np.where(truth.violating, right, right * (1 - np.clip(knobs["missed_at_first"], 0, 1)))
@@ -82,8 +83,9 @@ def _first_level(truth: Truth, wrong_proof: Bools, noise: Noise, knobs: Knobs) -
     return noise.uniform("appeal.first") < right * (1 - coin) + SPLIT * coin
 
 
-def _second_level(cases: pl.DataFrame, truth: Truth, first: Level, noise: Noise, knobs: Knobs) -> Level:
-    two_levels = ~cases["policy"].is_in(["undisclosed-ads", "misleading-listing"]).to_numpy()
+def _second_level(cases: pl.DataFrame, truth: Sides, first: Level, noise: Noise, knobs: Knobs) -> Level:
+    twice = [p.id for p in default_policies().policies.values() if p.appeal.levels > 1]
+    two_levels = cases["policy"].is_in(twice).to_numpy()
     open_ = first.filed & two_levels & np.array([o in {"upheld", "modified"} for o in first.outcome])
     keen = logistic(np.where(truth.violating, -2.7, -0.2) + knobs["second_level"])
     filed = open_ & (noise.uniform("second.filed") < keen)
@@ -107,7 +109,7 @@ def _shade(overturned: Bools, cured: Bools, noise: Noise, level: str) -> list[st
     return [str(o) for o in outcome]
 
 
-def _corrections(cases: pl.DataFrame, truth: Truth, decided_at: Floats, noise: Noise, knobs: Knobs) -> Floats:
+def _corrections(cases: pl.DataFrame, truth: Sides, decided_at: Floats, noise: Noise, knobs: Knobs) -> Floats:
     curable = cases["policy"].is_in(CURABLE).to_numpy()
     chance = np.where(truth.violating, 0.42, 0.12) * (1 - np.clip(knobs["cure_drop"], 0, 1))
     cured = curable & (noise.uniform("cure") < chance)
@@ -121,7 +123,7 @@ def brought_wrong_proof(noise: Noise, knobs: Knobs) -> Bools:
 
 def proofs(policy: str, wrong: bool, u: float) -> list[str]:
     """The kinds of evidence that come with an appeal."""
-    asked = EVIDENCE_OF[policy]
+    asked = default_policies().policies[policy].appeal.evidence
     if wrong:
         return list(WRONG_EVIDENCE[: 1 + int(u * 2)])
     if u < 0.22:

@@ -188,7 +188,8 @@ def in_force(policies: PolicySet, site: Site, since: date) -> PolicySet:
     texts = dict(after.files)
     for policy_id in {e.policy for e in site.edits if e.kind is not EditKind.EDIT_NOTICE}:
         name, revision = after.sources[policy_id], after.policies[policy_id].revision
-        texts[name] = texts[name].replace(f'revision: "{revision}"', f'revision: "{since:%Y-%m-%d}"', 1)
+        newer = max(revision, since.isoformat())
+        texts[name] = texts[name].replace(f'revision: "{revision}"', f'revision: "{newer}"', 1)
     return from_files(texts)
 
 

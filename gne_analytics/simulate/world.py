@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import as_file, files
 
 import numpy as np
 import polars as pl
 
-from gne_analytics.policy.files import PolicySet, load
+from gne_analytics.policy.files import PolicySet
 from gne_analytics.simulate.appealing import appeals
 from gne_analytics.simulate.arrivals import Calendar, arrive, make_sellers
 from gne_analytics.simulate.changes import changes
@@ -27,11 +26,11 @@ from gne_analytics.simulate.draws import Draws, Knobs, Noise
 from gne_analytics.simulate.enforce import enforce, parents
 from gne_analytics.simulate.incidents import Incident, Planted
 from gne_analytics.simulate.mechanisms import MECHANISM_SITES
-from gne_analytics.simulate.outcomes import Truth as Sides
-from gne_analytics.simulate.outcomes import appeal
+from gne_analytics.simulate.outcomes import Sides, appeal
 from gne_analytics.simulate.place import Placed, place_all
 from gne_analytics.simulate.record import Happened, assessments, violations
 from gne_analytics.simulate.sampling import audits, signals
+from gne_analytics.simulate.shipped import default_policies
 
 VIOLATIONS_PER_BURST = 0.73
 """Measured on the default policy set: violations that one burst of cases leads to."""
@@ -76,12 +75,6 @@ class World:
     def __repr__(self) -> str:
         counts = ", ".join(f"{name} {frame.height:,}" for name, frame in self.tables.items())
         return f"World({self.name!r}, seed {self.seed}: {counts}; {len(self.truth.incidents)} planted)"
-
-
-def default_policies() -> PolicySet:
-    """The policy set that ships with the package, before any incident touched it."""
-    with as_file(files("gne_analytics.simulate") / "policy") as folder:
-        return load(folder)
 
 
 def build(name: str, seed: int, size: Size, incidents: Sequence[Incident], policies: PolicySet | None = None) -> World:
@@ -163,19 +156,26 @@ def _identified(cases: pl.DataFrame, noise: Noise, calendar: Calendar) -> pl.Dat
 
 
 def _tables(h: Happened, placed: Sequence[Placed], shipped: PolicySet) -> dict[str, pl.DataFrame]:
-    revisions = {p.id: [(0, p.revision)] for p in shipped.policies.values()}
-    for one in placed:
-        for policy, week in one.revised.items():
-            revisions[policy].append((week, h.policies.policies[policy].revision))
     templates = _templates(h, placed)
     campaigns = {p.planted.id: p.site.campaign for p in placed if p.site.campaign}
     return {
-        "violations": violations(h, revisions, templates),
+        "violations": violations(h, _revisions(h, placed, shipped), templates),
         "appeals": appeals(h, campaigns),
         "assessments": assessments(h),
         "audits": audits(h),
         "signals": signals(h),
     }
+
+
+def _revisions(h: Happened, placed: Sequence[Placed], shipped: PolicySet) -> dict[str, list[tuple[int, str]]]:
+    """The revisions of each policy and the weeks since when; the last one is that of the set in force."""
+    steps: dict[str, list[tuple[int, str]]] = {}
+    for policy in h.policies.policies.values():
+        named = {p.from_week: p.planted.onset.isoformat() for p in placed if policy.id in p.revised}
+        past = shipped.policies[policy.id].revision if policy.id in shipped.policies else policy.revision
+        found = [(0, past), *sorted(named.items())]
+        steps[policy.id] = [*found[:-1], (found[-1][0], policy.revision)]
+    return steps
 
 
 def _change_log(h: Happened, placed: Sequence[Placed]) -> pl.DataFrame:

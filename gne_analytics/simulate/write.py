@@ -9,9 +9,12 @@ from pathlib import Path
 import polars as pl
 
 from gne_analytics.errors import DataError
+from gne_analytics.policy.schemas import write_schemas
 from gne_analytics.simulate.world import Truth, World
+from gne_analytics.tables.source_model import source_schema
 
-SOURCE = """# yaml-language-server: $schema=source.schema.json
+SCHEMA = "source.schema.json"
+SOURCE = """# yaml-language-server: $schema={schema}
 # A simulated marketplace ({name}, seed {seed}); README.md of data/demo describes every column.
 name: {name}
 reporting_timezone: UTC
@@ -38,14 +41,16 @@ def write(world: World, out: str | Path, truth_dir: str | Path | None = None) ->
 
 
 def _source(world: World, folder: Path) -> None:
-    lines = SOURCE.format(name=world.name.replace(":", "-"), seed=world.seed)
+    lines = SOURCE.format(schema=SCHEMA, name=world.name.replace(":", "-"), seed=world.seed)
     for name, frame in world.tables.items():
         if frame.is_empty():
             continue
         frame.write_parquet(folder / f"{name}.parquet", compression="zstd", compression_level=19)
         lines += f"  {name}:\n    from: {name}.parquet\n{ROLES.get(name, '')}"
     (folder / "source.yaml").write_text(lines, encoding="utf-8")
+    (folder / SCHEMA).write_text(json.dumps(source_schema(), indent=1) + "\n", encoding="utf-8")
     world.policies.save(folder / "policy")
+    write_schemas(folder / "policy" / "schemas")
 
 
 def _truth(truth: Truth, folder: Path) -> None:

@@ -4,9 +4,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from gne_analytics.policy.checks import run_tests
 from gne_analytics.policy.files import load
 from gne_analytics.policy.model import Status
 from gne_analytics.simulate import default_policies, simulate
+from gne_analytics.simulate.catalogue import POLICY_OF
 from gne_analytics.tables.source import open_source
 
 DEMO = Path(__file__).parents[2] / "data" / "demo"
@@ -61,6 +63,15 @@ def test_the_shipped_policy_set_has_the_breadth_that_a_demo_needs():
             "th",
             "es",
         }
+
+
+def test_every_rule_reads_a_detector_of_its_own_policy_and_every_detector_has_a_rule():
+    read = {rule.detector: policy.id for policy, rule in default_policies().rules()}
+    assert read == POLICY_OF
+
+
+def test_the_shipped_policy_sets_own_tests_pass():
+    assert [str(result) for result in run_tests(default_policies()) if not result.passed] == []
 
 
 def test_the_story_has_six_failings_and_one_launch(demo):

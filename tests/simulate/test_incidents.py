@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from gne_analytics.evidence.segment import Segment
+from gne_analytics.policy.checks import run_tests
 from gne_analytics.policy.edits import applied
 from gne_analytics.policy.predicates import compile as compile_predicate
 from gne_analytics.policy.predicates import predicate_of
@@ -214,10 +215,31 @@ def test_the_truth_names_owner_levers_and_edits_that_apply(world, kind):
     assert planted.decoy == (kind not in MECHANISMS)
     assert bool(planted.owner) == (kind in OWNERS)
     assert {e.kind for e in planted.right_edits} <= set(planted.levers)
-    if planted.right_edits:
-        assert applied(made.policies, planted.right_edits).hash != made.policies.hash
+    mended = applied(made.policies, planted.right_edits)
+    assert (mended.hash != made.policies.hash) == bool(planted.right_edits)
+    for policies in (made.policies, mended):
+        assert all(result.passed for result in run_tests(policies))
     if planted.change_id:
         assert planted.change_id in set(made.tables["changes"]["change_id"])
+
+
+def test_no_threshold_that_an_incident_lowers_breaks_a_test_of_its_policy():
+    for seed in range(8):
+        made = simulate("incident:threshold:large", seed, violations=1_500)
+        assert all(result.passed for result in run_tests(made.policies)), made.truth.incidents[0].description
+
+
+def test_the_right_edits_lower_the_true_loss(struck):
+    for kind in ("detector_error", "threshold", "clause_scope"):
+        made, planted, _ = struck(kind)
+        mended = simulate(
+            f"incident:{kind}:large", 3, violations=N, policies=applied(made.policies, planted.right_edits)
+        )
+        wrong = []
+        for world in (made, mended):
+            rows = world.tables["violations"].filter(pl.col("decided_at").dt.date() >= planted.onset)
+            wrong.append(rows.join(world.truth.latent, on="case_id").filter(~pl.col("violating")).height)
+        assert wrong[1] < 0.9 * wrong[0], kind
 
 
 def test_the_segment_differs_from_seed_to_seed(world):
