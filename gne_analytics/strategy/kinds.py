@@ -26,7 +26,7 @@ def proposal_id(edits: Sequence[Edit], policy_base: str) -> str:
 
     Example:
         >>> proposal_id([], "abc")
-        'P-2f1d8ef2'
+        'P-3dcbd2e6'
     """
     canonical = [
         edit.model_dump(mode="json", include={"kind", "policy", "rule", "clause", "item", "old", "new"})

@@ -129,7 +129,10 @@ def _for_cause(cause: Cause, study: Study, store: EvidenceStore, seed: int) -> t
     policy = _policy_of(cause, targets, study)
     if policy is not None and lever.drafted:
         found += _drafted(cause, lever, policy, study, store)
-    return found, "No edit of this kind lowers the loss on the sellers that were searched."
+    return (
+        found,
+        "On the labels that there are, no edit of this kind lowers the loss of the sellers that were searched.",
+    )
 
 
 def _policy_of(cause: Cause, targets: Sequence[Target], study: Study) -> Policy | None:
@@ -157,13 +160,13 @@ def _searched(
     candidates: list[Candidate] = []
     for kind in lever.searched:
         if kind is EditKind.ADD_OVERRIDE:
-            lower = cause.mechanism is Mechanism.THRESHOLD
+            lower = cause.mechanism is Mechanism.THRESHOLD and cause.effect.value < 0
             candidates += search_thresholds(target, study, reviewers, reason, lower)
         elif kind is EditKind.ADD_EXEMPTION:
             candidates += search_exemptions(target, study, reviewers, reason)
         elif kind is EditKind.SET_HUMAN_REVIEW and reviewers.wrong and reviewers.right:
             candidates += search_reviews(target, study, reviewers, reason)
-    best = choose(candidates)
+    best = choose(candidates) or _unsearched(lever, target, study, reviewers, reason)
     if best is None:
         return None
     made = _proposal((best.edit,), cause, target.policy, study, store, since=target.since)
@@ -175,6 +178,13 @@ def _searched(
             "evidence": tuple(dict.fromkeys((*made.evidence, *test.evidence))),
         }
     )
+
+
+def _unsearched(lever: Lever, target: Target, study: Study, reviewers: Reviewers, reason: str) -> Candidate | None:
+    """Offer review of the whole segment where nothing is known of reviewers: no search can weigh it, an audit can."""
+    if EditKind.SET_HUMAN_REVIEW not in lever.searched or (reviewers.wrong and reviewers.right):
+        return None
+    return next(iter(search_reviews(target, study, reviewers, reason)), None)
 
 
 def _reviewers(target: Target, study: Study) -> Reviewers:

@@ -66,3 +66,8 @@ def draw_affected(
 @pytest.fixture(scope="session")
 def affected_cases():
     return draw_affected
+
+
+@pytest.fixture(scope="session")
+def known_world():
+    return Known

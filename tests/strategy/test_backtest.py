@@ -161,3 +161,14 @@ def test_counterexamples_are_wrong_where_their_bucket_says(quiet):
             "misses_a_violation": not now and not then and violating,
         }
         assert want[row["bucket"]]
+
+
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_the_interval_contains_the_truth_in_worlds_of_other_seeds(known_world, seed):
+    world = known_world("incident:threshold", seed, 3_000)
+    for edit in (RAISE, LOWER):
+        found = run(world, edit, on="confirm")
+        moved = replay_change([edit], world.study, label="final_decision", on="confirm").moved
+        truth = world.true_differences(moved, "final_decision")
+        for outcome, true in zip(found.outcomes, truth, strict=False):
+            assert outcome.difference.interval.lo - 1e-9 <= true <= outcome.difference.interval.hi + 1e-9

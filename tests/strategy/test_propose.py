@@ -168,3 +168,17 @@ def test_the_simplest_candidate_that_does_nearly_as_well_is_chosen(answered):
     assert choose(made).edit.new == 2
     assert choose([Candidate(edit, 1.0)]) is None
     assert choose([]) is None
+
+
+def test_review_is_offered_but_never_recommended_where_nothing_is_known_of_reviewers(quiet):
+    store = EvidenceStore()
+    segment = {"policy_id": "counterfeit", "market": "ID", "detector_version": "r3"}
+    found = propose(
+        [cause(Mechanism.DETECTOR_ERROR, segment)], quiet.record, quiet.policies, store=store, study=quiet.study
+    )
+    for proposal in found:
+        test = backtest(proposal, quiet.record, quiet.policies, store=store, study=quiet.study)
+        if proposal.edits[0].kind is EditKind.SET_HUMAN_REVIEW:
+            assert test.recommendation is not Recommendation.RECOMMEND
+            assert test.outcomes[-1].bounds is not None or test.identification.modelled
+    assert EditKind.SET_HUMAN_REVIEW in {p.edits[0].kind for p in found}
