@@ -10,6 +10,8 @@ from gne_analytics.evidence.store import EvidenceStore, Unit
 from gne_analytics.evidence.types import Backtest, Edit, EditKind, ExperimentPlan, Guardrail, Proposal, Recommendation
 
 SHOWN_EDITS = 4
+KNOWN = "The truth is known"
+"""How the sentence on coverage begins; the summary looks for it."""
 LONGEST = 160
 """Characters of a config value that a sentence shows."""
 
@@ -76,11 +78,11 @@ _SENTENCES: Mapping[EditKind, str] = {
     EditKind.SET_ACTION: "{place}: the action goes from {old} to {new}.",
     EditKind.SET_POINTS: "{place}: the points go from {old} to {new}.",
     EditKind.SET_STATUS: "{place}: the status goes from {old} to {new}.",
-    EditKind.ADD_RULE: "{place}: new, as a draft that acts on nobody yet.",
-    EditKind.REMOVE_RULE: "{place}: goes.",
-    EditKind.ADD_CLAUSE: "{place}: new.",
-    EditKind.REMOVE_CLAUSE: "{place}: goes.",
-    EditKind.EDIT_CLAUSE: "{place}: reworded.",
+    EditKind.ADD_RULE: "{place} is new, a draft that acts on nobody yet.",
+    EditKind.REMOVE_RULE: "{place} goes.",
+    EditKind.ADD_CLAUSE: "{place} is new.",
+    EditKind.REMOVE_CLAUSE: "{place} goes.",
+    EditKind.EDIT_CLAUSE: "{place} is reworded.",
     EditKind.SET_EVIDENCE: "{place}: an appeal asks for {new}.",
     EditKind.EDIT_NOTICE: "{place}: the notice {item} is reworded.",
 }
@@ -136,7 +138,7 @@ def _tested(test: Backtest, store: EvidenceStore) -> list[Claim]:
     claims += [Claim(template=quoted(test.why, store, "backtest"), kind=ClaimKind.CERTAINTY)] if test.why else []
     if test.identification.total:
         known = (
-            f"The truth is known or can be estimated for {cited.coverage.ref('of')} affected cases "
+            f"{KNOWN} or can be estimated for {cited.coverage.ref('of')} affected cases "
             f"({cited.coverage.ref('pct')}); for {cited.unidentified.ref()} it cannot be known from this record."
         )
         claims.append(Claim(template=known, kind=ClaimKind.LIMIT))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from textwrap import fill
 
+from gne_analytics.agents.narrate_proposals import KNOWN
 from gne_analytics.agents.phrases import sentence
 from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
 from gne_analytics.evidence.render import render
@@ -77,10 +78,8 @@ def _proposed(finding: Finding) -> str:
 
 
 def _sure(finding: Finding) -> str:
-    said = [c for c in finding.claims if c.kind is ClaimKind.CERTAINTY]
-    known = (
-        [c for c in finding.claims if c.kind is ClaimKind.LIMIT][1:2] if finding.kind is FindingKind.PROPOSAL else []
-    )
+    said = finding.of_kind(ClaimKind.CERTAINTY)
+    known = [c for c in finding.of_kind(ClaimKind.LIMIT) if c.template.startswith(KNOWN)]
     return f"{finding.subject or finding.title.template}: {_joined([*said, *known])}"
 
 

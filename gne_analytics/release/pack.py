@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from gne_analytics.agents.quote import quoted
 from gne_analytics.atomic import write_json, write_whole
 from gne_analytics.evidence.claims import Finding
 from gne_analytics.evidence.render import render, show
@@ -34,12 +35,12 @@ class Papers(Frozen):
 def write_pack(folder: Path, papers: Papers, store: EvidenceStore) -> None:
     """Write README.md and ``evidence/``: the records as JSON, findings as text, the evidence also as a table."""
     target = folder / FOLDER
-    write_whole(target / "evidence.json", store.to_json())
-    write_csv(target / "evidence.csv", evidence_table(store))
     for name in ("proposals", "backtests", "findings", "decisions"):
         write_json(target / f"{name}.json", [item.model_dump(mode="json") for item in getattr(papers, name)])
     write_whole(target / "findings.md", _findings(papers, store))
     write_whole(folder / "README.md", _readme(papers, store))
+    write_whole(target / "evidence.json", store.to_json())
+    write_csv(target / "evidence.csv", evidence_table(store))
 
 
 def evidence_table(store: EvidenceStore) -> pl.DataFrame:
@@ -88,7 +89,7 @@ def _readme(papers: Papers, store: EvidenceStore) -> str:
     for proposal in papers.proposals:
         signed = markdown(", ".join(papers.approved_by.get(proposal.id, ())))
         lines += [f"- **{markdown(_shown(proposal.title, store))}** ({proposal.id}), approved by {signed}"]
-        lines += [f"  - {markdown(e.reason)}" for e in proposal.edits if e.reason]
+        lines += [f"  - {markdown(_shown(e.reason, store))}" for e in proposal.edits if e.reason]
     lines += [f"- Left out: {i}, since {markdown(why)}" for i, why in papers.left_out.items()]
     lines += [
         "",
@@ -121,4 +122,4 @@ def _findings(papers: Papers, store: EvidenceStore) -> str:
 
 
 def _shown(template: str, store: EvidenceStore) -> str:
-    return render(template, store) if "{{" in template else template
+    return render(quoted(template, store, "propose"), store)

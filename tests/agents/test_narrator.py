@@ -196,3 +196,8 @@ def test_a_metric_that_is_no_rate_by_name_is_called_a_share(shift, store):
     finding = narrate([other], [], [], [], [], store)[0]
     assert "The share of signals without violation" in text_of(finding, store)
     assert check_finding(finding, store) == ()
+
+
+def test_the_summary_says_for_how_many_cases_the_truth_is_known(findings, store):
+    sure = summary(findings, store).split("How sure it is")[1]
+    assert "192 of 212 affected" in " ".join(sure.split())

@@ -303,6 +303,14 @@ def test_two_proposals_for_one_place_do_not_both_enter_the_draft(desk):
     assert "does not fit beside those above" in (desk.root / "run/proposed/DRAFT.md").read_text()
 
 
+def test_reasons_that_cite_evidence_are_written_out_in_the_readme(desk):
+    n = desk.store.add(412, "count").ref()
+    edit = threshold().model_copy(update={"reason": f"{n} wrongful removals"})
+    desk.proposals = [propose(desk.policies, edit=edit)]
+    desk.sign("ada")
+    assert "412 wrongful removals" in (desk.release() / "README.md").read_text()
+
+
 def test_hostile_text_is_shown_as_text_in_the_pack(desk):
     desk.proposals = [propose(desk.policies).model_copy(update={"title": "<script>x</script> [a](http://b)"})]
     desk.sign("=ada")
