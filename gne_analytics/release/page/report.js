@@ -12,12 +12,17 @@
   if (data) {
     const { templates, plots } = JSON.parse(data.textContent);
     const dark = matchMedia("(prefers-color-scheme: dark)");
-    const config = { responsive: true, displayModeBar: false };
+    const config = { displayModeBar: false };
+    // Boxes change width with more than the window: a scrollbar, a phone that turns, details that open.
+    const sizes = new ResizeObserver((changed) => changed.forEach(({ target }) => {
+      if (target.offsetParent !== null && target.data) Plotly.Plots.resize(target);
+    }));
     const draw = (name) => plots.forEach((plot, i) => {
       const box = document.getElementById("plot-" + i);
       // A box in closed details has no width yet: it is drawn when it opens.
-      if (box.offsetParent !== null)
-        Plotly.react(box, plot.data, { ...plot.layout, template: templates[name], autosize: true }, config);
+      if (box.offsetParent === null) return;
+      Plotly.react(box, plot.data, { ...plot.layout, template: templates[name], autosize: true }, config);
+      sizes.observe(box);
     });
     const theme = () => (dark.matches ? "gne_dark" : "gne");
     dark.addEventListener("change", () => draw(theme()));
