@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "release": GROUND | STAGES | {"strategy", "agents", "figures", "atomic"},
     "simulate": GROUND | {"enforcement"},
     "testing": GROUND | STAGES | {"strategy", "agents", "figures", "release", "simulate"},
-    "workspace": GROUND | STAGES | {"strategy", "agents", "figures", "release", "atomic", "__init__"},
+    "workspace": GROUND | STAGES | {"strategy", "agents", "figures", "release", "simulate", "atomic", "__init__"},
     "cli": GROUND | STAGES | {"strategy", "agents", "figures", "release", "simulate", "workspace", "__init__"},
     "__init__": GROUND | {"workspace"},
 }

@@ -5,8 +5,8 @@ import os
 import sys
 import traceback
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from gne_analytics.errors import GneError
 
@@ -24,13 +24,14 @@ def run_command(arguments: list[str]) -> int:
     from gne_analytics.cli.app import app
 
     try:
-        result = typer.main.get_command(app).main(arguments, prog_name="gne", standalone_mode=False)
+        result = typer.main.get_command(app).main(arguments or ["--help"], prog_name="gne", standalone_mode=False)
     except GneError as fault:
         return _say(str(fault), FAULT)
-    except click.exceptions.Abort:
-        return _say("interrupted", 130)
-    except click.ClickException as fault:
-        return _say(f"{fault.format_message()} Type gne --help.", FAULT)
+    except typer.Abort:
+        return _say("interrupted; the same command goes on where it stopped", 130)
+    except TyperException as fault:
+        words = getattr(fault, "format_message", fault.__str__)()
+        return _say(f"{words} Type gne --help.", FAULT)
     except KeyboardInterrupt:
         return _say("interrupted; the same command goes on where it stopped", 130)
     except BrokenPipeError:
