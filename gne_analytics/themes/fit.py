@@ -67,7 +67,7 @@ def fit_themes(
     embedder: str | Embedder = "auto",
     clusterer: str | Clusterer = "graph",
     seed: int = 0,
-    centre_languages: bool = False,
+    centre_languages: bool = True,
     cache_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> Themes:
@@ -80,8 +80,9 @@ def fit_themes(
         embedder: auto, e5, use, ngrams, openai:MODEL, or an object with ``id`` and ``encode``.
         clusterer: graph, or an object with ``fit`` and ``labels_``.
         seed: of the clusterer.
-        centre_languages: subtract each language's mean, so that themes run across languages; hides a theme that lives
-            in one language only.
+        centre_languages: subtract each language's mean, so that themes run across languages. Measured on the demo's
+            appeals: agreement with the reason codes .32 with it, .23 without; it hides a theme that lives in one
+            language only, so turn it off to look for one.
         cache_dir: where embeddings are kept by content.
         progress: called with (done, to do) while texts are embedded.
 

@@ -3,7 +3,7 @@
 Measured on the labelled sets of METHODS.md: the two side by side cluster better than either alone, unless USE meets a
 language it was not taught. It then puts every text in one place, and the theme becomes the language. Its tokeniser
 gives that away: a fifth of a Vietnamese text's pieces are unknown to it, next to none of a Thai or Indonesian one.
-So USE's part fades out with the share of unknown pieces, and such texts are always read by E5 itself.
+So USE's part fades out with the share of unknown pieces, and E5 itself reads such texts, as many as time allows.
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from gne_analytics.themes.cache import Progress, embed
 from gne_analytics.themes.embedders import E5, Ngrams, Use, Vectors, unit_length
 
-EXACT = 500
+EXACT = 300
 """Up to so many distinct texts, E5 reads them all."""
-SAMPLE = 500
+SAMPLE = 300
 """Beyond that, E5 reads so many, drawn by content hash, and the ridge learns from them."""
+STRANGE = 150
+"""So many texts of languages that USE does not know are read by E5 itself; the student guesses the rest by spelling."""
 RIDGE = 0.3
 
 Array = NDArray[np.float32]
@@ -61,7 +63,7 @@ class Fused:
         if self.weights is None or self.offset is None:
             return embed(E5(), texts, self.cache_dir, progress)
         guess: Array = _features(texts, fast, trust) @ self.weights + self.offset
-        strange = np.flatnonzero(trust < 0.5)
+        strange = np.flatnonzero(trust < 0.5)[:STRANGE]
         if len(strange):
             guess[strange] = embed(E5(), [texts[int(i)] for i in strange], self.cache_dir, progress)
         return guess

@@ -31,6 +31,6 @@ def test_themes_follow_the_intents_of_bank_customers() -> None:
 
 def test_themes_centred_by_language_follow_the_topic_and_not_the_language() -> None:
     frame = sample("sib200_16lang.parquet", 1500).rename({"lang": "language"})
-    found = fit_themes(frame, "seller_text", embedder="use", centre_languages=True)
+    found = fit_themes(frame, "seller_text", embedder="use")
     assert adjusted_mutual_info_score(*labels(frame, found, "label")) > 0.35
     assert normalized_mutual_info_score(*labels(frame, found, "language")) < 0.1
