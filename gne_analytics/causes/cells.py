@@ -23,6 +23,8 @@ NEARLY_NONE = 0.1
 EXPECTED_MIN = 15.0
 WORK = 4_000_000
 """Leaves times cuboids of one depth beyond two; above it the beam goes on alone."""
+CUBOIDS = 130
+"""And no more of them than this."""
 BEAM = 32
 STANDARD, NEW, VANISHED = 0, 1, 2
 N0, N1, R0, R1, V0, V1, K0, K1 = range(8)
@@ -116,7 +118,8 @@ class Lattice:
         usable = [i for i, a in enumerate(axes) if a.size > 1 and int(self.alive[i].sum()) > 0]
         yield ()
         for depth in range(1, self.depth + 1):
-            if depth > 2 and comb(len(usable), depth) * self.residuals.cube.size > WORK:
+            many = comb(len(usable), depth)
+            if depth > 2 and (many > CUBOIDS or many * self.residuals.cube.size > WORK):
                 return
             for subset in combinations(usable, depth):
                 if len({axes[i].dimension for i in subset}) == depth:

@@ -17,7 +17,7 @@ from gne_analytics.causes.decompose import Part, Split, decompose, leave_out
 from gne_analytics.causes.mechanism import match_changes, type_mechanism
 from gne_analytics.causes.onset import Onset, find_onset
 from gne_analytics.causes.screen import screen
-from gne_analytics.causes.search import pursue
+from gne_analytics.causes.search import SAME_ROWS, jaccard, pursue
 from gne_analytics.causes.verify import LEVEL, Claim, cross_fit, dominant_units, e_bh
 from gne_analytics.evidence.segment import Frozen, Segment
 from gne_analytics.evidence.store import EvidenceStore
@@ -128,6 +128,7 @@ def explain(
     if obs.has_unit:
         claims = cross_fit(cube, depth=depth)
         _confirm(claims, shifts_tested)
+        claims += _pooled(cube, baseline, claims, depth)
         noise = 0.0
     else:
         noise = period_noise(obs, dims, shift)
@@ -200,6 +201,17 @@ class _Kept:
     effect: float
 
 
+def _pooled(cube: Cube, baseline: Baseline, claims: Sequence[Claim], depth: int) -> list[Claim]:
+    """Segments that only all units together show: too small for halves to find, so never more than candidates."""
+    weight = cube.n0 + cube.n1
+    taken = [cube.mask(c.segment) for c in claims]
+    found = pursue(cube, baseline, depth=depth)
+    return [
+        Claim(one) for one in found
+        if all(jaccard(cube.mask(one.segment), rows, weight) < SAME_ROWS for rows in taken)
+    ]  # fmt: skip
+
+
 def _confirm(claims: Sequence[Claim], shifts_tested: int) -> None:
     passed = e_bh([c.e for c in claims], LEVEL, tests=len(claims) * max(shifts_tested, 1))
     for claim, ok in zip(claims, passed, strict=True):
@@ -236,7 +248,7 @@ def _mix_cause(
     total = sum(m.contribution for m in whole.mix)
     interval = shift.delta.interval
     clear = interval is not None and not interval.lo <= 0 <= interval.hi
-    searched = {a.dimension for a in cube.axes}
+    searched = {a.dimension for a in cube.axes if not is_version(a.dimension)}
     named = [m for m in whole.mix if m.dimension in searched and m.contribution * whole.delta > 0]
     if not named or not clear or total * whole.delta <= 0 or abs(total) < MAINLY * abs(whole.delta):
         return None
@@ -378,6 +390,8 @@ def _why_candidate(obs: Observations, claim: Claim) -> str:
         return "One unit carries it; without that unit nothing is left to verify."
     if claim.thin:
         return "Too few independent units lie in it to verify it."
+    if not claim.folds:
+        return "Only all units together show it; neither fold of them does by itself."
     if len(claim.related) < 2:
         return "Only one fold of the units shows it."
     return "The held-out units do not show it beyond the error level."

@@ -39,7 +39,7 @@ SIGNATURES: Mapping[Mechanism, Signature] = MappingProxyType(
             "policy", (EditKind.EDIT_CLAUSE,),
             {"clause_named": 1.5, "audits_disagree": 2.0, "split_decisions": 1.5, "change_policy": 1.5,
              "says_unclear": 1.5, "threshold_fell": -2.0, "queue_named": -2.0, "change_template": -1.5},
-            ("audits_disagree", "split_decisions", "says_unclear"),
+            ("audits_disagree", "says_unclear", "clause_named", "change_policy"),
             "Give the same cases to several reviewers with the same wording: if they differ, the clause is at fault.",
         ),
         Mechanism.CLAUSE_SCOPE: Signature(
@@ -78,7 +78,7 @@ SIGNATURES: Mapping[Mechanism, Signature] = MappingProxyType(
             "review operations", (EditKind.EDIT_CLAUSE,),
             {"audits_disagree": 2.5, "split_decisions": 1.5, "whole_scope": 1.0, "change_policy": -2.0,
              "queue_named": -2.0, "clause_named": -1.0, "change_process": -1.0},
-            ("audits_disagree", "split_decisions"),
+            ("audits_disagree", "whole_scope"),
             "Have the same cases decided again within a team and between teams.",
         ),
         Mechanism.ROUTING: Signature(

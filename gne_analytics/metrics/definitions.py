@@ -166,6 +166,20 @@ METRICS: Mapping[str, Metric] = MappingProxyType({m.name: m for m in _ALL})
 """Every ratio metric by name."""
 
 
+WATCHED = (
+    "appeal_rate",
+    "overturn_rate",
+    "second_level_overturn_rate",
+    "escalation_rate",
+    "reversal_rate",
+    "signals_without_violation",
+)
+"""The metrics that are looked through for shifts unprompted; the others follow them, or say little by themselves.
+
+Every further series costs all others power, since false discoveries are controlled over all of them.
+"""
+
+
 def metric_named(name: str) -> Metric:
     """Return a metric; an unknown name is a DataError that names the nearest."""
     if name not in METRICS:

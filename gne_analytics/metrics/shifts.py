@@ -9,7 +9,7 @@ import polars as pl
 
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.types import Period, Shift
-from gne_analytics.metrics.definitions import available
+from gne_analytics.metrics.definitions import WATCHED, available
 from gne_analytics.metrics.intervals import Ints
 from gne_analytics.metrics.observations import Observations, make_shift, mature, observe, unrankable
 from gne_analytics.metrics.scan import Scan, scan, window_pairs
@@ -48,11 +48,13 @@ def find_shifts(
 ) -> list[Shift]:
     """Return what moved beyond chance, strongest first; one test per policy x metric series and one per metric overall.
 
-    Immature weeks are left out. A move that nearly all policies make at once is told by the overall series, whose id
-    the others carry as ``platform_event``; an overall move that single policies explain is left to them.
+    ``metrics`` defaults to the watched ones that the record allows. Immature weeks are left out. A move that nearly all
+    policies make at once is told by the overall series, whose id the others carry as ``platform_event``; an overall
+    move that single policies explain is left to them.
     """
     rng = np.random.default_rng(seed)
-    series = [s for metric in metrics or available(record) for s in _series_of(record, metric, rng)]
+    watched = [m for m in available(record) if m in WATCHED]
+    series = [s for metric in metrics or watched for s in _series_of(record, metric, rng)]
     passed = benjamini_yekutieli([s.found.p for s in series], level)
     shifts: list[tuple[_Series, Shift]] = []
     for one, significant in zip(series, passed, strict=True):
