@@ -87,7 +87,9 @@ def decompose(
     shared = _shapley(cube, rest, u0, u1, level) if mix else {}
     effects = tuple(MixEffect(dimension=d, contribution=W1 * v) for d, v in shared.items())
     causes = {part.id: causes[part.id] for part, _ in owned}
-    return Decomposition(delta=delta, causes=causes, mix=effects, residual=noise), splits
+    # What the dimensions cannot tell apart (rows alike in all of them, in a cause and outside it) stays unexplained.
+    untold = W1 * (float(((u1 - u0) * level)[rest].sum()) - sum(shared.values()))
+    return Decomposition(delta=delta, causes=causes, mix=effects, residual=noise + untold), splits
 
 
 def _separate(
