@@ -100,7 +100,7 @@ def _separate(
     apart = np.zeros(cube.size, dtype=bool)
     own: dict[str, float] = {}
     baseline_weight: dict[str, float] = {}
-    splits: dict[str, Split] = {}
+    amounts: dict[str, float] = {}
     for part, rows in owned:
         if part.kind == STANDARD:
             continue
@@ -110,15 +110,14 @@ def _separate(
         baseline_weight[part.id] = n0 / T0
         expected = float((baseline.p * (cube.n1 / T1 - cube.n0 / T0))[rows].sum())
         amount = expected - rate * (n1 / T1 - n0 / T0)
-        splits[part.id] = Split(own[part.id] - amount, amount)
+        amounts[part.id] = amount
     w0, w1 = float(cube.n0[apart].sum()) / T0, float(cube.n1[apart].sum()) / T1
     left = float(cube.n0[~apart].sum())
-    if left <= 0 or w0 == 0:
-        return own, splits
-    displaced = (w0 - w1) * (float(cube.k0[~apart].sum()) / left - rate)
-    for key, weight in baseline_weight.items():
-        own[key] += displaced * weight / w0
-    return own, splits
+    if left > 0 and w0 > 0:
+        displaced = (w0 - w1) * (float(cube.k0[~apart].sum()) / left - rate)
+        for key, weight in baseline_weight.items():
+            own[key] += displaced * weight / w0
+    return own, {key: Split(own[key] - amount, amount) for key, amount in amounts.items()}
 
 
 def _noise(k: Floats, n: Floats, expected: Floats, rows: Mask, total: float) -> float:

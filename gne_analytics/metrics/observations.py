@@ -187,7 +187,7 @@ def _matured(record: Record, definition: Metric, rows: pl.DataFrame) -> pl.Serie
         return rows.select((age >= REPEAT_DAYS).alias("matured")).to_series()
     event = {
         Wait.FILED: "filed_at",
-        Wait.DECIDED: "first_settled_at",
+        Wait.DECIDED: "settled_at",
         Wait.DECIDED_FIRST: "first_settled_at",
         Wait.DECIDED_SECOND: "second_settled_at",
         Wait.REVERSED: "reversed_at",
@@ -200,7 +200,8 @@ def _matured(record: Record, definition: Metric, rows: pl.DataFrame) -> pl.Serie
     )
     if delays["delay"].null_count() == delays.height:
         return pl.repeat(True, rows.height, eager=True)
-    needed = mature_age(delays, "market")
+    # The slowest market decides for all: else the last weeks would hold fast markets only, a mix that looks like a fall.
+    needed = mature_age(delays, "market").max()
     return (delays["seen_for"] >= needed).fill_null(False)
 
 

@@ -24,6 +24,7 @@ def emerging(
     by: str = "theme_id",
     recent_weeks: int = RECENT_WEEKS,
     baseline_weeks: int = BASELINE_WEEKS,
+    since: date | None = None,
 ) -> pl.DataFrame:
     """Compare each theme's recent volume of signals with the weeks before.
 
@@ -33,7 +34,8 @@ def emerging(
         as_of: the last day of the record, which closes the recent window.
         by: theme_id, or any dimension.
         recent_weeks: weeks of the recent window.
-        baseline_weeks: weeks before it.
+        baseline_weeks: weeks before it; with none of them in the record, nothing can be rising.
+        since: the record's first day, before which nobody counted.
 
     Returns:
         one row per value, rising gaps first: recent, baseline (counts), weekly (baseline mean), ratio of weekly volumes
@@ -46,6 +48,8 @@ def emerging(
             raise DataError.missing_column("signals", column, signals.columns, "emerging")
     end = as_of + timedelta(days=1)
     turn = end - timedelta(weeks=recent_weeks)
+    if since is not None:  # weeks before the record began are not empty weeks
+        baseline_weeks = max(min(baseline_weeks, (turn - since).days // 7), 0)
     start = turn - timedelta(weeks=baseline_weeks)
     rows = signals.filter(pl.col(by).is_not_null() & (pl.col("event_date") >= start) & (pl.col("event_date") < end))
     late = pl.col("event_date") >= turn
@@ -58,16 +62,16 @@ def emerging(
     )
     level = 1 - 0.05 / max(counts.height, 1)
     reach = [
-        _ratio(recent, np.bincount(weeks, minlength=baseline_weeks), recent_weeks, level)
+        _ratio(recent, np.bincount(weeks, minlength=max(baseline_weeks, 2)), recent_weeks, level)
         for recent, weeks in counts.select("recent", "weeks").iter_rows()
     ]
     numbers = {name: pl.Series([r[i] for r in reach], dtype=pl.Float64) for i, name in enumerate(("ratio", "lo", "hi"))}
     found = counts.drop("weeks").with_columns(
         **numbers,
-        weekly=pl.col("baseline") / baseline_weeks,
+        weekly=pl.col("baseline") / max(baseline_weeks, 1),
         uncaught_share=pl.when(pl.col("recent") > 0).then(pl.col("uncaught") / pl.col("recent")),
     )
-    rising = (pl.col("lo") > 1) & (pl.col("recent") >= MIN_RECENT)
+    rising = (pl.col("lo") > 1) & (pl.col("recent") >= MIN_RECENT) & (baseline_weeks > 0)
     found = found.with_columns(
         rising=rising, gap=rising & (pl.col("uncaught_share") >= UNCAUGHT).fill_null(value=False)
     )

@@ -27,6 +27,6 @@ def final_outcomes(appeals: pl.DataFrame) -> pl.DataFrame:
         .agg(
             outcome=pl.col("outcome").filter(decided).last(),
             violating=pl.col("violating").filter(decided).last(),
-            provisional=pl.col("order").max() > pl.col("order").filter(decided).max().fill_null(0),
+            provisional=(pl.col("order").max() > pl.col("order").filter(decided).max()).fill_null(False),
         )
     )

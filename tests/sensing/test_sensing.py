@@ -134,3 +134,10 @@ def test_the_drafts_are_valid_policy() -> None:
 def test_terms_in_other_scripts_still_give_an_id() -> None:
     clause, _ = draft_for_gap(THEME.model_copy(update={"terms": ("尼古丁", "薄荷")}), "prohibited")
     assert clause.clause == "prohibited.signals-01"
+
+
+def test_weeks_before_the_record_began_are_not_empty_weeks() -> None:
+    flat = signals({"flat": [0] * 10 + [5] * 6})
+    began = flat["event_date"].min()
+    assert emerging(flat, AS_OF).row(0, named=True)["rising"]
+    assert not emerging(flat, AS_OF, since=began).row(0, named=True)["rising"]

@@ -93,7 +93,7 @@ def test_the_highest_decided_level_is_the_final_outcome_and_an_open_one_makes_it
     assert told == {
         "violation:v1": (True, 0.0, False),
         "violation:v2": (True, 1.0, True),
-        "violation:v3": (True, None, True),
+        "violation:v3": (True, None, False),
         "violation:v4": (False, None, False),
     }
 
