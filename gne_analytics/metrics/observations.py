@@ -200,7 +200,7 @@ def _matured(record: Record, definition: Metric, rows: pl.DataFrame) -> pl.Serie
     )
     if delays["delay"].null_count() == delays.height:
         return pl.repeat(True, rows.height, eager=True)
-    # The slowest market decides for all: else the last weeks would hold fast markets only, a mix that looks like a fall.
+    # The slowest market decides for all: last weeks that hold fast markets only would look like a fall.
     needed = mature_age(delays, "market").max()
     return (delays["seen_for"] >= needed).fill_null(False)
 
