@@ -26,6 +26,8 @@ WORK = 4_000_000
 CUBOIDS = 130
 """And no more of them than this."""
 BEAM = 32
+NEARLY_ALL = 0.9
+"""A cell with more than this share of the rows is no segment: it is everything."""
 STANDARD, NEW, VANISHED = 0, 1, 2
 N0, N1, R0, R1, V0, V1, K0, K1 = range(8)
 
@@ -61,6 +63,12 @@ class Residuals:
         units = self.cube.units
         squares = sum(float((np.bincount(self.cube.unit, self.table[:, c], units) ** 2).sum()) for c in (R0, R1))
         self.phi = max(1.0, squares / max(float(self.table[:, [V0, V1]].sum()), 1e-9))
+
+    def move_all(self, effect: float) -> None:
+        """Take a move of everything out of all focus residuals."""
+        self.table[:, R1] -= effect * self.table[:, N1]
+        self.table[:, K1] -= effect * self.table[:, N1]
+        self.refresh_phi()
 
     def take_out(self, rows: Mask, effect: float, kind: int) -> Floats:
         """Take a cause's effect out of its rows and return the change of the table on them.
@@ -110,13 +118,12 @@ class Lattice:
         self.alive = [_alive(axis.codes, axis.size, table, min_rows) for axis in cube.axes]
         self.live_rows = [(a.codes >= 0) & alive[a.codes] for a, alive in zip(cube.axes, self.alive, strict=True)]
         self.cuboids = [self._cuboid(axes) for axes in self._subsets()]
-        self.full_depth = max(len(c.axes) for c in self.cuboids)
+        self.full_depth = max((len(c.axes) for c in self.cuboids), default=0)
         self.price_of = self._prices()
 
     def _subsets(self) -> Iterator[tuple[int, ...]]:
         axes = self.residuals.cube.axes
         usable = [i for i, a in enumerate(axes) if a.size > 1 and int(self.alive[i].sum()) > 0]
-        yield ()
         for depth in range(1, self.depth + 1):
             many = comb(len(usable), depth)
             if depth > 2 and (many > CUBOIDS or many * self.residuals.cube.size > WORK):
@@ -169,6 +176,13 @@ class Lattice:
             cells[depth] = max(cells[depth], cells[depth - 1])
         return [2 * log(max(c, 1)) for c in cells]
 
+    def move_all(self, effect: float) -> None:
+        """Take a move of everything out of every cuboid."""
+        self.residuals.move_all(effect)
+        for cuboid in self.cuboids:
+            cuboid.sums[:, R1] -= effect * cuboid.sums[:, N1]
+            cuboid.sums[:, K1] -= effect * cuboid.sums[:, N1]
+
     def take_out(self, rows: Mask, effect: float, kind: int) -> None:
         """Take an accepted cause out of every cuboid."""
         change = self.residuals.take_out(rows, effect, kind)
@@ -183,6 +197,7 @@ class Lattice:
             effect, variance, kind = self.measure(cuboid.sums, versioned=cuboid.versioned)
             price = self.price_of[len(cuboid.axes)]
             score = effect**2 / variance - price
+            score[cuboid.sums[:, N0] + cuboid.sums[:, N1] > NEARLY_ALL * sum(self.totals)] = -np.inf
             top = np.argpartition(-score, each)[:each] if score.size > each else np.arange(score.size)
             found += [
                 Scored(self._conditions(cuboid, int(i)), float(effect[i]), float(variance[i]), float(score[i]),

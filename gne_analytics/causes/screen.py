@@ -18,6 +18,8 @@ POST_DECISION = frozenset(
 )  # fmt: skip
 """Columns of the contract that are known only afterwards; refused by name, whatever role they came with."""
 PEOPLE = frozenset({"reviewer_id", "appeal_reviewer_id"})
+SAID = frozenset({"appeal_reason_code"})
+"""What the seller says of a case follows from what happened to it: a clue to why, no place where."""
 SAMPLE = 50_000
 
 
@@ -42,6 +44,8 @@ def _reason(obs: Observations, rows: pl.DataFrame, dimension: str, named: set[st
         return "It is what the windows compare."
     if dimension in POST_DECISION:
         return "It is known only after the decision."
+    if dimension in SAID:
+        return "It is what sellers say of a case, which speaks for a mechanism, not for a place."
     if dimension in PEOPLE:
         return "It names single people; findings about reviewers are made per queue."
     whole = obs.frame.sample(SAMPLE, seed=0) if obs.frame.height > SAMPLE else obs.frame

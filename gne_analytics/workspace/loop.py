@@ -199,12 +199,11 @@ class _Walk:
 
     def _explain(self, shifts: Sequence[Shift]) -> list[Explanation]:
         own = [s for s in shifts if s.platform_event in (None, s.id)][:EXPLAINED]
-        explanations = []
-        for done, shift in enumerate(own):
-            self.progress("causes", done, len(own))
-            found = self.ws.explain(shift, shifts_tested=len(own))
-            causes = tuple(record_cause(self.ws.store, c, shift) for c in found.causes)
-            explanations.append(found.model_copy(update={"causes": causes}))
+        self.progress("causes", 0, len(own))
+        explanations = [
+            e.model_copy(update={"causes": tuple(record_cause(self.ws.store, c, e.shift) for c in e.causes)})
+            for e in self.ws.explain_all(own)
+        ]
         self.progress("causes", len(own), max(len(own), 1))
         return explanations
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gne_analytics.causes.explain import Explanation
     from gne_analytics.evidence.claims import Finding
     from gne_analytics.policy.files import PolicySet
+    from gne_analytics.strategy.audits import AuditPlan
     from gne_analytics.strategy.identify import Label
     from gne_analytics.strategy.propose import Answer
     from gne_analytics.strategy.study import Study
@@ -109,27 +110,25 @@ class Workspace:
         found = find_shifts(self.record, seed=self.seed)
         return [s for s in found if (metric is None or s.metric == metric) and (not within.depth or s.scope == within)]
 
-    def explain(self, shift: Shift, *, shifts_tested: int = 1) -> Explanation:
+    def explain(self, shift: Shift) -> Explanation:
         """Return where and why a shift happened: causes verified on held-out units, and the exact decomposition.
 
-        ``shifts_tested`` is how many shifts are explained together; false-discovery control covers them all. Themes of
-        the appeals that were fitted before help to tell the mechanism.
+        Themes of the appeals that were fitted before help to tell the mechanism.
         """
-        self._scopes[shift.id] = shift.scope
         if shift.id not in self._explained:
-            from gne_analytics.causes.explain import explain
-            from gne_analytics.metrics.observations import observe
-
-            observed = observe(self.record, shift.metric, shift.scope)
-            self._explained[shift.id] = explain(
-                observed,
-                shift,
-                changes=self.record.changes,
-                context=self._context(),
-                store=self.store,
-                shifts_tested=shifts_tested,
-            )
+            self.explain_all([shift])
         return self._explained[shift.id]
+
+    def explain_all(self, shifts: Sequence[Shift]) -> list[Explanation]:
+        """Explain several shifts together: one false-discovery control over all their claims; see `explain`."""
+        from gne_analytics.causes.explain import explain_all
+        from gne_analytics.metrics.observations import observe
+
+        asked = [(observe(self.record, s.metric, s.scope), s) for s in shifts]
+        found = explain_all(asked, changes=self.record.changes, context=self._context(), store=self.store)
+        self._scopes |= {s.id: s.scope for s in shifts}
+        self._explained |= {e.shift.id: e for e in found}
+        return found
 
     def themes(self, view: str = "appeals", *, progress: Watcher = unwatched) -> Themes:
         """Cluster what people say: ``appeals``, ``rationale``, ``violations`` or ``signals``."""
@@ -156,8 +155,7 @@ class Workspace:
         from gne_analytics.strategy.propose import answer
 
         if causes is None:
-            shifts = self.shifts()
-            causes = [c for s in shifts for c in self.explain(s, shifts_tested=len(shifts)).causes]
+            causes = [c for e in self.explain_all(self.shifts()) for c in e.causes]
         within = [in_scope(c, self._scopes.get(c.shift_id, Segment({}))) for c in causes]
         return answer(
             within, self.record, self._needed_policies(), store=self.store, seed=self.seed, study=self._replayed()
@@ -176,6 +174,24 @@ class Workspace:
             seed=self.seed,
             study=self._replayed(),
         )
+
+    def funnel(self, by: Sequence[str] = ()) -> pl.DataFrame:
+        """Count the violations that reach each stage of an appeal; see `appeals.funnel`."""
+        from gne_analytics.appeals.funnel import funnel
+
+        return funnel(self.record, by)
+
+    def counterexamples(self, proposal: Proposal | Sequence[Edit], *, limit: int = 20) -> pl.DataFrame:
+        """Return real cases that a change fixes, breaks or leaves wrong; see `strategy.counterexamples`."""
+        from gne_analytics.strategy.counterexamples import counterexamples
+
+        return counterexamples(proposal, self.record, self._needed_policies(), limit=limit, study=self._replayed())
+
+    def audit_plan(self, proposal: Proposal | Sequence[Edit], *, budget: int = 200) -> AuditPlan:
+        """Return the audits that would settle a change; see `strategy.audit_plan`."""
+        from gne_analytics.strategy.audits import audit_plan
+
+        return audit_plan(proposal, self.record, self._needed_policies(), budget=budget, study=self._replayed())
 
     def run(
         self,

@@ -20,11 +20,11 @@ def test_e_bh_keeps_the_largest_set_whose_smallest_member_is_large_enough():
 def test_an_e_value_is_at_most_one_on_average_when_nothing_moved():
     rng = np.random.default_rng(0)
     z = rng.standard_t(30, 20_000)
-    assert np.mean([min(e_value(Difference(x, 1.0, 30.0)), 1e4) for x in z]) < 1.1
+    assert np.mean([min(e_value(Difference(x, 1.0, 30.0), 3.0), 1e4) for x in z]) < 1.1
 
 
 def test_an_estimate_without_an_error_is_no_evidence():
-    assert e_value(Difference(0.4, float("inf"), 1.0)) == 0.0
+    assert e_value(Difference(0.4, float("inf"), 1.0), 0.4) == 0.0
 
 
 def test_effective_units_are_few_when_one_holds_the_bulk():

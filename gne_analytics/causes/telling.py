@@ -1,0 +1,177 @@
+"""From a claim to a cause: counts, effect, onset, status, mechanism, and the evidence of every figure."""
+
+import math
+from hashlib import blake2b
+
+import numpy as np
+import polars as pl
+
+from gne_analytics.causes.cells import NEW, STANDARD, VANISHED
+from gne_analytics.causes.context import MechanismContext
+from gne_analytics.causes.cube import Cube, Mask
+from gne_analytics.causes.decompose import Part, Split, leave_out
+from gne_analytics.causes.disjoint import Kept
+from gne_analytics.causes.mechanism import match_changes, type_mechanism
+from gne_analytics.causes.onset import Onset, find_onset
+from gne_analytics.causes.verify import LEVEL, Claim, dominant_units
+from gne_analytics.evidence.segment import Segment
+from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.evidence.types import (
+    Cause,
+    CauseKind,
+    Counts,
+    Decomposition,
+    Estimate,
+    Interval,
+    Period,
+    Shift,
+)
+from gne_analytics.metrics.intervals import Difference
+from gne_analytics.metrics.observations import Observations
+
+BATCH_SHARE = 0.4
+"""So much of a segment's reversals at one instant, or marked as a batch, is one correction run."""
+KINDS = {STANDARD: CauseKind.RATE_SHIFT, NEW: CauseKind.NEW_SEGMENT, VANISHED: CauseKind.VANISHED_SEGMENT}
+
+
+def cause_id(shift: Shift, segment: Segment) -> str:
+    """The id of a segment's part in a shift."""
+    return "C" + blake2b(f"{shift.id}|{segment}".encode(), digest_size=5).hexdigest()
+
+
+def counts_in(cube: Cube, rows: Mask, side: int) -> Counts:
+    """Count k, n and units of some leaves on one side."""
+    n, k = (cube.n1, cube.k1) if side else (cube.n0, cube.k0)
+    units = 0 if cube.unit is None else int(np.unique(cube.unit[rows & (n > 0)]).size)
+    return Counts(k=round(float(k[rows].sum())), n=round(float(n[rows].sum())), units=units)
+
+
+def tell_cause(
+    obs: Observations, shift: Shift, cube: Cube, kept: Kept, part: Part, rank: int, whole: Decomposition,
+    split: Split | None, store: EvidenceStore,
+) -> Cause:  # fmt: skip
+    """Make the cause of a claim: its counts, effect, onset and status, every figure recorded as evidence."""
+    claim, segment = kept.claim, kept.claim.segment
+    before, after = counts_in(cube, kept.rows, 0), counts_in(cube, kept.rows, 1)
+    kind = _kind(claim, cube.take(kept.rows), shift)
+    effect = _effect(claim.effect(), before, after, verified=obs.has_unit)
+    volume = kind in (CauseKind.NEW_SEGMENT, CauseKind.VANISHED_SEGMENT)
+    onset = find_onset(obs, segment, shift.baseline, shift.focus, volume=volume)
+    lost, share = leave_out(cube, kept.rows), whole.causes[part.id]
+    evidence = _evidence(obs, shift, segment, before, after, effect, lost, share, split, onset, store)
+    return Cause(
+        id=part.id, shift_id=shift.id, rank=rank, segment=segment, kind=kind,
+        status="confirmed" if claim.confirmed else "candidate",
+        status_reason="" if claim.confirmed else _why_candidate(obs, claim),
+        before=before, after=after, effect=effect, leave_out=finite(lost), contribution=share, e_value=claim.e,
+        error_level=LEVEL, onset=onset.day if onset else None, onset_interval=(onset.lo, onset.hi) if onset else None,
+        same_rows=claim.found.same_rows, evidence=evidence,
+    )  # fmt: skip
+
+
+def add_why(
+    obs: Observations, shift: Shift, cause: Cause, changes: pl.DataFrame | None, context: MechanismContext | None,
+    store: EvidenceStore,
+) -> Cause:  # fmt: skip
+    """Add the changes that fit, and the mechanism."""
+    if _is_batch(shift, cause.segment, context):
+        cause = cause.model_copy(update={"kind": CauseKind.BATCH_CORRECTION})
+    if cause.effect.value * shift.delta.value < 0:
+        return cause  # it holds the shift back: nothing failed there
+    matched = match_changes(obs, shift, cause.segment, cause.onset, changes)
+    known = changes is not None and not changes.is_empty()
+    typed = type_mechanism(
+        shift, cause.segment, cause.kind, cause.onset, matched, changes_known=known, context=context, store=store
+    )
+    return cause.model_copy(
+        update={
+            "changes": matched, "mechanism": typed.mechanism, "mechanism_reasons": typed.reasons,
+            "rivals": typed.rivals, "owner": typed.owner, "levers": typed.levers,
+        }
+    )  # fmt: skip
+
+
+def _is_batch(shift: Shift, segment: Segment, context: MechanismContext | None) -> bool:
+    """Whether the segment's reversals came in one run: by source, or at one instant."""
+    cases = (
+        context.rows(context.cases, Segment.of({**dict(shift.scope.items()), **dict(segment.items())}))
+        if context
+        else None
+    )
+    if shift.metric != "reversal_rate" or cases is None or "reversed_at" not in cases.columns:
+        return False
+    if isinstance(shift.focus, Period):
+        cases = cases.filter((pl.col("event_date") >= shift.focus.start) & (pl.col("event_date") < shift.focus.end))
+    reversed_ = cases.filter(pl.col("reversed_at").is_not_null())
+    if reversed_.height < 10:
+        return False
+    at_once = float(reversed_["reversed_at"].value_counts()["count"].max()) / reversed_.height  # type: ignore[arg-type]
+    batch = reversed_.filter(pl.col("reversal_source") == "batch").height if "reversal_source" in cases.columns else 0
+    return max(at_once, batch / reversed_.height) > BATCH_SHARE
+
+
+def finite(value: float) -> float:
+    """The value, zero where it is not finite."""
+    return value if math.isfinite(value) else 0.0
+
+
+def _kind(claim: Claim, cell: Cube, shift: Shift) -> CauseKind:
+    if not claim.segment.depth and (not shift.scope.depth or shift.platform_event):
+        return CauseKind.PLATFORM_EVENT
+    if claim.actor and dominant_units(cell).any():
+        return CauseKind.ONE_ACTOR
+    return KINDS[claim.found.kind]
+
+
+def _effect(difference: Difference, before: Counts, after: Counts, *, verified: bool) -> Estimate:
+    if not math.isfinite(difference.se):
+        return Estimate(value=difference.value, n=before.n + after.n)
+    method = "held-out units, clustered by unit" if verified else "in sample, dispersion over time"
+    estimate = difference.estimate(before.n + after.n, method)
+    lo, hi = (estimate.interval.lo, estimate.interval.hi) if estimate.interval else (-1.0, 1.0)
+    return Estimate(value=estimate.value, interval=Interval(lo=lo, hi=hi, method=method), n=estimate.n)
+
+
+def _why_candidate(obs: Observations, claim: Claim) -> str:
+    if not obs.has_unit:
+        return "The source declares no unit of independence, so it cannot be verified on held-out units."
+    if claim.actor:
+        return "One unit carries it; without that unit nothing is left to verify."
+    if claim.thin:
+        return "Too few independent units lie in it to verify it."
+    if not claim.folds:
+        return "Only all units together show it; neither fold of them does by itself."
+    if len(claim.related) < 2:
+        return "Only one fold of the units shows it."
+    return "The held-out units do not show it beyond the error level."
+
+
+def _evidence(
+    obs: Observations, shift: Shift, segment: Segment, before: Counts, after: Counts, effect: Estimate, lost: float,
+    share: float, split: Split | None, onset: Onset | None, store: EvidenceStore,
+) -> tuple[str, ...]:  # fmt: skip
+    where = str(segment) if not shift.scope.depth else f"{shift.scope} & {segment}"
+
+    def add(value: float | str, unit: str, **more: object) -> str:
+        return store.add(
+            value, unit, filter=where, tool="causes.explain", label_source=obs.label_source,
+            data_hash=obs.source_hash, **more,  # type: ignore[arg-type]
+        ).id  # fmt: skip
+
+    ids = [add(str(segment), "name")]
+    for counts, window in ((before, shift.baseline), (after, shift.focus)):
+        ids.append(add(counts.n, "count", arguments={"window": str(window)}))
+        if counts.n:
+            ids.append(
+                add(counts.rate, "rate", numerator=counts.k, denominator=counts.n, arguments={"window": str(window)})
+            )
+    ids.append(add(effect.value, "points", denominator=effect.n, interval=effect.interval,
+                   arguments={"what": "effect"}))  # fmt: skip
+    ids.append(add(lost, "points", arguments={"what": "leave_out"}))
+    ids.append(add(share, "points", arguments={"what": "contribution"}))
+    if split:
+        ids.append(add(split.what_it_is, "points", arguments={"what": "contribution: what it is"}))
+        ids.append(add(split.how_much, "points", arguments={"what": "contribution: how much there is of it"}))
+    if onset:
+        ids.append(add(onset.day.isoformat(), "date", arguments={"what": "onset"}))
+    return tuple(ids)
