@@ -33,7 +33,7 @@ demo: setup ## run the whole loop on the demo marketplace and print what it foun
 	@$(BIN)/gne demo
 
 test: lint types ## lint, types and every test
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: setup-dev ## ruff: style and formatting
 	@$(BIN)/ruff check .

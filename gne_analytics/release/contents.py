@@ -40,6 +40,10 @@ class ProposalPart:
     proposal: Proposal
     backtest: Backtest | None = None
     patch: str = ""
+    audits: pl.DataFrame | None = None
+    """The audits that would settle it: cell, appealed, cases, labels, audits, probability."""
+    examples: pl.DataFrame | None = None
+    """Real cases in four buckets (`strategy.counterexamples`)."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,10 @@ class ReportInput:
     findings: tuple[Finding, ...] = ()
     shifts: tuple[ShiftPart, ...] = ()
     themes: tuple[Theme, ...] = ()
+    rising: pl.DataFrame | None = None
+    """Themes of signals that rise (`sensing.emerging`), with the column ``label``."""
+    funnel: pl.DataFrame | None = None
+    """Appeals by stage (`appeals.funnel`)."""
     proposals: tuple[ProposalPart, ...] = ()
     referrals: tuple[str, ...] = ()
     """Claim templates: what no edit of a policy can mend, and who can."""

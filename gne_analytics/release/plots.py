@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 import plotly.io as pio
+import polars as pl
 from markupsafe import Markup
 from plotly.graph_objects import Figure
 
@@ -55,6 +56,12 @@ class Plots:
     def themes(self, themes: Sequence[Theme]) -> Markup:
         """The largest themes and how often their appeals succeed."""
         return self._place(figures.themes_bar(themes)) if themes else Markup("")
+
+    def funnel(self, frame: pl.DataFrame) -> Markup:
+        """How many violations reach each stage of an appeal."""
+        stages = pl.concat_str(pl.col("level"), pl.lit(" level: "), pl.col("stage"))
+        named = pl.when(pl.col("stage") == "violations").then(pl.col("stage")).otherwise(stages).alias("stage")
+        return self._place(figures.appeals_funnel(frame.select(named, "n")))
 
     def differences(self, backtest: Backtest) -> Markup:
         """The backtest's outcomes against today."""

@@ -10,7 +10,18 @@ import polars as pl
 from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
 from gne_analytics.evidence.render import number, percent, show
 from gne_analytics.evidence.store import Evidence
-from gne_analytics.evidence.types import Cause, CauseKind, Edit, Guardrail, Mechanism, Outcome, Recommendation, Shift
+from gne_analytics.evidence.types import (
+    Cause,
+    CauseKind,
+    Edit,
+    Estimate,
+    Guardrail,
+    Interval,
+    Mechanism,
+    Outcome,
+    Recommendation,
+    Shift,
+)
 from gne_analytics.figures.wording import metric_title, moved, named, window
 from gne_analytics.release.contents import ProposalPart
 
@@ -103,6 +114,22 @@ def closed(template: str) -> str:
 def spelt(name: str) -> str:
     """Spell a name of the vocabulary as words."""
     return str(name).replace("_", " ")
+
+
+def share(row: Mapping[str, float]) -> Estimate:
+    """A stage of the funnel as the share of those that could reach it."""
+    return _estimate(row, "share", "of")
+
+
+def times(row: Mapping[str, float]) -> Estimate:
+    """A rising theme's weekly volume as a multiple of the weeks before."""
+    return _estimate(row, "ratio", "recent")
+
+
+def _estimate(row: Mapping[str, float | None], value: str, n: str) -> Estimate:
+    known, lo, hi = row[value], row["lo"], row["hi"]
+    span = Interval(lo=lo, hi=hi) if lo is not None and hi is not None else None
+    return Estimate(value=float("nan") if known is None else known, interval=span, n=int(row[n] or 0))
 
 
 def verdict(recommendation: Recommendation) -> str:

@@ -343,6 +343,48 @@ def a_patch() -> str:
     )
 
 
+def _rising() -> pl.DataFrame:
+    numbers = {"recent": 96, "weekly": 6.5, "ratio": 3.7, "lo": 2.1, "hi": 6.4, "uncaught_share": 0.94}
+    return pl.DataFrame(
+        {"theme_id": ["T9"], "label": ["pouches, mint, school"], **{k: [v] for k, v in numbers.items()}}
+    )
+
+
+def _funnel() -> pl.DataFrame:
+    sizes = {"violations": 20_114, "appealed": 4_820, "decided": 4_511, "overturned": 1_218}
+    n, of = list(sizes.values()), [20_114, 20_114, 4_820, 4_511]
+    share = [a / b for a, b in zip(n, of, strict=True)]
+    spread = {"share": share, "lo": [s - 0.01 for s in share], "hi": [min(s + 0.01, 1.0) for s in share]}
+    return pl.DataFrame({"level": ["first"] * 4, "stage": list(sizes), "n": n, "of": of, **spread})
+
+
+def _audits() -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "cell": ["released"],
+            "appealed": [False],
+            "cases": [412],
+            "labels": [11],
+            "audits": [60],
+            "probability": [0.15],
+        }
+    )
+
+
+def _examples() -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "bucket": ["candidate_fixes", "candidate_breaks"],
+            "case_id": ["c-118", "c-902"],
+            "violating": [0.0, 1.0],
+            "label_source": ["appeal_final", "audit"],
+            "score": [0.74, None],
+            "state_today": ["enforced", "enforced"],
+            "state_proposed": ["nothing", "nothing"],
+        }
+    )
+
+
 def a_report(store: EvidenceStore | None = None) -> ReportInput:
     """A whole run to report: one shift, four themes, one proposal, a few rejected rows and a capability that is off."""
     store = EvidenceStore() if store is None else store
@@ -376,7 +418,9 @@ def a_report(store: EvidenceStore | None = None) -> ReportInput:
         findings=tuple(findings),
         shifts=(part,),
         themes=some_themes(),
-        proposals=(ProposalPart(a_proposal(), a_backtest(), a_patch()),),
+        rising=_rising(),
+        funnel=_funnel(),
+        proposals=(ProposalPart(a_proposal(), a_backtest(), a_patch(), _audits(), _examples()),),
         referrals=("The regression itself is for the detector's owners: no policy can mend a misread logo.",),
         rows={"violations": 20_114, "appeals": 4_820, "assessments": 61_007},
         rejects=rejects,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gne_analytics.causes.context import MechanismContext
     from gne_analytics.metrics.observations import Observations
     from gne_analytics.tables.record import Record
+    from gne_analytics.workspace.loop import Said
 
 NEAR = timedelta(days=90)
 """Changes of the world so long before the focus window, or in it, are drawn beside a series."""
@@ -64,6 +65,21 @@ def mechanism_context(record: Record, said: pl.DataFrame | None) -> MechanismCon
         signals=record.signals if record.has("signals") else None,
         themes=said,
     )
+
+
+def rising_of(record: Record, said: Said | None) -> pl.DataFrame | None:
+    """Return the themes of signals that rise (`sensing.emerging`), each with its label; None without signals."""
+    from gne_analytics.sensing.emerging import emerging
+
+    if said is None or not said.themes or not record.has("signals"):
+        return None
+    votes = said.assignments.filter(pl.col("theme_id").is_not_null() & pl.col("folded_into").is_null())
+    themed = record.signals.join(votes.select(pl.col("id").alias("signal_id"), "theme_id"), on="signal_id")
+    if themed.is_empty():
+        return None
+    found = emerging(themed, record.as_of.date(), since=record.signals["event_date"].drop_nulls()[0]).filter("rising")
+    labels = {t.id: t.label for t in said.themes}
+    return found.with_columns(label=pl.col("theme_id").replace_strict(labels, default=None, return_dtype=pl.String))
 
 
 def series_of(obs: Observations) -> pl.DataFrame:

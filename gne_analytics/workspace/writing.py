@@ -20,7 +20,7 @@ from gne_analytics.evidence.types import Backtest, Cause, Decomposition, Proposa
 from gne_analytics.release.report import ProposalPart, ReportInput, ShiftPart, write_report
 from gne_analytics.strategy.propose import Referral
 from gne_analytics.tables.contract import TABLES
-from gne_analytics.workspace.handover import changes_near, series_of, siblings_of
+from gne_analytics.workspace.handover import changes_near, rising_of, series_of, siblings_of
 
 if TYPE_CHECKING:
     from gne_analytics.workspace.loop import Proposals, Said, Told
@@ -39,6 +39,8 @@ KINDS: Mapping[str, TypeAdapter[object]] = {
 """JSON file of a run -> what it holds; each has its schema in ``schemas/``."""
 SIBLINGS = 3
 """Causes of a shift whose siblings are drawn."""
+EXAMPLES = 5
+"""Real cases shown in each bucket of a proposal."""
 
 
 def json_schema(name: str) -> dict[str, object]:
@@ -77,7 +79,11 @@ def write_run(
             findings=told.findings,
             shifts=parts,
             themes=tuple(themes),
-            proposals=tuple(ProposalPart(p, _test_of(p, offered), patches.get(p.id, "")) for p in offered.proposals),
+            rising=rising_of(ws.record, said.get("signals")),
+            funnel=ws.funnel() if ws.record.has("appeals") else None,
+            proposals=tuple(
+                _proposal_part(ws, p, _test_of(p, offered), patches.get(p.id, "")) for p in offered.proposals
+            ),
             referrals=tuple(_referral(r, explanations, ws) for r in offered.referrals),
             stages_off=stages_off(ws),
             rows={t: ws.record.table(t).height for t in TABLES if ws.record.has(t)},
@@ -133,6 +139,13 @@ def _parts(ws: Workspace, shifts: Sequence[Shift], explanations: Sequence[Explan
             siblings={c.id: siblings_of(obs, shift, c) for c in drawn},
             changes=changes_near(ws.record, shift),
         )
+
+
+def _proposal_part(ws: Workspace, proposal: Proposal, test: Backtest | None, patch: str) -> ProposalPart:
+    if test is None:
+        return ProposalPart(proposal, patch=patch)
+    plan = ws.audit_plan(proposal).strata
+    return ProposalPart(proposal, test, patch, plan, ws.counterexamples(proposal, limit=EXAMPLES))
 
 
 def _write_tables(folder: Path, parts: Sequence[ShiftPart], said: Mapping[str, Said]) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.evidence.types import Recommendation
 from gne_analytics.release.report import ProposalPart, ReportInput, report_html, write_report
 from gne_analytics.release.traceable import untraced
 from gne_analytics.testing.results import HOSTILE, a_proposal, a_report, some_themes
@@ -207,6 +208,19 @@ def test_a_proposal_of_a_later_shift_is_named_on_the_first_screen(run):
     first = page[page.index('id="headline"') : page.index("<nav")]
     assert "<dt>What we propose</dt>" not in first
     assert "Proposed for" in first[first.index("<p>Also:</p>") :]
+
+
+def test_the_funnel_rising_themes_and_real_cases_are_shown(html):
+    for words in ("From violation to reversal", "pouches, mint, school", "candidate breaks", "c-902"):
+        assert words in html
+
+
+def test_audits_are_planned_where_a_proposal_is_not_recommended(run):
+    part = run.proposals[0]
+    for verdict, shown in ((Recommendation.REFUSE, True), (Recommendation.RECOMMEND, False)):
+        proposal = part.proposal.model_copy(update={"recommendation": verdict})
+        page = report_html(replace(run, proposals=(replace(part, proposal=proposal),)))
+        assert ("The audits that would settle it" in page) is shown
 
 
 def test_rejects_are_counted_by_reason_with_examples(html):
