@@ -1,35 +1,48 @@
 """What else tells the truth: audits drawn with logged probabilities, and signals from outside."""
 
+import json
 import random
 
 import numpy as np
 import polars as pl
 
+from gne_analytics.evidence.segment import Segment
+from gne_analytics.policy.predicates import compile as compile_predicate
+from gne_analytics.policy.predicates import predicate_of
 from gne_analytics.simulate import texts
 from gne_analytics.simulate.draws import Bools, Ints
 from gne_analytics.simulate.outcomes import DAY
 from gne_analytics.simulate.record import SUBJECT, Happened
 
 AUDIT_PROBABILITY: dict[str, float] = {
-    "enforced_appealed": 0.10,
+    "enforced_changed": 0.40,
+    "enforced_appealed": 0.25,
     "enforced": 0.06,
+    "passed_changed": 0.15,
     "passed_near": 0.05,
     "passed_far": 0.012,
 }
-"""Stratum -> its sampling probability: what was enforced, and what passed within .15 of a threshold or far below."""
+"""Stratum -> its sampling probability, the first that fits: what was enforced, what passed within .15 of a threshold or
+far below, and the cases that a recent change touched, which quality assurance watches more closely."""
+WATCHED = ("policy", "detector", "template", "process")
+"""Kinds of change after which sampling is stepped up in their scope; a change of everything steps up nothing."""
+WATCH_WEEKS = 24
 AUDIT_ERROR = 0.02
 DOUBLE_AUDITS = 0.12
 NEAR = 0.50
 SIGNAL_KINDS = ("user_report", "rights_holder", "test_buy", "authority")
 
 
-def audits(h: Happened) -> pl.DataFrame:
-    """The audits table. The draw knows the appeal and the score, nothing of the truth."""
+def audits(h: Happened, changes: pl.DataFrame) -> pl.DataFrame:
+    """The audits table. The draw knows the appeal, the score and the log of changes, nothing of the truth."""
     enforced = h.enforced
     appealed = enforced & h.first.filed & (h.first.filed_at < h.end)
     near = ~enforced & (h.cases["score"].to_numpy() >= NEAR)
-    stratum = np.where(
-        appealed, "enforced_appealed", np.where(enforced, "enforced", np.where(near, "passed_near", "passed_far"))
+    changed = watched(h, changes)
+    stratum = np.select(
+        [enforced & changed, appealed, enforced, near & changed, near],
+        ["enforced_changed", "enforced_appealed", "enforced", "passed_changed", "passed_near"],
+        "passed_far",
     )
     probability = np.array([AUDIT_PROBABILITY[s] for s in stratum])
     at = h.decided["decided_seconds"].to_numpy() + h.noise.heavy("audit.delay", 9 * DAY, 0.5)
@@ -61,6 +74,20 @@ def audits(h: Happened) -> pl.DataFrame:
             )
         )
     return pl.concat(parts).sort("audited_at", "audit_id")
+
+
+def watched(h: Happened, changes: pl.DataFrame) -> Bools:
+    """Which cases a logged change touched in the weeks before them: by its scope alone, whether it did harm or none."""
+    decided = h.decided.select("rule_id", "clause_id", decided_policy="policy_id")
+    cases = h.cases.hstack(decided).with_columns(policy_id=pl.coalesce("decided_policy", "policy"))
+    found = np.zeros(cases.height, dtype=np.bool_)
+    for at, scope in (
+        changes.filter(pl.col("kind").is_in(WATCHED), pl.col("scope") != "{}").select("at", "scope").rows()
+    ):
+        since = (at - h.calendar.start).days // 7
+        inside = compile_predicate(predicate_of(Segment.of(json.loads(scope)))).mask(cases)
+        found |= (inside & cases["week"].is_between(since, since + WATCH_WEEKS, closed="left")).to_numpy()
+    return found
 
 
 def signals(h: Happened) -> pl.DataFrame:

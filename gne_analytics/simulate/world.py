@@ -89,7 +89,7 @@ def build(name: str, seed: int, size: Size, incidents: Sequence[Incident], polic
     placed, in_force = place_all(incidents, sites, (base, sellers, calendar, draws), bursts, shipped)
     happened = _happen(draws, calendar, size, base, placed, policies or in_force)
     log = _change_log(happened, placed)
-    tables = {**_tables(happened, placed, shipped), "changes": log.drop("planted")}
+    tables = _tables(happened, placed, shipped, log.drop("planted"))
     change_of = dict(log.select("planted", "change_id").iter_rows())
     planted = tuple(p.planted.model_copy(update={"change_id": change_of.get(p.planted.id)}) for p in placed)
     latent = happened.cases.select("case_id", policy_id="policy", violating=pl.Series(happened.violating)).sort(
@@ -155,15 +155,16 @@ def _identified(cases: pl.DataFrame, noise: Noise, calendar: Calendar) -> pl.Dat
     )
 
 
-def _tables(h: Happened, placed: Sequence[Placed], shipped: PolicySet) -> dict[str, pl.DataFrame]:
+def _tables(h: Happened, placed: Sequence[Placed], shipped: PolicySet, log: pl.DataFrame) -> dict[str, pl.DataFrame]:
     templates = _templates(h, placed)
     campaigns = {p.planted.id: p.site.campaign for p in placed if p.site.campaign}
     return {
         "violations": violations(h, _revisions(h, placed, shipped), templates),
         "appeals": appeals(h, campaigns),
         "assessments": assessments(h),
-        "audits": audits(h),
+        "audits": audits(h, log),
         "signals": signals(h),
+        "changes": log,
     }
 
 

@@ -17,17 +17,17 @@ DEMO: tuple[Incident, ...] = (
         "detector_error",
         Severity.LARGE,
         segment=Segment.of(category="electronics"),
-        onset_week=22,
+        onset_week=19,
         options={"detector": "logo_match"},
     ),
     Incident(
         "threshold",
         Severity.LARGE,
-        segment=Segment.of(market="ID", category="health"),
-        onset_week=24,
+        segment=Segment.of(category="health"),
+        onset_week=17,
         options={"rule": "cure-claim"},
     ),
-    Incident("clause_scope", Severity.LARGE, "counterfeit", Segment.of(seller_tier="brand_authorised"), 20),
+    Incident("clause_scope", Severity.LARGE, "counterfeit", Segment.of(seller_tier="brand_authorised"), 16),
     Incident("notice_unclear", Severity.LARGE, "misleading-listing", Segment.of(language="th"), 23),
     Incident("seller_abuse", Severity.MEDIUM, "prohibited-goods", Segment.of(market="VN"), 27),
     Incident(
@@ -40,6 +40,12 @@ DEMO: tuple[Incident, ...] = (
     Incident("new_segment", segment=Segment.of(market="CO"), onset_week=26),
 )
 """The story of data/demo: six failings with six owners, and one launch that has no past."""
+
+
+SIZES: MappingProxyType[str, Size] = MappingProxyType(
+    {"demo": Size(violations=21_000, sellers=4_200, appeal_rate=0.15)}
+)
+"""World -> its size where nothing else is asked for: the demo's marketplace is a little bigger and more contested."""
 
 
 def simulate(
@@ -63,7 +69,7 @@ def simulate(
         seed: the same seed and arguments give the same tables, byte for byte.
         policies: run the same world (sellers, truth, scores, draws) under this policy set instead of its own.
         incidents: plant these instead of the named world's.
-        violations: how many to aim at (20,000 where not given); sellers, weeks: likewise 4,000 and 40.
+        violations: how many to aim at; where not given, what ``SIZES`` says of the world, else 20,000.
         sellers: how many sellers there are.
         weeks: how many weeks the record has.
         top_share: give one seller this share of all activity, e.g. 0.5.
@@ -72,10 +78,10 @@ def simulate(
         dirty: share of rows to spoil, to exercise sifting.
     """
     planted = tuple(incidents) if incidents is not None else planted_in(world, seed)
-    default = Size()
+    default = SIZES.get(world, Size())
     size = Size(
         violations=violations or default.violations,
-        sellers=sellers or (max(200, (violations or default.violations) // 5)),
+        sellers=sellers or (max(200, violations // 5) if violations else default.sellers),
         weeks=weeks or default.weeks,
         top_share=top_share,
         appeal_rate=appeal_rate or default.appeal_rate,

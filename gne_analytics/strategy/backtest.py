@@ -29,11 +29,11 @@ from gne_analytics.strategy.identify import Label, count_standings, identify
 from gne_analytics.strategy.kinds import PRICELESS, is_replayable, proposal_id
 from gne_analytics.strategy.limits import assumptions_of, limits_of
 from gne_analytics.strategy.recommend import recommend
-from gne_analytics.strategy.reviewers import reviewer_rates
+from gne_analytics.strategy.reviewers import like, reviewer_rates
 from gne_analytics.strategy.study import Study, open_study
 from gne_analytics.tables.record import Record
 
-On = Literal["all", "confirm"]
+On = Literal["all", "search", "confirm"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def backtest(
     outcomes = _outcomes(done, objectives)
     guardrails = _guardrails(done, study, objectives, edits, label)
     agreement = tuple(study.agreement(rule) for rule in _rules(edits, study))
-    verdict = recommend(outcomes[-1], done.identification, guardrails, agreement, store)
+    untried = 0 if done.reviewers.wrong and done.reviewers.right else int((done.moved["beta"] != 0).sum())
+    verdict = recommend(outcomes[-1], done.identification, guardrails, agreement, store, untried)
     limits, cited = limits_of(done.flows, edits, study, chosen, start, store)
     assumptions = assumptions_of(done.identification, done.reviewers, label, store)
     return Backtest(
@@ -125,9 +126,9 @@ def replay_change(
     flows = flows.with_columns(cell=cell, seller_age=seller_age())
     touched = flows.filter((pl.col("beta") != 0) & pl.col("affected"))
     if touched.height:
-        reviewers = reviewer_rates(flows.filter(pl.col("policy_today").is_in(touched["policy"].unique().implode())))
-    if on == "confirm":
-        flows = flows.filter(pl.col("part") == 1)
+        reviewers = reviewer_rates(like(touched, flows, study.population.attributes))
+    if on != "all":
+        flows = flows.filter(pl.col("part") == (1 if on == "confirm" else 0))
     if since is not None:
         flows = flows.filter(pl.col("event_date") >= since)
     moved = identify(flows.filter((pl.col("alpha") != 0) | (pl.col("beta") != 0)), label)
@@ -135,11 +136,10 @@ def replay_change(
 
 
 def _with_reviewers(moved: pl.DataFrame, reviewers: Reviewers) -> pl.DataFrame:
-    """Lower the standing of rerouted cases: their outcome hangs on reviewers who have not seen them."""
-    known = reviewers.wrong is not None and reviewers.right is not None
-    lower = pl.lit("modelled" if known else "unidentified")
-    better = pl.col("standing") != "unidentified"
-    return moved.with_columns(standing=pl.when((pl.col("beta") != 0) & better).then(lower).otherwise("standing"))
+    """Take their standing from rerouted cases where nothing tells how reviewers would decide the like."""
+    if reviewers.wrong is not None and reviewers.right is not None:
+        return moved
+    return moved.with_columns(standing=pl.when(pl.col("beta") != 0).then(pl.lit("unidentified")).otherwise("standing"))
 
 
 def _outcomes(done: Replayed, objectives: Mapping[str, Objective]) -> tuple[Outcome, ...]:

@@ -1,7 +1,7 @@
 """Candidates: typed edits for one cause and one rule, their values searched over cells of the sellers to search on."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import combinations
@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 NEAR_ALL = 0.9
 MAX_SIGNATURES = 24
+CONTRIBUTES = 0.05
+"""The share of a joint gain that an edit must bring to be part of a proposal."""
 WORTH = 0.9
 """A simpler candidate is taken when it brings this share of the best one's gain."""
 
@@ -47,14 +49,20 @@ class Target:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An edit and its in-sample loss, which chooses and is never reported."""
+    """Edits and their in-sample loss, which chooses and is never reported."""
 
-    edit: Edit
+    edits: tuple[Edit, ...]
     in_sample: float
 
 
-def targets_of(segment: Segment, study: Study, since: date | None = None, share: float = 0.2) -> list[Target]:
-    """Return the rules that decide a segment's enforced cases, each with what a predicate can say of it."""
+def targets_of(segment: Segment, study: Study, since: date | None = None, share: float = 0.05) -> list[Target]:
+    """Return the rules that decide a segment's enforced cases, each with what a predicate can say of it.
+
+    A segment that no predicate can name (a queue, a template) gives a rule only where it holds nearly all of its cases;
+    the empty segment gives none, since it would edit every rule there is.
+    """
+    if not segment.depth:
+        return []
     cases = study.population.cases.filter("enforced").join(
         study.today.decisions.select("case_id", rule_today="rule_id"), on="case_id", how="left"
     )
@@ -70,8 +78,9 @@ def targets_of(segment: Segment, study: Study, since: date | None = None, share:
             continue
         policy = study.policies.policy(study.policy_of_rule[rule_id])
         whole = cases.filter(pl.col("rule_today") == rule_id)
-        near_all = whole.filter(segment_mask(attributes, PATHS)).height >= NEAR_ALL * whole.height
-        found.append(Target(policy, policy.rule(rule_id), attributes, int(n), near_all or not attributes.depth, since))
+        near_all = whole.filter(segment_mask(Segment(named), PATHS)).height >= NEAR_ALL * whole.height
+        if near_all or attributes.depth:
+            found.append(Target(policy, policy.rule(rule_id), attributes, int(n), near_all, since))
     return found
 
 
@@ -105,12 +114,11 @@ def search_thresholds(target: Target, study: Study, reviewers: Reviewers, reason
     )
 
 
-def search_exemptions(target: Target, study: Study, reviewers: Reviewers, reason: str) -> list[Candidate]:
-    """Search an exemption among the segment's own conditions and the signatures observed on its overturned cases."""
-    if not target.segment.depth:
-        return []
-    signatures = {predicate_of(s, PATHS): s for s in _signatures(target, study)}
-    texts = [t for t in signatures if t not in {e.match for e in target.rule.exemptions}]
+def search_exemptions(
+    target: Target, study: Study, reviewers: Reviewers, reason: str, signatures: Mapping[str, Segment]
+) -> list[Candidate]:
+    """Search an exemption among signatures (predicate -> segment)."""
+    texts = list(signatures)
     arena = build_arena(study, target.policy, target.rule, texts, [], reviewers, target.since)
     taken = [e.id for e in target.rule.exemptions]
 
@@ -140,6 +148,28 @@ def search_reviews(target: Target, study: Study, reviewers: Reviewers, reason: s
     return _evaluate(arena, texts, arena.with_review, lambda t: edit.model_copy(update={"new": t}))
 
 
+def signatures_of(targets: Sequence[Target], study: Study) -> dict[str, Segment]:
+    """Return what an exemption may name: a segment's own conditions, and one more seen on its overturned cases."""
+    if not targets or not targets[0].segment.depth:
+        return {}
+    return {predicate_of(s, PATHS): s for s in _signatures(targets[0], study)}
+
+
+def joined(candidates: Sequence[Sequence[Candidate]]) -> list[Candidate]:
+    """Join like candidates of several rules, the n-th with the n-th; a rule where it brings next to nothing stays out.
+
+    Rules that read different detectors decide different cases, so that their losses add up.
+    """
+    made = []
+    for several in zip(*candidates, strict=True):
+        gains = [c for c in several if c.in_sample < 0]
+        total = sum(c.in_sample for c in gains)
+        kept = [c for c in gains if c.in_sample <= CONTRIBUTES * total]
+        if kept:
+            made.append(Candidate(tuple(e for c in kept for e in c.edits), sum(c.in_sample for c in kept)))
+    return made
+
+
 def choose(candidates: Sequence[Candidate]) -> Candidate | None:
     """Return the first candidate, in order of simplicity, that comes near the best; None where none lowers the loss.
 
@@ -152,7 +182,7 @@ def choose(candidates: Sequence[Candidate]) -> Candidate | None:
 def _evaluate(
     arena: Arena, values: Sequence[T], change: Callable[[T], tuple[CellRule, ...]], edit: Callable[[T], Edit]
 ) -> list[Candidate]:
-    return [Candidate(edit(v), arena.loss(change(v))) for v in values]
+    return [Candidate((edit(v),), arena.loss(change(v))) for v in values]
 
 
 def _edit(target: Target, kind: EditKind, reason: str, item: str | None = None, old: object = None) -> Edit:

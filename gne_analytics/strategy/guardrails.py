@@ -5,7 +5,7 @@ margin is refuted and fails when harm within it is; want of data refutes neither
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -14,7 +14,7 @@ import polars as pl
 from gne_analytics.evidence.segment import MISSING, Segment
 from gne_analytics.evidence.types import Estimate, Guardrail, Interval
 from gne_analytics.policy.model import Objective
-from gne_analytics.strategy.estimate import NORMAL, Price, Reviewers, Terms, corners, mover, tally
+from gne_analytics.strategy.estimate import NORMAL, Domains, Price, Reviewers, Terms, corners, mover, tally
 from gne_analytics.strategy.identify import Label, identify
 
 LEVEL = 0.05
@@ -99,7 +99,7 @@ def check_slices(
         for (name,), inside in moved.group_by(value.alias("slice"), maintain_order=True):
             identified = identify(inside, label)
             segment = Segment.of({dimension: str(name)})
-            domains = tally(identified)
+            domains = _as_sample(tally(identified))
             for metric, margin in margins.items():
                 price = Price(wrong=1.0) if metric == "wrongful_enforcement" else Price(missed=1.0)
                 low, high = corners(domains, price, reviewers)
@@ -108,6 +108,11 @@ def check_slices(
                     tests.append(test)
     passes, fails = holm([t.p_pass() for t in tests]), holm([t.p_fail() for t in tests])
     return tuple(_verdict(t, p, f) for t, p, f in zip(tests, passes, fails, strict=True))
+
+
+def _as_sample(domains: Domains) -> Domains:
+    """Give every domain, a census too, the sampling error of as many labels as it has cases."""
+    return replace(domains, labels=np.minimum(domains.labels, np.maximum(domains.cases, 1.0)))
 
 
 def slice_value(dimension: str) -> pl.Expr:

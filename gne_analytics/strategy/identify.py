@@ -6,8 +6,9 @@
 4. ``modelled``       its outcome hangs on something carried over from other cases (a reviewer's error rate);
 5. ``unidentified``   nothing is known: worst case, anywhere between violating and not.
 
-A domain is flow cell (with its policy) x appealed or not x score band. Bands are cut so that each keeps enough labels;
-the cut looks at scores and audits, never at what the audits found.
+A domain is flow cell (with its policy) x appealed or not x score band. Bands are cut so that each keeps enough labels,
+and where one side of appealed or not holds too few, both share theirs: audits carry their probabilities, so a coarser
+domain costs precision and no bias. Both look at scores and audits, never at what the audits found.
 """
 
 from typing import Literal
@@ -49,11 +50,20 @@ def identify(affected: pl.DataFrame, label: Label = "final_decision", *, min_lab
     ).with_columns(known=pl.when("settled").then("decided_violating").otherwise("audit_violating"))
     parts = [frame.filter("settled").with_columns(domain=pl.lit(-1, pl.Int64), standing=pl.lit("appeal_decided"))]
     first = 0
-    for part in frame.filter(~pl.col("settled")).partition_by("cell", "appealed", maintain_order=True):
-        banded = _band(part.sort("score", "case_id", nulls_last=True), first, min_labels)
-        first += banded["domain"].n_unique()
-        parts.append(banded)
+    for cell in frame.filter(~pl.col("settled")).partition_by("cell", maintain_order=True):
+        for part in _sides(cell, min_labels):
+            banded = _band(part.sort("score", "case_id", nulls_last=True), first, min_labels)
+            first += banded["domain"].n_unique()
+            parts.append(banded)
     return pl.concat(parts).drop("settled")
+
+
+def _sides(cell: pl.DataFrame, min_labels: int) -> list[pl.DataFrame]:
+    """Part a flow cell by appealed or not, unless a side lacks labels that both together have."""
+    sides = cell.partition_by("appealed", maintain_order=True)
+    enough = [effective(side["weight"].drop_nulls().to_numpy()) >= min_labels for side in sides]
+    together = effective(cell["weight"].drop_nulls().to_numpy()) >= min_labels
+    return [cell] if together and not all(enough) else sides
 
 
 def _band(part: pl.DataFrame, first: int, min_labels: int) -> pl.DataFrame:

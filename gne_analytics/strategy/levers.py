@@ -19,7 +19,7 @@ class Lever:
     metric: str = ""
     """What an experiment on words measures."""
     from_onset: bool = False
-    """The cases themselves changed at the onset, so older ones tell nothing of the edit."""
+    """The cases, or what was done with them, changed at the onset, so older ones tell nothing of the edit."""
     refer: str = ""
     """What to hand to the owner where no edit of policy helps."""
 
@@ -29,7 +29,7 @@ LEVERS: Mapping[Mechanism, Lever] = MappingProxyType(
         Mechanism.DETECTOR_ERROR: Lever(
             "detector", searched=(EditKind.ADD_OVERRIDE, EditKind.SET_HUMAN_REVIEW), from_onset=True
         ),
-        Mechanism.THRESHOLD: Lever("policy", searched=(EditKind.ADD_OVERRIDE,)),
+        Mechanism.THRESHOLD: Lever("policy", searched=(EditKind.ADD_OVERRIDE,), from_onset=True),
         Mechanism.CLAUSE_AMBIGUOUS: Lever("policy", drafted=(EditKind.EDIT_CLAUSE,), metric="reviewer_disagreement"),
         Mechanism.CLAUSE_SCOPE: Lever("policy", searched=(EditKind.ADD_EXEMPTION,), from_onset=True),
         Mechanism.TAXONOMY_GAP: Lever(

@@ -33,11 +33,11 @@ def assumptions_of(
         said.append("Audits alone are taken as truth; a decided appeal counts only where it was audited too.")
     if identification.estimable:
         said.append("Audits were drawn with the probabilities that are logged, and not with this change in mind.")
-    if identification.modelled and reviewers.wrong and reviewers.right:
+    if reviewers.wrong and reviewers.right:
         wrong = store.add(reviewers.wrong.value, "rate", denominator=round(reviewers.wrong.labels), tool="reviewers")
         right = store.add(reviewers.right.value, "rate", denominator=round(reviewers.right.labels), tool="reviewers")
         said.append(
-            "Reviewers treat rerouted cases as they treat those of the policy that they review today: they enforce "
+            "Reviewers treat rerouted cases as they treat those of the same segment and score band today: they enforce "
             f"{wrong.ref('pct')} of the legitimate ones and {right.ref('pct')} of the violations."
         )
     return tuple(said)

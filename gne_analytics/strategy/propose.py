@@ -21,14 +21,16 @@ from gne_analytics.evidence.types import (
 from gne_analytics.policy.edits import inverse
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import Policy
-from gne_analytics.strategy.backtest import backtest
+from gne_analytics.strategy.backtest import backtest, replay_change
 from gne_analytics.strategy.candidates import (
     Candidate,
     Target,
     choose,
+    joined,
     search_exemptions,
     search_reviews,
     search_thresholds,
+    signatures_of,
     targets_of,
 )
 from gne_analytics.strategy.drafts import draft_edits
@@ -37,13 +39,16 @@ from gne_analytics.strategy.experiment import plan_experiment
 from gne_analytics.strategy.flows import flow_of
 from gne_analytics.strategy.kinds import proposal_id
 from gne_analytics.strategy.levers import LEVERS, Lever
-from gne_analytics.strategy.recommend import NEVER_ALONE
+from gne_analytics.strategy.recommend import COVERAGE_FLOOR, NEVER_ALONE
 from gne_analytics.strategy.reviewers import reviewer_rates
 from gne_analytics.strategy.study import Study, open_study
 from gne_analytics.tables.record import Record
 
 POLICY_KINDS = frozenset({CauseKind.RATE_SHIFT, CauseKind.NEW_SEGMENT})
 """Kinds of cause that a policy may answer; the others only look like a failing."""
+
+RULE_ALONE, RULE_OF_SEVERAL = 0.2, 0.05
+"""The share of a segment's cases that a rule must decide: to be edited for itself, and beside others."""
 
 
 class Referral(Frozen):
@@ -73,7 +78,7 @@ def propose(
     seed: int = 0,
     study: Study | None = None,
 ) -> list[Proposal]:
-    """Propose typed edits for causes, the best per cause and rule, each judged by its backtest.
+    """Propose typed edits for causes, the best set per cause and policy, each judged by its backtest.
 
     Values are searched on the sellers of one part of the folds; the recommendation comes from the others. Protected
     policies get none. Causes without a lever in policy are left to ``answer``, which names their owner.
@@ -119,13 +124,20 @@ def _for_cause(cause: Cause, study: Study, store: EvidenceStore, seed: int) -> t
     if lever.refer:
         return [], lever.refer
     since = cause.onset if lever.from_onset else None
-    targets = targets_of(cause.segment, study, since)
+    if not cause.segment.depth:
+        return [], "The cause names no segment; an edit for every rule of the platform would answer nothing."
+    share = RULE_OF_SEVERAL if EditKind.ADD_EXEMPTION in lever.searched else RULE_ALONE
+    targets = targets_of(cause.segment, study, since, share)
     protected = [t for t in targets if t.policy.protected]
     targets = [t for t in targets if not t.policy.protected]
     if protected and not targets:
         name = store.add(protected[0].policy.id, "name")
         return [], f"Policy {name.ref()} is protected: no relaxing edit is proposed; its owner decides what to do."
-    found = [p for t in targets if (p := _searched(cause, lever, t, study, store, seed)) is not None]
+    by_policy: dict[str, list[Target]] = {}
+    for target in targets:
+        by_policy.setdefault(target.policy.id, []).append(target)
+    made = [_searched(cause, lever, same, study, store, seed) for same in by_policy.values()]
+    found = [proposal for proposal in made if proposal is not None]
     policy = _policy_of(cause, targets, study)
     if policy is not None and lever.drafted:
         found += _drafted(cause, lever, policy, study, store)
@@ -152,24 +164,27 @@ def _policy_of(cause: Cause, targets: Sequence[Target], study: Study) -> Policy 
 
 
 def _searched(
-    cause: Cause, lever: Lever, target: Target, study: Study, store: EvidenceStore, seed: int
+    cause: Cause, lever: Lever, targets: Sequence[Target], study: Study, store: EvidenceStore, seed: int
 ) -> Proposal | None:
-    """Search the lever's families of edits, take the best, and let the unseen sellers judge it."""
-    reviewers = _reviewers(target, study)
+    """Search the lever's families of edits on one policy's rules, take the best, let the unseen sellers judge it."""
+    reviewers = _reviewers(targets[0], study)
     reason = f"{cause.mechanism.value} in {cause.segment}"
-    candidates: list[Candidate] = []
+    signatures = signatures_of(targets, study) if EditKind.ADD_EXEMPTION in lever.searched else {}
+    families: list[Candidate] = []
     for kind in lever.searched:
+        found: list[Candidate | None] = []
         if kind is EditKind.ADD_OVERRIDE:
             lower = cause.mechanism is Mechanism.THRESHOLD and cause.effect.value < 0
-            candidates += search_thresholds(target, study, reviewers, reason, lower)
+            found = [choose(search_thresholds(t, study, reviewers, reason, lower)) for t in targets]
         elif kind is EditKind.ADD_EXEMPTION:
-            candidates += search_exemptions(target, study, reviewers, reason)
+            found = [choose(joined([search_exemptions(t, study, reviewers, reason, signatures) for t in targets]))]
         elif kind is EditKind.SET_HUMAN_REVIEW and reviewers.wrong and reviewers.right:
-            candidates += search_reviews(target, study, reviewers, reason)
-    best = choose(candidates) or _unsearched(lever, target, study, reviewers, reason)
+            found = [choose(search_reviews(t, study, reviewers, reason)) for t in targets]
+        families += joined([[c] for c in found if c is not None])
+    best = _first(families, study, targets[0].since) or _unsearched(lever, targets[0], study, reviewers, reason)
     if best is None:
         return None
-    made = _proposal((best.edit,), cause, target.policy, study, store, since=target.since)
+    made = _proposal(best.edits, cause, targets[0].policy, study, store, since=targets[0].since)
     test = backtest(made, study.record, study.policies, store=store, seed=seed, study=study)
     return made.model_copy(
         update={
@@ -178,6 +193,21 @@ def _searched(
             "evidence": tuple(dict.fromkeys((*made.evidence, *test.evidence))),
         }
     )
+
+
+def _first(families: Sequence[Candidate], study: Study, since: date | None) -> Candidate | None:
+    """Return the best of the families' candidates, those first that the record can judge at all.
+
+    Whether it can is seen on the searched sellers too, so that the others have no part in the choice.
+    """
+    if len(families) < 2:
+        return next(iter(families), None)
+
+    def rank(candidate: Candidate) -> tuple[bool, float]:
+        known = replay_change(candidate.edits, study, label="final_decision", on="search", since=since).identification
+        return known.coverage < COVERAGE_FLOOR, candidate.in_sample
+
+    return min(families, key=rank)
 
 
 def _unsearched(lever: Lever, target: Target, study: Study, reviewers: Reviewers, reason: str) -> Candidate | None:
@@ -260,5 +290,7 @@ def title_of(edits: Sequence[Edit]) -> str:
     inside = edit.new if isinstance(edit.new, dict) else {}
     words = {**edit.model_dump(include={"policy", "rule", "clause", "item", "new"}), **{
         k: inside.get(k) for k in ("value", "match")}}  # fmt: skip
+    if all(e.rule and (e.kind, e.new) == (edit.kind, edit.new) for e in edits):
+        words["rule"], edits = " and ".join(str(e.rule) for e in edits), edits[:1]
     title = TITLES.get(edit.kind, "{policy}: " + edit.kind.value.replace("_", " ")).format(**words)
     return title if len(edits) == 1 else f"{title} (and {len(edits) - 1} more)"

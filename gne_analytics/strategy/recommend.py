@@ -28,15 +28,19 @@ def recommend(
     guardrails: Sequence[Guardrail],
     agreement: Sequence[Agreement],
     store: EvidenceStore,
+    untried: int = 0,
 ) -> Verdict:
-    """Judge a replayed proposal: every reason to refuse is tried before the loss is looked at."""
+    """Judge a replayed proposal: every reason to refuse is tried before the loss is looked at.
+
+    ``untried`` counts the cases sent to people of whom no like was ever reviewed.
+    """
     if not identification.total:
         return Verdict(
             Recommendation.CANNOT_TELL, "No case of the record fares otherwise, so there is nothing to judge by."
         )
     return (
         _disagrees(agreement, store)
-        or _unknown(identification, store)
+        or _unknown(identification, untried, store)
         or _harms(guardrails, store)
         or _weigh(loss, store)
     )
@@ -61,9 +65,19 @@ def _disagrees(agreement: Sequence[Agreement], store: EvidenceStore) -> Verdict 
     return None
 
 
-def _unknown(identification: Identification, store: EvidenceStore) -> Verdict | None:
+def _unknown(identification: Identification, untried: int, store: EvidenceStore) -> Verdict | None:
     if identification.coverage >= COVERAGE_FLOOR:
         return None
+    if untried > (1 - COVERAGE_FLOOR) * identification.total:
+        part = store.add(
+            untried / identification.total, "rate", numerator=untried, denominator=identification.total,
+            filter="rerouted, none like them reviewed", tool="identification",
+        )  # fmt: skip
+        why = (
+            f"Too few cases like {part.ref('of')} affected ones were ever reviewed, so nothing tells how people would "
+            "decide them; a trial review of some of them would, further audits alone would not."
+        )
+        return Verdict(Recommendation.REFUSE, why, (part.id,))
     share, floor = coverage_evidence(identification, store), store.add(COVERAGE_FLOOR, "constant")
     why = (
         f"The truth of {share.ref('pct')} of the affected cases is known or estimable, under {floor.ref('pct')}; "

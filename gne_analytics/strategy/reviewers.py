@@ -1,11 +1,16 @@
 """How human reviewers decide, learnt from reviewed cases: what a reroute to review would do."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
 from gne_analytics.strategy.estimate import Rate, Reviewers, wilson
 from gne_analytics.strategy.flows import REVIEW
 from gne_analytics.strategy.identify import MIN_LABELS, effective
+
+REACH = 0.95
+"""The share of rerouted cases whose score must lie among those of reviewed ones."""
 
 
 def reviewer_rates(cases: pl.DataFrame, min_labels: int = MIN_LABELS) -> Reviewers:
@@ -27,6 +32,26 @@ def reviewer_rates(cases: pl.DataFrame, min_labels: int = MIN_LABELS) -> Reviewe
         wrong=_ratio(n1, 1 - violating1, labels1, n0, 1 - violating0, labels0),
         right=_ratio(n1, violating1, labels1, n0, violating0, labels0),
     )
+
+
+def like(touched: pl.DataFrame, cases: pl.DataFrame, attributes: Sequence[str]) -> pl.DataFrame:
+    """Return the reviewed cases that tell how people would decide the touched ones: same rules, segment, score band.
+
+    The segment is what the touched cases have in common: in each attribute, none but their values. Reviewed cases whose
+    scores do not reach across the touched ones' band tell nothing of it, so then none are returned.
+    """
+    found = cases.filter(
+        pl.col("state_today") == REVIEW,
+        pl.col("rule_today").is_in(touched["rule_proposed"].unique().implode()),
+        pl.col("score").is_between(touched["score"].min(), touched["score"].max()),
+        *[
+            pl.col(name).is_in(touched[name].unique().implode(), nulls_equal=True)
+            for name in attributes
+            if not name.endswith("_id")
+        ],
+    )
+    reached = touched.filter(pl.col("score").is_between(found["score"].min(), found["score"].max()))
+    return found if reached.height >= REACH * touched.height else found.clear()
 
 
 def _side(cases: pl.DataFrame, min_labels: int) -> tuple[float, float, float] | None:

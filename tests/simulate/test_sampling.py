@@ -10,9 +10,24 @@ def test_audits_log_the_probability_with_which_they_were_drawn(world):
     assert dict(drawn.select("stratum", "audit_prob").unique().iter_rows()) == AUDIT_PROBABILITY
     cut = made.tables["assessments"]["assessed_at"].max() - pl.duration(days=60)
     whole = made.tables["assessments"].filter(pl.col("assessed_at") < cut)
-    passed = whole.filter(pl.col("violation_id").is_null(), pl.col("score") >= 0.5)
+    passed = whole.filter(pl.col("violation_id").is_null(), pl.col("score") < 0.5)
     share = drawn.join(passed, on="case_id").height / passed.height
-    assert share == pytest.approx(AUDIT_PROBABILITY["passed_near"], rel=0.2)
+    assert share == pytest.approx(AUDIT_PROBABILITY["passed_far"], rel=0.3)
+
+
+def test_quality_assurance_looks_closer_at_what_a_change_touched_and_only_from_then_on(world):
+    made = world("incident:clause_scope:large", 3, 12_000)
+    (planted,) = made.truth.incidents
+    drawn = made.tables["audits"].unique("case_id").select("case_id", "stratum")
+    rows = made.tables["violations"].join(drawn, on="case_id", how="left")
+    rows = rows.filter(pl.col("seller_tier") == planted.segment.values("seller_tier")[0])
+    late = rows["decided_at"].max() - pl.duration(days=60)
+    after = (pl.col("decided_at").dt.date() >= planted.onset) & (pl.col("decided_at") < late)
+    seen = rows.filter(after)["stratum"]
+    assert set(seen.drop_nulls()) == {"enforced_changed"}
+    assert 1 - seen.null_count() / len(seen) == pytest.approx(AUDIT_PROBABILITY["enforced_changed"], abs=0.06)
+    early = rows.filter(pl.col("decided_at").dt.date() < planted.onset)["stratum"]
+    assert (early.drop_nulls() == "enforced_changed").mean() < 0.8
 
 
 def test_weighted_audits_find_the_true_precision(world):

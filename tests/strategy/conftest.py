@@ -39,6 +39,11 @@ def lowered_threshold():
     return Known("incident:threshold:large", 0, 12_000)
 
 
+@pytest.fixture(scope="session")
+def forgotten_class():
+    return Known("demo", 7, None)
+
+
 def draw_affected(
     seed, n=1500, *, violating=0.6, audit_rate=0.05, contested=0.4, flow="released", alpha=-1.0, beta=0.0
 ):

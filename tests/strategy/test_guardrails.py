@@ -35,6 +35,19 @@ def test_harm_beyond_the_margin_fails_and_harm_well_within_it_passes(affected_ca
     assert [g.verdict for g in check(many, moved)] == ["pass"]
 
 
+def test_a_few_settled_cases_neither_fail_nor_pass_a_slice_by_themselves(affected_cases):
+    settled = affected_cases(3, n=6).with_columns(
+        appealed=True, decided_violating=pl.Series([1.0, 1.0, 0.0, 1.0, 0.0, 1.0]), audit_violating=None, audit_prob=1.0
+    )
+    scored = affected_cases(3, n=60)
+    market = {"market": pl.lit("ID")}
+    (found,) = check_slices(
+        scored.with_columns(**market), settled.with_columns(**market), MARGINS, Reviewers(), "final_decision"
+    )
+    assert found.verdict == "cannot_tell"
+    assert found.difference.interval.lo < MARGINS.guardrails.missed_violation < found.difference.interval.hi
+
+
 def test_a_release_cannot_wrong_anybody_so_only_missed_violations_are_tested(affected_cases):
     moved = affected_cases(2)
     assert {g.name for g in check(moved, moved)} == {"missed_violations"}

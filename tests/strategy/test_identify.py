@@ -55,11 +55,22 @@ def test_every_band_keeps_enough_labels(affected_cases):
         assert effective(weights.to_numpy()) >= MIN_LABELS
 
 
-def test_no_domain_mixes_flow_cells_or_appealed_with_not(affected_cases):
-    both = pl.concat([affected_cases(4, flow="released"), affected_cases(5, flow="new", alpha=1.0)])
+def test_no_domain_mixes_flow_cells_nor_appealed_with_not_where_each_has_labels(affected_cases):
+    more = {"n": 4_000, "contested": 0.6, "audit_rate": 0.15}
+    both = pl.concat([affected_cases(4, **more), affected_cases(5, flow="new", alpha=1.0, **more)])
     found = identify(both).filter(pl.col("domain") >= 0)
     per_domain = found.group_by("domain").agg(pl.col("cell").n_unique(), pl.col("appealed").n_unique())
     assert per_domain.select(pl.col("cell", "appealed").max()).row(0) == (1, 1)
+    assert found["standing"].is_in(["audited", "estimable"]).all()
+
+
+def test_a_side_without_labels_shares_those_of_the_other_side_of_its_flow_cell_only(affected_cases):
+    few = affected_cases(4, audit_rate=0.1, contested=0.3)
+    found = identify(few).filter(pl.col("domain") >= 0)
+    contested = found.filter("appealed")["weight"].drop_nulls().to_numpy()
+    assert 0 < effective(contested) < MIN_LABELS
+    assert found["standing"].is_in(["audited", "estimable"]).all()
+    assert found.group_by("domain").agg(pl.col("appealed").n_unique())["appealed"].max() == 2
 
 
 def test_cases_that_no_audit_could_reach_are_not_covered_by_the_audits_of_others(affected_cases):

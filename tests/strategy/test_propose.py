@@ -31,7 +31,7 @@ def cause(mechanism, segment, *, kind=CauseKind.RATE_SHIFT, onset=None, name="C1
 
 
 def of_planted(world, mechanism):
-    planted = world.planted[0]
+    planted = next(p for p in world.planted if p.kind == mechanism.value)
     return cause(mechanism, {**planted.segment.root, "policy_id": planted.policy}, onset=planted.onset)
 
 
@@ -164,9 +164,9 @@ def test_the_id_of_a_proposal_is_what_it_does_to_which_base(answered):
 
 def test_the_simplest_candidate_that_does_nearly_as_well_is_chosen(answered):
     edit = answered[0][0].edits[0]
-    made = [Candidate(edit.model_copy(update={"new": v}), loss) for v, loss in ((1, -50.0), (2, -95.0), (3, -100.0))]
-    assert choose(made).edit.new == 2
-    assert choose([Candidate(edit, 1.0)]) is None
+    made = [Candidate((edit.model_copy(update={"new": v}),), x) for v, x in ((1, -50.0), (2, -95.0), (3, -100.0))]
+    assert choose(made).edits[0].new == 2
+    assert choose([Candidate((edit,), 1.0)]) is None
     assert choose([]) is None
 
 
@@ -182,3 +182,43 @@ def test_review_is_offered_but_never_recommended_where_nothing_is_known_of_revie
             assert test.recommendation is not Recommendation.RECOMMEND
             assert test.outcomes[-1].bounds is not None or test.identification.modelled
     assert EditKind.SET_HUMAN_REVIEW in {p.edits[0].kind for p in found}
+
+
+def test_one_class_that_several_rules_forget_gets_one_proposal_whose_every_edit_contributes(forgotten_class):
+    world = forgotten_class
+    (made,) = propose([of_planted(world, Mechanism.CLAUSE_SCOPE)], world.record, world.policies, store=EvidenceStore(),
+                      study=world.study)  # fmt: skip
+    assert len(made.edits) > 1
+    assert len({e.rule for e in made.edits}) == len(made.edits)
+    assert {e.new["match"] for e in made.edits} == {"seller_tier = 'brand_authorised'"}
+    assert all(f"{e.rule}" in made.title for e in made.edits)
+    for edit in made.edits:
+        alone = backtest([edit], world.record, world.policies, store=EvidenceStore(), study=world.study, on="confirm")
+        assert alone.outcomes[-1].difference.value < 0
+
+
+@pytest.mark.parametrize("mechanism", [Mechanism.CLAUSE_SCOPE, Mechanism.THRESHOLD])
+def test_the_demo_holds_changes_that_are_recommended_and_lower_the_true_loss(forgotten_class, mechanism):
+    world = forgotten_class
+    (made,) = propose([of_planted(world, mechanism)], world.record, world.policies, store=EvidenceStore(),
+                      study=world.study)  # fmt: skip
+    assert made.recommendation is Recommendation.RECOMMEND
+    moved = replay_change(made.edits, world.study, label="latent", on="confirm", since=made.since).moved
+    wrong, missed = world.true_differences(moved, "latent")
+    cost = world.policies.objectives.of(made.policy).cost
+    assert cost.wrongful_enforcement * wrong + cost.missed_violation * missed < 0
+
+
+def test_a_cause_without_a_segment_edits_nothing(quiet):
+    for mechanism in Mechanism:
+        found = answer([cause(mechanism, {})], quiet.record, quiet.policies, store=EvidenceStore(), study=quiet.study)
+        assert found.proposals == ()
+        assert len(found.referrals) == 1
+
+
+def test_a_segment_that_no_predicate_can_name_does_not_edit_the_whole_rule(quiet):
+    queue = quiet.record.violations["queue"].drop_nulls().mode().sort()[0]
+    policy = quiet.record.violations.filter(queue=queue)["policy_id"][0]
+    found = propose([cause(Mechanism.THRESHOLD, {"policy_id": policy, "queue": queue})], quiet.record, quiet.policies,
+                    store=EvidenceStore(), study=quiet.study)  # fmt: skip
+    assert found == []

@@ -1,0 +1,47 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from gne_analytics.strategy.flows import REVIEW
+from gne_analytics.strategy.reviewers import like, reviewer_rates
+
+
+def reviewed(n, low, high, *, market="ID", rule="r", seed=0):
+    """Draw reviewed cases: people enforce 95 in 100 violations and 20 in 100 legitimate cases; all are audited."""
+    r = np.random.default_rng(seed)
+    y = r.random(n) < 0.5
+    enforced = r.random(n) < np.where(y, 0.95, 0.2)
+    return pl.DataFrame(
+        {
+            "state_today": REVIEW, "rule_today": rule, "market": market, "score": r.uniform(low, high, n),
+            "enforced": enforced, "human": enforced, "audit_violating": y.astype(float), "audit_prob": 1.0,
+            "decided_violating": pl.Series([None] * n, dtype=pl.Float64),
+        }
+    )  # fmt: skip
+
+
+def rerouted(low, high, n=50):
+    return pl.DataFrame({"rule_proposed": "r", "market": "ID", "score": np.linspace(low, high, n)})
+
+
+def test_reviewers_are_learnt_from_their_work_on_the_same_segment_and_score_band():
+    cases = reviewed(800, 0.7, 0.9)
+    known = reviewer_rates(like(rerouted(0.75, 0.85), cases, ["market"]))
+    assert known.wrong.value == pytest.approx(0.2, abs=0.06)
+    assert known.right.value == pytest.approx(0.95, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    "cases",
+    [reviewed(800, 0.7, 0.82), reviewed(800, 0.7, 0.99, market="TH"), reviewed(800, 0.7, 0.99, rule="other")],
+    ids=["another score band", "another segment", "another rule"],
+)
+def test_work_on_other_cases_tells_nothing_of_them(cases):
+    found = reviewer_rates(like(rerouted(0.82, 0.95), cases, ["market"]))
+    assert (found.wrong, found.right) == (None, None)
+
+
+def test_too_few_labels_on_what_reviewers_let_pass_tell_nothing():
+    cases = reviewed(800, 0.7, 0.9).filter(pl.col("enforced") | (pl.int_range(pl.len()) < 20))
+    found = reviewer_rates(like(rerouted(0.75, 0.85), cases, ["market"]))
+    assert (found.wrong, found.right) == (None, None)
