@@ -14,7 +14,7 @@ SHOWN_NAMES = 3
 
 _TITLES: Mapping[CauseKind, str] = {
     CauseKind.RATE_SHIFT: "In {segment}, the {metric} {verb} from {before} to {after}",
-    CauseKind.NEW_SEGMENT: "A new segment, {segment}, with a {metric} of {after}",
+    CauseKind.NEW_SEGMENT: "A new segment, {segment}, with {metric} at {after}",
     CauseKind.VANISHED_SEGMENT: "A segment is gone, {segment}, whose {metric} was {before}",
     CauseKind.BATCH: "A batch in {segment} moved the {metric}",
     CauseKind.ONE_ACTOR: "A single actor moved the {metric} in {segment}",
@@ -66,9 +66,8 @@ def cause_finding(cause: Cause, shift: Shift, store: EvidenceStore) -> Finding:
 def _where_cause(cause: Cause, shift: Shift, store: EvidenceStore) -> list[Claim]:
     cited, metric = cite_cause(store, cause, shift), spell_metric(shift.metric)
     if cause.kind is CauseKind.NEW_SEGMENT:
-        text = (
-            f"The baseline has no such cases; now the {metric} is {cited.after.ref('pct')} ({cited.after.ref('of')})."
-        )
+        baseline = f"hardly any such cases ({cited.before.ref('of')})" if cause.before.n else "no such cases"
+        text = f"The baseline has {baseline}; now the {metric} is {cited.after.ref('pct')} ({cited.after.ref('of')})."
     elif cause.kind is CauseKind.VANISHED_SEGMENT:
         text = f"There are no such cases any more; in the baseline {cited.before.ref('of')} counted."
     else:
@@ -79,7 +78,7 @@ def _where_cause(cause: Cause, shift: Shift, store: EvidenceStore) -> list[Claim
         )
     whole = cite_shift(store, shift).delta
     parts = (
-        f"Leaving these cases out takes {cited.leave_out.ref('pp')} off the shift of {whole.ref('pp')}; "
+        f"Leaving these cases out takes away {cited.leave_out.ref('pp')} of the {whole.ref('pp')}; "
         f"in the exact sum of all parts they are {cited.contribution.ref('pp')}."
     )
     claims = [Claim(template=text, kind=ClaimKind.WHERE)]

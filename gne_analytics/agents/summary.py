@@ -10,7 +10,7 @@ from gne_analytics.evidence.render import render
 from gne_analytics.evidence.store import EvidenceStore
 
 WIDTH = 100
-NO_PROPOSAL = "Nothing: no edit of a policy is called for."
+NO_PROPOSAL = "Nothing is proposed."
 
 
 def summary(findings: Sequence[Finding], store: EvidenceStore, *, shown: int = 3, width: int = WIDTH) -> str:

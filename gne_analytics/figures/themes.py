@@ -1,7 +1,6 @@
 """Figures of what people write: themes by size with the share overturned, and the funnel of appeals."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import plotly.graph_objects as go
 import polars as pl
@@ -69,18 +68,18 @@ def _overturn(figure: go.Figure, row: int, theme: Theme) -> None:
 
 
 def appeals_funnel(frame: pl.DataFrame, *, title: str | None = None, subtitle: str | None = None) -> go.Figure:
-    """Draw how many cases reach each stage of an appeal, each with its share of the stage before.
+    """Draw how many cases reach each stage of an appeal, each with its share of those that could.
 
-    ``frame`` has a row per stage in order: ``stage`` (text) and ``n`` (integer).
+    ``frame`` has a row per stage in order: ``stage`` (text), ``n`` and ``of`` (integers: those that could reach it).
     """
-    stages, sizes = frame["stage"].to_list(), frame["n"].to_list()
+    stages, sizes, could = (frame[c].to_list() for c in ("stage", "n", "of"))
     words = Words(
         title or _funnel_title(stages, sizes),
-        subtitle or "each stage with its share of the stage before",
+        subtitle or "each stage with its share of those that could reach it",
         "Bars: " + "; ".join(f"{stage} {number(n)}" for stage, n in zip(stages, sizes, strict=True)) + ".",
     )
     figure = drawing(words, height=rows_height(stages))
-    shares = ["", *(f" ({percent(b / a)})" if a else "" for a, b in pairwise(sizes))][: len(sizes)]
+    shares = [f" ({percent(n / of)})" if of and n != of else "" for n, of in zip(sizes, could, strict=True)]
     figure.add_bar(
         x=sizes, y=list(range(len(sizes))), orientation="h", width=0.36, marker={"color": BLUE}, showlegend=False,
         text=[f"{number(n)}{share}" for n, share in zip(sizes, shares, strict=True)], textposition="outside",

@@ -61,7 +61,7 @@ class Plots:
         """How many violations reach each stage of an appeal."""
         stages = pl.concat_str(pl.col("level"), pl.lit(" level: "), pl.col("stage"))
         named = pl.when(pl.col("stage") == "violations").then(pl.col("stage")).otherwise(stages).alias("stage")
-        return self._place(figures.appeals_funnel(frame.select(named, "n")))
+        return self._place(figures.appeals_funnel(frame.select(named, "n", "of")))
 
     def differences(self, backtest: Backtest) -> Markup:
         """The backtest's outcomes against today."""

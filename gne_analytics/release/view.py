@@ -132,6 +132,12 @@ def _estimate(row: Mapping[str, float | None], value: str, n: str) -> Estimate:
     return Estimate(value=float("nan") if known is None else known, interval=span, n=int(row[n] or 0))
 
 
+def flow_cell(cell: str) -> str:
+    """A stratum of an audit plan in words: its policy and what would happen to its cases."""
+    policy, flow, *_ = cell.split("|")
+    return f"{policy}: {spelt(flow)}"
+
+
 def verdict(recommendation: Recommendation) -> str:
     """What the software says of a proposal, in the words of the page."""
     return _VERDICTS[recommendation]

@@ -361,7 +361,7 @@ def _funnel() -> pl.DataFrame:
 def _audits() -> pl.DataFrame:
     return pl.DataFrame(
         {
-            "cell": ["released"],
+            "cell": ["counterfeit|released|-1|0"],
             "appealed": [False],
             "cases": [412],
             "labels": [11],

@@ -67,7 +67,7 @@ def test_a_cause_says_where_since_when_why_and_what_else(findings, store):
     text = text_of(findings[1], store)
     for part in (
         "In category beauty, detector version v7 and market ID, the overturn rate rose from 16.7 % to 73.1 %",
-        "takes +10.0 points off the shift of +13.0 points",
+        "takes away +10.0 points of the +13.0 points",
         "began around 14 September 2026",
         "fits best is a detector error",
         "logo-match v7",
@@ -163,7 +163,7 @@ def test_the_summary_counts_what_it_leaves_out(shift, store):
 
 
 def test_the_summary_of_a_quiet_record_proposes_nothing(store):
-    assert "Nothing: no edit of a policy is called for." in summary(narrate([], [], [], [], [], store), store)
+    assert "Nothing is proposed." in summary(narrate([], [], [], [], [], store), store)
 
 
 def test_one_approval_is_one_person(proposal, store):

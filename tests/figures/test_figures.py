@@ -13,7 +13,9 @@ from gne_analytics.figures.shifts import adds_up
 from gne_analytics.figures.theme import BLUE, GREY
 from gne_analytics.testing import results
 
-FUNNEL = pl.DataFrame({"stage": ["violations", "appealed", "overturned"], "n": [20_000, 900, 310]})
+FUNNEL = pl.DataFrame(
+    {"stage": ["violations", "appealed", "overturned"], "n": [20_000, 900, 310], "of": [20_000, 20_000, 900]}
+)
 FRONTIER = pl.DataFrame(
     {
         "wrongful": [900.0, 610.0, 400.0, 950.0],
