@@ -211,6 +211,7 @@ class _Walk:
         if self.ws.policies is None:
             return Proposals()
         self.progress("proposals", 0, 1)
+        self.ws.replay()  # a set that cannot be replayed is an error now, not when the first cause asks
         found = self.ws.answer([c for e in explanations for c in e.causes])
         store, tests = self.ws.store, []
         for done, proposal in enumerate(found.proposals):

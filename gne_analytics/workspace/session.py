@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gne_analytics.agents.session import ModelSession
     from gne_analytics.causes.context import MechanismContext
     from gne_analytics.causes.explain import Explanation
+    from gne_analytics.enforcement.replay import Replay
     from gne_analytics.evidence.claims import Finding
     from gne_analytics.policy.files import PolicySet
     from gne_analytics.strategy.audits import AuditPlan
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 
 Watcher = Callable[[str, int, int], None]
 """Told of progress: stage, steps done, steps in all."""
+
+
+REPLAY = "replay of rules over enforced cases"
+"""The capability of a record without which no policy set can be replayed over it."""
 
 
 def unwatched(stage: str, done: int, total: int) -> None:
@@ -240,8 +245,15 @@ class Workspace:
 
         return full_text(self._findings_of(result), self.store)
 
+    def replay(self) -> Replay | None:
+        """Replay today's policy set over the record; None where there is no set, or no scores to replay it on.
+
+        Overrides that tie on a real row and predicates on columns that the record lacks are PolicyErrors.
+        """
+        return self._replayed().today if self.policies is not None and self.record.can(REPLAY) else None
+
     def check_policies(self) -> str:
-        """Run the policies' own tests; a failing one is a PolicyError that names it."""
+        """Run the policies' own tests and replay the set; a test that fails is a PolicyError that names it."""
         from gne_analytics.policy.checks import run_tests
 
         if self.policies is None:
@@ -250,7 +262,8 @@ class Workspace:
         failed = [str(r) for r in results if not r.passed]
         if failed:
             raise PolicyError(f"{len(failed)} of {len(results)} policy tests fail: {'; '.join(failed)}")
-        return f"{len(results)} policy tests pass."
+        replayed = "replayed over the record" if self.replay() else "not replayed: the record has no scores"
+        return f"{len(results)} policy tests pass; the set was {replayed}."
 
     def verify(self, release: str | Path, *, by: str) -> str:
         """Say whether what a release promised happened on the rows decided since, and write it in the ledger."""

@@ -21,6 +21,7 @@ from gne_analytics.release.report import ProposalPart, ReportInput, ShiftPart, w
 from gne_analytics.strategy.propose import Referral
 from gne_analytics.tables.contract import TABLES
 from gne_analytics.workspace.handover import changes_near, rising_of, series_of, siblings_of
+from gne_analytics.workspace.session import REPLAY
 
 if TYPE_CHECKING:
     from gne_analytics.workspace.loop import Proposals, Said, Told
@@ -115,6 +116,8 @@ def stages_off(ws: Workspace) -> dict[str, str]:
     if ws.policies is None:
         reason = "the source names no policy set; add `policies: <folder>` to it, or give --policies"
         off = dict.fromkeys(("proposals", "backtest", "release"), reason)
+    elif not ws.record.can(REPLAY):
+        off = {"backtest": next(c.why_off for c in ws.record.capabilities if c.name == REPLAY)}
     named = {"verification on held-out units": "verification", "themes of appeals": "themes of appeals"}
     off |= {named[c.name]: c.why_off for c in ws.record.capabilities if not c.on and c.name in named}
     return off

@@ -71,6 +71,21 @@ def test_more_than_five_percent_of_bad_rows_is_an_error(source, gne):
     assert not list(Path.cwd().glob("runs/small-*"))
 
 
+POLICY = "policy/policies/counterfeit.yaml"
+
+
+def change_rule(folder: Path, predicate: str) -> None:
+    path = folder / POLICY
+    path.write_text(re.sub(r"when: \[.*?\]", f'when: ["{predicate}"]', path.read_text(), count=1))
+
+
+def tie_overrides(folder: Path) -> None:
+    change_rule(folder, "market IN ('ID', 'TH', 'GB')")
+    tie = "        - {{id: {}-of-two, match: \"market = 'ID'\", value: {}, priority: 9, reason: a test}}\n"
+    ties = tie.format("first", 0.8) + tie.format("second", 0.9)
+    replace(folder, POLICY, "      overrides:\n", "      overrides:\n" + ties)
+
+
 FAULTS = {
     "a missing file": (lambda f: (f / "violations.parquet").unlink(), r"violations\.parquet"),
     "a missing column": (
@@ -92,6 +107,14 @@ FAULTS = {
         ),
         r"counterfeit\.yaml.*severty",
     ),
+    "a constant predicate": (lambda f: change_rule(f, "1 = 1"), r"counterfeit\.yaml.*the same for every case"),
+    "a predicate that does not parse": (lambda f: change_rule(f, "market = = 'ID'"), r"counterfeit\.yaml"),
+    "a predicate on a column that nobody has": (lambda f: change_rule(f, "markt = 'ID'"), r"markt"),
+    "a predicate that calls a function": (
+        lambda f: change_rule(f, "read_csv('/etc/passwd') = 'x'"),
+        r"counterfeit\.yaml",
+    ),
+    "overrides that tie on a real row": (lambda f: tie_overrides(f), r"(?=.*first-of-two)(?=.*second-of-two)"),
     "a broken file": (lambda f: (f / "violations.parquet").write_bytes(b"PAR1 not really"), r"violations\.parquet"),
     "no such source": (
         lambda f: (f / "source.yaml").rename(f / "elsewhere.yaml") and (f / "violations.parquet").unlink(),
