@@ -30,7 +30,7 @@ from gne_analytics.workspace.handover import themes_by_violation
 from gne_analytics.workspace.run import Run, open_run
 
 if TYPE_CHECKING:
-    from gne_analytics.agents.session import ModelSession
+    from gne_analytics.agents.session import ModelSession, Provenance
     from gne_analytics.workspace.session import Watcher, Workspace
 
 T = TypeVar("T")
@@ -135,6 +135,7 @@ class _Walk:
 
     def all(self) -> None:
         shifts = self._stage("shifts", self._shifts, list[Shift])
+        self.ws.heed(shifts)
         said = {view: self._said(view) for view in THEME_VIEWS if self._has(view)}
         self.ws.said = _by_violation(self.ws, said.get("seller_text"))
         explanations = self._stage("explanations", lambda: self._explain(shifts), list[Explanation])
@@ -236,10 +237,16 @@ class _Walk:
         notes = tuple(note for view in said.values() for note in view.notes)
         if self.session is not None:
             findings = word(findings, self.session, self.ws.store)
-            notes = (*notes, str(self.session.provenance))
+            notes = (*notes, _by_model(self.session.provenance))
         self.progress("findings", 1, 1)
         return Told(tuple(findings), notes)
 
 
 def _by_violation(ws: Workspace, said: Said | None) -> pl.DataFrame | None:
     return themes_by_violation(ws.record, said.themes, said.assignments) if said else None
+
+
+def _by_model(part: Provenance) -> str:
+    asked = f"{part.requests} requests, {part.cached} answers from the cache, {part.tokens:,} tokens"
+    failed = f"; failures: {'; '.join(part.failures)}" if part.failures else ""
+    return f"{part.model} at {part.endpoint or 'no address'} had a part in the words ({asked}{failed})."

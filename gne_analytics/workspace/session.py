@@ -112,8 +112,8 @@ class Workspace:
         if baseline is not None and focus is not None:
             observed = observe(self.record, metric or "overturn_rate", within)
             return [make_shift(observed, parse_window(baseline), parse_window(focus))]
-        found = find_shifts(self.record, seed=self.seed)
-        return [s for s in found if (metric is None or s.metric == metric) and (not within.depth or s.scope == within)]
+        found = find_shifts(self.record, metrics=[metric] if metric else None, seed=self.seed)
+        return [s for s in found if not within.depth or s.scope == within]
 
     def explain(self, shift: Shift) -> Explanation:
         """Return where and why a shift happened: causes verified on held-out units, and the exact decomposition.
@@ -131,9 +131,13 @@ class Workspace:
 
         asked = [(observe(self.record, s.metric, s.scope), s) for s in shifts]
         found = explain_all(asked, changes=self.record.changes, context=self._context(), store=self.store)
-        self._scopes |= {s.id: s.scope for s in shifts}
+        self.heed(shifts)
         self._explained |= {e.shift.id: e for e in found}
         return found
+
+    def heed(self, shifts: Sequence[Shift]) -> None:
+        """Keep in mind which rows shifts are about, so that edits for their causes hold to these rows."""
+        self._scopes |= {s.id: s.scope for s in shifts}
 
     def themes(self, view: str = "appeals", *, progress: Watcher = unwatched) -> Themes:
         """Cluster what people say: ``appeals``, ``rationale``, ``violations`` or ``signals``."""

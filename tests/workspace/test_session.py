@@ -1,0 +1,86 @@
+"""The workspace: the front door's verbs on small records."""
+
+import json
+
+import polars as pl
+import pytest
+
+from gne_analytics.errors import DataError, PolicyError
+from gne_analytics.evidence.segment import Segment
+from gne_analytics.evidence.types import Cause, CauseKind, Counts, Edit, Estimate
+from gne_analytics.metrics.observations import observe
+from gne_analytics.testing.frames import record
+from gne_analytics.testing.policies import small_policy_set
+from gne_analytics.workspace import Workspace, read_edits
+from gne_analytics.workspace.handover import in_scope, series_of
+
+
+@pytest.fixture
+def ws():
+    return Workspace(record(400), small_policy_set())
+
+
+def test_a_quiet_record_has_no_shift(ws):
+    assert ws.shifts() == []
+
+
+def test_two_windows_give_the_shift_between_them(ws):
+    (shift,) = ws.shifts(baseline="market=TH", focus="market=ID")
+    assert shift.metric == "overturn_rate"
+    mature = observe(ws.record, "overturn_rate", Segment.of(market="TH")).frame.filter("matured")
+    assert shift.before.n == mature.height
+    assert ws.explain(shift) is ws.explain(shift)
+
+
+def test_one_window_alone_is_a_data_error(ws):
+    with pytest.raises(DataError, match="both --baseline and --focus"):
+        ws.shifts(baseline="2026-01")
+
+
+def test_an_unknown_metric_or_view_is_a_data_error_that_names_the_nearest(ws):
+    with pytest.raises(DataError, match="overturn_rate"):
+        ws.shifts(metric="overtrun_rate")
+    with pytest.raises(DataError, match="appeals"):
+        ws.themes("apeals")
+
+
+def test_without_a_policy_set_a_proposal_is_a_policy_error_that_says_what_to_add():
+    with pytest.raises(PolicyError, match="policies"):
+        Workspace(record(50)).propose([])
+
+
+def test_an_edit_for_a_cause_holds_to_the_rows_of_its_shift():
+    counts = Counts(k=1, n=2)
+    cause = Cause(
+        id="c", shift_id="s", rank=1, segment=Segment.of(market="ID"), kind=CauseKind.RATE_SHIFT, status="candidate",
+        before=counts, after=counts, effect=Estimate(value=0.1), leave_out=0.0, contribution=0.0,
+    )  # fmt: skip
+    assert in_scope(cause, Segment.of(policy_id="counterfeit")).segment == Segment.of(
+        market="ID", policy_id="counterfeit"
+    )
+
+
+def test_a_series_counts_every_row_once(ws):
+    observed = observe(ws.record, "appeal_rate")
+    series = series_of(observed)
+    assert series["n"].sum() == observed.frame["n"].sum()
+    assert series.filter(pl.col("lo") > pl.col("hi")).is_empty()
+
+
+@pytest.mark.parametrize("shape", ["list", "proposal", "proposals"])
+def test_edits_are_read_from_a_list_a_proposal_or_several(tmp_path, shape):
+    edit = Edit(kind="set_threshold", policy="counterfeit", rule="logo-match", old=0.7, new=0.8)
+    held = json.loads(edit.model_dump_json())
+    content = {"list": [held], "proposal": {"id": "P", "edits": [held]}, "proposals": [{"edits": [held]}]}[shape]
+    (tmp_path / "edits.json").write_text(json.dumps(content))
+    assert read_edits(tmp_path / "edits.json") == (edit,)
+
+
+def test_a_file_of_edits_that_holds_none_says_what_is_wrong(tmp_path):
+    (tmp_path / "edits.json").write_text('[{"kind": "set_treshold", "policy": "x"}]')
+    with pytest.raises(DataError, match=r"edit 0\.kind"):
+        read_edits(tmp_path / "edits.json")
+
+
+def test_a_backtest_of_no_edits_changes_nothing(ws):
+    assert ws.backtest([]).flow.released == 0
