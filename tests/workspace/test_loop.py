@@ -1,0 +1,45 @@
+"""A run with a language model: its words stand where they pass the checks, and any failure leaves the narrator's."""
+
+import pytest
+
+from gne_analytics.errors import ModelError
+from gne_analytics.evidence.claims import check_template
+from gne_analytics.release.traceable import untraced
+from gne_analytics.testing.frames import record
+from gne_analytics.testing.models import FunctionModel, rewriting_model
+from gne_analytics.workspace import Workspace
+
+
+@pytest.fixture
+def run_with(tmp_path, monkeypatch):
+    monkeypatch.setenv("GNE_CACHE", str(tmp_path / "cache"))
+
+    def go(model):
+        ws = Workspace(record(400), model=model)
+        return ws.run(tmp_path / "runs", baseline="market=TH", focus="market=ID")
+
+    return go
+
+
+def unreachable(*_args):
+    raise ModelError("the endpoint does not answer")
+
+
+def test_a_model_that_fails_leaves_the_narrators_words_and_a_note(run_with):
+    plain = run_with(None)
+    failed = run_with(FunctionModel(unreachable))
+    assert [f.title for f in failed.findings] == [f.title for f in plain.findings]
+    assert "had a part in the words" in failed.report.read_text(encoding="utf-8")
+
+
+def test_a_model_rewords_claims_and_every_number_keeps_its_evidence(run_with):
+    run = run_with(rewriting_model(lambda text: text.replace("overturn rate", "rate of overturned appeals")))
+    claims = [c.template for f in run.findings for c in (f.title, *f.claims)]
+    assert any("rate of overturned appeals" in c for c in claims)
+    assert not [f for c in claims for f in check_template(c, run.store, words=False)]
+    assert untraced(run.report.read_text(encoding="utf-8"), run.store) == ()
+
+
+def test_a_model_that_invents_a_number_is_not_believed(run_with):
+    run = run_with(rewriting_model(lambda text: text + " That is 73 % of all cases."))
+    assert not [c for f in run.findings for c in f.claims if "73" in c.template]
