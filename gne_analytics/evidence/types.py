@@ -93,6 +93,8 @@ class Shift(Frozen):
     """Evidence against 'nothing moved', calibrated over units; compared with 1/level after e-BH."""
     significant: bool = False
     """Survives false-discovery control over all series that were looked at."""
+    strongest: Segment = Segment({})
+    """The part of the rows in which an unprompted search saw it most plainly; empty: in all of them."""
     flags: tuple[str, ...] = ()
     """Plain sentences that limit the number: immature weeks left out, small n, rate over 1."""
     platform_event: str | None = None

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
-from gne_analytics.evidence.segment import Segment
+from gne_analytics.evidence.segment import MISSING, Segment
 from gne_analytics.evidence.types import Period, Shift
 from gne_analytics.metrics.definitions import WATCHED, available
 from gne_analytics.metrics.intervals import Ints
@@ -25,6 +25,17 @@ PLATFORM_SHARE = 0.6
 """A move that so large a share of the policies makes at once is one event of the platform."""
 
 
+SLICED = (
+    "market", "category", "seller_tier", "detector_version", "queue", "language", "template_version", "object_type",
+)  # fmt: skip
+"""Dimensions whose values are looked at inside a series, the top level of a path."""
+MOST_SLICES = 40
+MIN_SLICE = 100
+NEARLY_WHOLE = 0.9
+PLAINEST = "It shows most plainly in one part of these rows, which is named as the strongest."
+IN_PART_ONLY = "Over all these rows the change is within chance; it shows in one part of them, named as the strongest."
+
+
 @dataclass(frozen=True)
 class _Series:
     metric: str
@@ -33,6 +44,7 @@ class _Series:
     found: Scan
     starts: tuple[date, ...]
     end: date
+    strongest: Segment
 
     def periods(self) -> tuple[Period, Period]:
         edges = (*self.starts, self.end)
@@ -101,19 +113,50 @@ def _series_of(record: Record, metric: str, rng: np.random.Generator) -> list[_S
         values = sorted(sizes[SERIES_DIMENSION].to_list())
         scopes += [Segment.of({SERIES_DIMENSION: v}) for v in values] if len(values) > 1 else []
     out = []
-    codes = whole.unit_codes
+    codes, values_of = whole.unit_codes, _slicing(whole)
     k, n = whole.frame["k"].to_numpy().astype(float), whole.frame["n"].to_numpy().astype(float)
     for scope in scopes:
         rows = (
-            (whole.frame[SERIES_DIMENSION] == scope.values(SERIES_DIMENSION)[0]).to_numpy()
+            np.flatnonzero((whole.frame[SERIES_DIMENSION] == scope.values(SERIES_DIMENSION)[0]).to_numpy())
             if scope.depth
-            else np.ones(k.size, dtype=bool)
+            else np.arange(k.size)
         )
         unit = None if codes is None else np.unique(codes[rows], return_inverse=True)[1].astype(np.int64)
-        found = scan(k[rows], n[rows], bins[rows], unit, len(starts), pairs, rng)
+        slices = _slices(values_of, rows)
+        parts = [r for _, r in slices]
+        found = scan(k[rows], n[rows], bins[rows], unit, len(starts), pairs, rng, parts)
         if found is not None:
-            out.append(_Series(metric, scope, whole, found, starts, end))
+            strongest = Segment({}) if found.slice is None else slices[found.slice][0]
+            out.append(_Series(metric, scope, whole, found, starts, end, strongest))
     return out
+
+
+def _slicing(obs: Observations) -> list[tuple[str, tuple[str, ...], Ints]]:
+    """Each dimension to slice by: its values (of a path its first part) and each row's code."""
+    out = []
+    for dimension in SLICED:
+        if dimension in obs.dims:
+            column = obs.frame[dimension]
+            if dimension in obs.paths:
+                column = column.str.split("/").list.first()
+            values = column.unique().sort()
+            codes = column.replace_strict(values, pl.int_range(len(values), eager=True), return_dtype=pl.Int64)
+            out.append((dimension, tuple(values.to_list()), codes.to_numpy().astype(np.int64)))
+    return out
+
+
+def _slices(values_of: Sequence[tuple[str, tuple[str, ...], Ints]], rows: Ints) -> list[tuple[Segment, Ints]]:
+    """The parts of a series that are large enough to look at and are not nearly all of it; the largest ones."""
+    sized: list[tuple[int, Segment, Ints]] = []
+    for dimension, values, codes in values_of:
+        own = codes[rows]
+        counts = np.bincount(own, minlength=len(values))
+        for code in np.flatnonzero((counts >= MIN_SLICE) & (counts <= NEARLY_WHOLE * rows.size)):
+            if values[code] != MISSING:
+                place = np.flatnonzero(own == code)
+                sized.append((-place.size, Segment.of({dimension: values[code]}), place))
+    sized.sort(key=lambda s: (s[0], str(s[1])))
+    return [(segment, place) for _, segment, place in sized[:MOST_SLICES]]
 
 
 def _bins(obs: Observations) -> tuple[tuple[date, ...], date, Ints]:
@@ -137,7 +180,16 @@ def _shift(series: _Series) -> Shift:
     scoped = series.observations.within(series.scope)
     baseline, focus = series.periods()
     shift = make_shift(scoped, baseline, focus)
-    return shift.model_copy(update={"e_value": e_of_p(series.found.p), "significant": True})
+    flags = list(shift.flags)
+    if series.strongest.depth:
+        beyond_chance = shift.delta.interval is not None and not shift.delta.interval.lo <= 0 <= shift.delta.interval.hi
+        flags.append(PLAINEST if beyond_chance else IN_PART_ONLY)
+    return shift.model_copy(
+        update={
+            "e_value": e_of_p(series.found.p), "significant": True, "strongest": series.strongest,
+            "flags": tuple(flags),
+        }
+    )  # fmt: skip
 
 
 def _tell_platform_events(shifts: list[tuple[_Series, Shift]], series: Sequence[_Series]) -> list[Shift]:
@@ -146,7 +198,11 @@ def _tell_platform_events(shifts: list[tuple[_Series, Shift]], series: Sequence[
         if one.scope.depth:
             continue
         peers = [s for s in series if s.metric == one.metric and s.scope.depth]
-        parts = [(o, s) for o, s in shifts if o.metric == one.metric and o.scope.depth and _same_move(s, shift)]
+        parts = [
+            (o, s)
+            for o, s in shifts
+            if o.metric == one.metric and o.scope.depth and o.found.z * one.found.z > 0 and _at_once(s, shift)
+        ]
         if peers and len(peers) >= 3 and _share_that_moved(one, peers) >= PLATFORM_SHARE:
             flag = "Nearly all policies moved alike at once: an event of the platform, told once."
             out.append(shift.model_copy(update={"platform_event": shift.id, "flags": (*shift.flags, flag)}))
@@ -158,11 +214,11 @@ def _tell_platform_events(shifts: list[tuple[_Series, Shift]], series: Sequence[
     return [*out, *(s for o, s in shifts if o.scope.depth and s.id not in told)]
 
 
-def _same_move(part: Shift, whole: Shift) -> bool:
+def _at_once(part: Shift, whole: Shift) -> bool:
     if not isinstance(part.focus, Period) or not isinstance(whole.focus, Period):
         return False
     overlap = min(part.focus.end, whole.focus.end) - max(part.focus.start, whole.focus.start)
-    return part.delta.value * whole.delta.value > 0 and overlap > timedelta(0)
+    return overlap > timedelta(0)
 
 
 def _share_that_moved(whole: _Series, peers: Sequence[_Series]) -> float:

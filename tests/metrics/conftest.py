@@ -43,21 +43,34 @@ def _record_of(appeals: list[tuple[str, str, str]], violations: int = 10, **more
 
 
 def _stepping_record(
-    seed: int = 0, *, lift: float = 0.3, policies: tuple[str, ...] = ("a", "b", "c", "d"), hit: tuple[str, ...] = ("a",)
+    seed: int = 0,
+    *,
+    lift: float = 0.3,
+    policies: tuple[str, ...] = ("a", "b", "c", "d"),
+    hit: tuple[str, ...] = ("a",),
+    market: str | None = None,
 ) -> Record:
-    """Thirty weeks of four policies; from week fifteen on those in ``hit`` are overturned more."""
+    """Thirty weeks of four policies; from week fifteen on those in ``hit`` (in one market) are overturned more."""
     rng = np.random.default_rng(seed)
     n = 6000
     day = rng.integers(0, 210, n)
     seller = rng.integers(0, 600, n)
     policy = rng.choice(policies, n)
-    p = 0.25 + 0.2 * rng.random(600)[seller] + lift * (np.isin(policy, hit) & (day >= 105))
+    markets = np.array(["ID", "TH", "VN", "PH", "MY", "SG"])[seller % 6]
+    struck = np.isin(policy, hit) & (day >= 105) & ((markets == market) | (market is None))
+    p = 0.25 + 0.2 * rng.random(600)[seller] + lift * struck
     at = [START + timedelta(days=int(d), hours=1) for d in day]
     ids = [f"v{i}" for i in range(n)]
     return record_from_frames(
         {
             "violations": pl.DataFrame(
-                {"violation_id": ids, "decided_at": at, "policy_id": policy, "seller_id": [f"s{s}" for s in seller]}
+                {
+                    "violation_id": ids,
+                    "decided_at": at,
+                    "policy_id": policy,
+                    "seller_id": [f"s{s}" for s in seller],
+                    "market": markets,
+                }
             ),
             "appeals": pl.DataFrame(
                 {

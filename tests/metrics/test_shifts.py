@@ -43,7 +43,8 @@ def test_scan_p_values_are_not_too_small_under_clustered_noise():
         unit = rng.integers(0, 150, 2500)
         time = (rng.integers(0, 24, 150)[unit] + rng.integers(0, 6, 2500)) % 24
         k = (rng.random(2500) < level[unit]).astype(float)
-        found = scan(k, np.ones(2500), time, unit, 24, pairs, rng)
+        slices = [np.flatnonzero(unit % 5 == i) for i in range(5)]
+        found = scan(k, np.ones(2500), time, unit, 24, pairs, rng, slices)
         small += found.p < 0.05
     assert small <= 8
 
@@ -84,3 +85,29 @@ def test_find_shifts_works_on_yearly_data_without_units(realdata):
     )
     (shift,) = find_shifts(record)
     assert (shift.metric, str(shift.focus)) == ("overturn_rate", "2015-01-01..2017-01-01")
+
+
+def test_a_step_in_one_market_of_one_policy_is_found_and_the_market_is_named(stepping_record):
+    record = stepping_record(hit=("a",), market="TH", lift=0.45)
+    found = find_shifts(record, metrics=["overturn_rate"])
+    assert [str(s.scope) for s in found] == ["policy_id=a"]
+    assert str(found[0].strongest) == "market=TH"
+    assert any("part" in flag for flag in found[0].flags)
+    assert not any(c.isdigit() for flag in found[0].flags for c in flag)
+
+
+def test_a_step_of_a_whole_policy_is_strongest_in_all_of_it(stepping_record):
+    (found,) = find_shifts(stepping_record(), metrics=["overturn_rate"])
+    assert found.strongest.depth == 0
+
+
+def test_a_slice_that_steps_is_named_by_its_place():
+    rng = np.random.default_rng(1)
+    n = 4000
+    time, unit, part = rng.integers(0, 20, n), rng.integers(0, 400, n), rng.integers(0, 8, n)
+    k = (rng.random(n) < 0.2 + 0.45 * ((part == 3) & (time >= 10))).astype(float)
+    slices = [np.flatnonzero(part == i) for i in range(8)]
+    pairs = window_pairs(20, lengths=(4, 8))
+    found = scan(k, np.ones(n), time, unit, 20, pairs, rng, slices)
+    assert found.slice == 3
+    assert found.p < 1e-6

@@ -1,0 +1,1 @@
+"""Benchmarks that read the truth of simulated worlds; the package never does."""
