@@ -291,6 +291,7 @@ def title_of(edits: Sequence[Edit]) -> str:
     words = {**edit.model_dump(include={"policy", "rule", "clause", "item", "new"}), **{
         k: inside.get(k) for k in ("value", "match")}}  # fmt: skip
     if all(e.rule and (e.kind, e.new) == (edit.kind, edit.new) for e in edits):
-        words["rule"], edits = " and ".join(str(e.rule) for e in edits), edits[:1]
+        *others, last = [str(e.rule) for e in edits]
+        words["rule"], edits = " and ".join([*([", ".join(others)] if others else []), last]), edits[:1]
     title = TITLES.get(edit.kind, "{policy}: " + edit.kind.value.replace("_", " ")).format(**words)
     return title if len(edits) == 1 else f"{title} (and {len(edits) - 1} more)"

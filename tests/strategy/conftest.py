@@ -40,7 +40,7 @@ def lowered_threshold():
 
 
 @pytest.fixture(scope="session")
-def forgotten_class():
+def demo():
     return Known("demo", 7, None)
 
 

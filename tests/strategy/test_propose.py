@@ -184,8 +184,8 @@ def test_review_is_offered_but_never_recommended_where_nothing_is_known_of_revie
     assert EditKind.SET_HUMAN_REVIEW in {p.edits[0].kind for p in found}
 
 
-def test_one_class_that_several_rules_forget_gets_one_proposal_whose_every_edit_contributes(forgotten_class):
-    world = forgotten_class
+def test_one_class_that_several_rules_forget_gets_one_proposal_whose_every_edit_contributes(demo):
+    world = demo
     (made,) = propose([of_planted(world, Mechanism.CLAUSE_SCOPE)], world.record, world.policies, store=EvidenceStore(),
                       study=world.study)  # fmt: skip
     assert len(made.edits) > 1
@@ -198,8 +198,8 @@ def test_one_class_that_several_rules_forget_gets_one_proposal_whose_every_edit_
 
 
 @pytest.mark.parametrize("mechanism", [Mechanism.CLAUSE_SCOPE, Mechanism.THRESHOLD])
-def test_the_demo_holds_changes_that_are_recommended_and_lower_the_true_loss(forgotten_class, mechanism):
-    world = forgotten_class
+def test_the_demo_holds_changes_that_are_recommended_and_lower_the_true_loss(demo, mechanism):
+    world = demo
     (made,) = propose([of_planted(world, mechanism)], world.record, world.policies, store=EvidenceStore(),
                       study=world.study)  # fmt: skip
     assert made.recommendation is Recommendation.RECOMMEND
