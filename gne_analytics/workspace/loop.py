@@ -23,7 +23,7 @@ from gne_analytics.errors import DataError
 from gne_analytics.evidence.claims import Finding
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Proposal, Shift, Theme
+from gne_analytics.evidence.types import Backtest, Proposal, Recommendation, Shift, Theme
 from gne_analytics.strategy.propose import Referral
 from gne_analytics.workspace.folder import PartialRun, partial_run, run_key
 from gne_analytics.workspace.handover import themes_by_violation
@@ -38,6 +38,13 @@ EXPLAINED = 12
 """So many shifts are explained, strongest first; the rest are listed."""
 THEME_VIEWS = ("seller_text", "signals")
 """Views that every run clusters, where the record has them."""
+VERDICT_ORDER = (
+    Recommendation.RECOMMEND,
+    Recommendation.EXPERIMENT,
+    Recommendation.CANNOT_TELL,
+    Recommendation.REFUSE,
+)
+"""Proposals are told in this order: first what may be signed."""
 NO_ASSIGNMENTS = pl.DataFrame(schema={"id": pl.String, "theme_id": pl.String, "folded_into": pl.String})
 
 
@@ -215,13 +222,14 @@ class _Walk:
         self.ws.replay()  # a set that cannot be replayed is an error now, not when the first cause asks
         found = self.ws.answer([c for e in explanations for c in e.causes])
         store, tests = self.ws.store, []
-        for done, proposal in enumerate(found.proposals):
-            self.progress("backtests", done, len(found.proposals))
+        ordered = sorted(found.proposals, key=lambda p: VERDICT_ORDER.index(p.recommendation))
+        for done, proposal in enumerate(ordered):
+            self.progress("backtests", done, len(ordered))
             if proposal.experiment is None:  # words cannot be replayed
                 tests.append(record_backtest(store, self.ws.backtest(proposal)))
         self.progress("proposals", 1, 1)
         by_id = {t.proposal_id: t for t in tests}
-        proposals = tuple(record_proposal(store, p, by_id.get(p.id)) for p in found.proposals)
+        proposals = tuple(record_proposal(store, p, by_id.get(p.id)) for p in ordered)
         return Proposals(proposals, tuple(tests), found.referrals)
 
     def _tell(
