@@ -168,7 +168,7 @@ def _searched(
 ) -> Proposal | None:
     """Search the lever's families of edits on one policy's rules, take the best, let the unseen sellers judge it."""
     reviewers = _reviewers(targets[0], study)
-    reason = f"{cause.mechanism.value} in {cause.segment}"
+    reason = f"{_words(cause.mechanism)} in {cause.segment}"
     signatures = signatures_of(targets, study) if EditKind.ADD_EXEMPTION in lever.searched else {}
     families: list[Candidate] = []
     for kind in lever.searched:
