@@ -110,7 +110,7 @@ class Incident:
 
     Example:
         >>> Incident("threshold", Severity.LARGE).effect("threshold_drop")
-        0.25
+        0.27
     """
 
     kind: str
