@@ -115,7 +115,10 @@ def fit_themes(
     outcome = texts["overturned"] if "overturned" in texts.columns else None
     facts = _Facts(found, labels, similarity, speakers, languages)
     overturns = _overturns(found, texts, outcome, labels)
-    themes = tuple(facts.theme(view, t, topics.terms[order[t]], overturns.get(t)) for t in range(len(order)))
+    themes = tuple(
+        facts.theme(view, t, topics.terms[order[t]], topics.leading[order[t]], overturns.get(t))
+        for t in range(len(order))
+    )
     model = ThemeModel(
         view=view,
         themes=themes,
@@ -240,7 +243,7 @@ class _Facts:
             theme=pl.Series(labels[themed["group"].to_numpy()], dtype=pl.Int64)
         )
 
-    def theme(self, view: str, number: int, terms: tuple[str, ...], overturn: Estimate | None) -> Theme:
+    def theme(self, view: str, number: int, terms: tuple[str, ...], leading: int, overturn: Estimate | None) -> Theme:
         """Describe one theme."""
         rows = self._rows.filter(pl.col("theme") == number)
         exemplars = self._exemplars(number)
@@ -248,7 +251,7 @@ class _Facts:
         return Theme(
             id=f"{view}-{number + 1:02d}",
             view=view,
-            label=label_of(terms, exemplars[0]),
+            label=label_of(terms[:leading] or terms, exemplars[0]),
             terms=terms,
             size=rows.height,
             folded=rows["folded_into"].null_count(),

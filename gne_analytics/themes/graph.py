@@ -95,7 +95,9 @@ def leiden(graph: csr_matrix, resolution: float, seed: int) -> Labels:
         graph.indptr.astype(np.int64), graph.indices.astype(np.int32), graph.data.astype(np.float64),
         n, resolution=float(resolution), seed=seed, iterations=2,
     )  # fmt: skip
-    return np.array([found.get(i, -1) for i in range(n)], dtype=np.int64)
+    labels = np.full(n, -1, dtype=np.int64)
+    labels[np.fromiter(found.keys(), np.int64, len(found))] = np.fromiter(found.values(), np.int64, len(found))
+    return labels
 
 
 def partition(vectors: Vectors, seed: int = 0, k: int = NEIGHBOURS) -> Partition:
@@ -111,13 +113,17 @@ def partition(vectors: Vectors, seed: int = 0, k: int = NEIGHBOURS) -> Partition
     sample = np.sort(np.random.default_rng(seed).permutation(n)[:SAMPLE])
     distance = 1 - vectors[sample] @ vectors[sample].T
     cuts: list[Cut] = []
+    lo, hi = n**0.25, max(n**0.5, 2.0)
     for resolution in RESOLUTIONS:
         labels = leiden(graph, resolution, seed)
         themes = len(np.unique(labels))
-        again = [adjusted_rand(labels, leiden(g, resolution, seed + 1 + i)) for i, g in enumerate(thinned)]
-        agreement = float(np.mean(again)) if themes > 1 else 0.0
+        agreement = 0.0
+        if 1 < themes <= hi:  # the others are out of the race, whatever their edges say
+            again = [adjusted_rand(labels, leiden(g, resolution, seed + 1 + i)) for i, g in enumerate(thinned)]
+            agreement = float(np.mean(again))
         cuts.append(Cut(float(resolution), themes, agreement, _silhouette(distance, labels[sample]), labels))
-    lo, hi = n**0.25, max(n**0.5, 2.0)
+        if themes > 2 * hi:  # finer still: resolutions rise
+            break
     able = [c for c in cuts if max(lo, 2) <= c.themes <= hi] or [c for c in cuts if 1 < c.themes <= hi]
     if not able:
         return Partition(cuts[0], tuple(cuts))

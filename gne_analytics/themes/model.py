@@ -15,7 +15,7 @@ from gne_analytics.themes.student import Fused
 from gne_analytics.themes.texts import Corpus, corpus, folded_into
 
 VERSION = 1
-_ARRAYS = ("e5_mean", "use_mean", "weights", "offset")
+_ARRAYS = ("e5_mean", "use_mean", "weights", "offset", "bridge")
 
 
 @dataclass(frozen=True)

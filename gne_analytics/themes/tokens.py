@@ -4,9 +4,12 @@ Chinese, Japanese, Thai, Lao, Khmer and Burmese write no blanks between words. T
 that comes back in other texts is a candidate term, and of two that say the same the longer one stays.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 
 from gne_analytics.evidence.redact import MARK
 
@@ -37,7 +40,7 @@ def words(text: str) -> list[str]:
         >>> words("Facturas válidas, [number]")
         ['facturas', 'válidas']
     """
-    plain = MARK.sub(" ", text).casefold()
+    plain = MARK.sub(" ", text).casefold().replace("’", "'")
     found = [w for m in _WORD.finditer(plain) if len(w := m.group().rstrip("'’-")) >= SHORTEST]
     for run in _UNSPACED.finditer(plain):
         parts = _CLUSTER.findall(run.group()) if _THAI_LIKE.match(run.group()) else list(run.group())
@@ -52,6 +55,13 @@ _THAI_LIKE = re.compile(f"[{_THAI}{_BRAHMIC}]")
 def is_unspaced(term: str) -> bool:
     """Whether a term is written in a script without spaces."""
     return bool(_UNSPACED.match(term))
+
+
+@cache
+def function_words() -> frozenset[str]:
+    """Return the words that join others, of eight languages; they tell nothing of a theme."""
+    listed = json.loads((files("gne_analytics.themes") / "function_words.json").read_text(encoding="utf-8"))
+    return frozenset(word for line in listed.values() for word in line.split())
 
 
 def common_words(texts: Sequence[str], languages: Sequence[str | None], share: float = 0.12) -> frozenset[str]:

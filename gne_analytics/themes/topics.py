@@ -1,6 +1,6 @@
 """BERTopic as the frame: our vectors, our clusterer and our terms plugged into it.
 
-BERTopic is imported when themes are fitted, never before: with it come numba and umap, eight seconds of CPU.
+BERTopic is imported when themes are fitted, never before: it costs seconds.
 """
 
 import warnings
@@ -13,16 +13,20 @@ import numpy as np
 
 from gne_analytics.themes.embedders import Embedder, Vectors
 from gne_analytics.themes.graph import Labels, settle
-from gne_analytics.themes.tokens import analyser, common_words, prune, words
+from gne_analytics.themes.tokens import analyser, common_words, function_words, prune, words
 
 if TYPE_CHECKING:
     from bertopic import BERTopic
 
 TERMS = 10
 CANDIDATES = 20
+CONSIDERED = 100
+"""Words by c-TF-IDF among which the candidates are looked for: a language with a small part has its own there."""
 DIVERSITY = 0.3
 LABEL_WORDS = 6
 LABEL_TERMS = 3
+ENGLISH_LEADS = 0.2
+"""From this share of English texts on, a theme is labelled in English; below it, in its largest language."""
 FEWEST = 10
 SPEAKERS = 2
 """A term that a reader sees was written by so many sellers, so that a name or a slip of one of them is none."""
@@ -54,6 +58,9 @@ class Topics:
 
     labels: Labels
     terms: tuple[tuple[str, ...], ...]
+    """Those of the language that leads the theme come first."""
+    leading: tuple[int, ...]
+    """Per theme, how many of its terms are of that language: a label is made of these."""
     bertopic: "BERTopic"
 
 
@@ -85,10 +92,10 @@ def find_topics(
     ``speakers`` holds, per text, who wrote it: the sellers, or the text itself where nobody knows. Under ten texts, or
     ten words, there is nothing to compare: they are one theme.
     """
-    if len(texts) < FEWEST or len({word for text in texts for word in set(words(text))}) < TERMS:
-        return _one_theme(texts)
-    # UMAP, which BERTopic imports and we do not use, warns that Tensorflow is absent; BERTopic then switches warnings
-    # off for the whole process. Neither leaves this block.
+    held = [frozenset(words(text)) for text in texts]
+    if len(texts) < FEWEST or len(frozenset().union(*held)) < TERMS:
+        return _one_theme(held)
+    # BERTopic switches warnings off for the whole process when it is imported; that does not leave this block.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from bertopic import BERTopic
@@ -98,6 +105,8 @@ def find_topics(
         from bertopic.vectorizers import ClassTfidfTransformer
         from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
 
+    leading: dict[int, int] = {}
+
     class Terms(BaseRepresentation):  # type: ignore[misc]
         def extract_topics(
             self, topic_model: object, documents: Documents, c_tf_idf: object, topics: Mapping[int, Scored]
@@ -106,40 +115,50 @@ def find_topics(
             members: dict[int, list[int]] = defaultdict(list)
             for topic, row in zip(documents["Topic"], documents["ID"], strict=True):
                 members[topic].append(row)
-            said = {t: _speakers_of_words(members[t], texts, speakers) for t in topics}
-            heard = {t: _heard(found, said[t]) for t, found in topics.items()}
-            vocabulary = sorted({word for found in heard.values() for word, _ in found})
+            said = {t: _speakers_of_words(members[t], held, speakers) for t in topics}
+            local = {t: _words_of_leading_language(members[t], held, languages) for t in topics}
+            heard = {t: (_heard(found, said[t], local[t]), _heard(found, said[t])) for t, found in topics.items()}
+            vocabulary = sorted({word for pair in heard.values() for found in pair for word, _ in found})
             space = dict(zip(vocabulary, word_embedder.encode(vocabulary), strict=True))
-            return {t: _diverse(found, said[t], space) for t, found in heard.items()}
+            chosen: dict[int, Scored] = {}
+            for t, (own, every) in heard.items():
+                first = _diverse(own, said[t], space)
+                taken = {word for word, _ in first}
+                rest = [pair for pair in every if pair[0] not in local[t] | taken]
+                leading[t] = len(first)
+                chosen[t] = (first + _diverse(rest, said[t], space))[:TERMS] or [("", 0.0)]
+            return chosen
 
     model = BERTopic(
         language="multilingual",  # "english", its default, deletes every letter beyond a to z
         embedding_model=BaseEmbedder(),
         umap_model=BaseDimensionalityReduction(),
         hdbscan_model=Settled(clusterer),
-        vectorizer_model=CountVectorizer(analyzer=analyser(_stop_words(texts, languages, ENGLISH_STOP_WORDS))),
+        vectorizer_model=CountVectorizer(analyzer=analyser(_stop_words(texts, held, languages, ENGLISH_STOP_WORDS))),
         ctfidf_model=ClassTfidfTransformer(reduce_frequent_words=True),
         representation_model=Terms(),
-        top_n_words=TERMS,
+        top_n_words=CONSIDERED,
         verbose=False,
     )
     found, _ = model.fit_transform(list(texts), embeddings=vectors)
     labels = np.asarray(found, dtype=np.int64)
     terms = tuple(tuple(word for word, _ in model.get_topic(t) if word) for t in range(int(labels.max()) + 1))
-    return Topics(labels, terms, model)
+    return Topics(labels, terms, tuple(leading.get(t, 0) for t in range(len(terms))), model)
 
 
-def _stop_words(texts: Sequence[str], languages: Sequence[str | None], english: frozenset[str]) -> frozenset[str]:
+def _stop_words(
+    texts: Sequence[str], held: Sequence[frozenset[str]], languages: Sequence[str | None], english: frozenset[str]
+) -> frozenset[str]:
     """Common words of each language, unless nearly all words are: then none is left out."""
-    stop = common_words(texts, languages) | english
-    left = {word for text in texts for word in words(text)} - stop
+    stop = common_words(texts, languages) | english | function_words()
+    left = frozenset().union(*held) - stop
     return stop if len(left) >= TERMS else frozenset()
 
 
-def _one_theme(texts: Sequence[str]) -> Topics:
-    often = Counter(word for text in texts for word in set(words(text)))
+def _one_theme(held: Sequence[frozenset[str]]) -> Topics:
+    often = Counter(word for those in held for word in those)
     terms = prune(sorted(often, key=lambda word: (-often[word], word)), often)
-    return Topics(np.zeros(len(texts), dtype=np.int64), (tuple(terms[:TERMS]),), None)
+    return Topics(np.zeros(len(held), dtype=np.int64), (tuple(terms[:TERMS]),), (0,), None)
 
 
 def label_of(terms: Sequence[str], exemplar: str) -> str:
@@ -156,18 +175,33 @@ def label_of(terms: Sequence[str], exemplar: str) -> str:
 
 
 def _speakers_of_words(
-    members: Sequence[int], texts: Sequence[str], speakers: Sequence[frozenset[str]]
+    members: Sequence[int], held: Sequence[frozenset[str]], speakers: Sequence[frozenset[str]]
 ) -> Counter[str]:
     who: dict[str, set[str]] = defaultdict(set)
     for i in members:
-        for word in set(words(texts[i])):
+        for word in held[i]:
             who[word] |= speakers[i]
     return Counter({word: len(people) for word, people in who.items()})
 
 
-def _heard(found: Scored, said: Mapping[str, int]) -> Scored:
+def _words_of_leading_language(
+    members: Sequence[int], held: Sequence[frozenset[str]], languages: Sequence[str | None]
+) -> frozenset[str]:
+    """Words that stand mostly in texts of the language that leads the theme; all words where none is known."""
+    spoken = Counter(language for i in members if (language := languages[i]) is not None)
+    lead = "en" if spoken["en"] >= ENGLISH_LEADS * spoken.total() else max(sorted(spoken), key=lambda k: spoken[k])
+    inside: Counter[str] = Counter()
+    anywhere: Counter[str] = Counter()
+    for i in members:
+        anywhere.update(held[i])
+        if languages[i] in (lead, None):
+            inside.update(held[i])
+    return frozenset(word for word, n in anywhere.items() if 2 * inside[word] > n)
+
+
+def _heard(found: Scored, said: Mapping[str, int], among: frozenset[str] | None = None) -> Scored:
     """Keep c-TF-IDF's candidates that several sellers wrote; all of them where none was."""
-    spoken = [(word, score) for word, score in found if word]
+    spoken = [(word, score) for word, score in found if word and (among is None or word in among)]
     return [(w, s) for w, s in spoken if said.get(w, 0) >= SPEAKERS][:CANDIDATES] or spoken[:CANDIDATES]
 
 
@@ -177,7 +211,7 @@ def _diverse(found: Scored, said: Mapping[str, int], space: Mapping[str, Vectors
     scores = {word: score * said[word] ** 0.5 for word, score in found}
     left = prune(sorted(scores, key=lambda w: (-scores[w], w)), said)
     if not left:
-        return [("", 0.0)]
+        return []
     top = max(scores.values()) or 1.0
     chosen: list[str] = []
     while left and len(chosen) < TERMS:

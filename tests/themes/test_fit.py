@@ -3,6 +3,7 @@
 import warnings
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from sklearn.metrics import adjusted_mutual_info_score
@@ -142,3 +143,21 @@ def test_bertopic_does_not_silence_warnings_for_the_rest_of_the_process(themes: 
     assert themes.bertopic is not None
     with pytest.warns(UserWarning, match="still heard"):
         warnings.warn("still heard", UserWarning, stacklevel=1)
+
+
+class Together:
+    """A clusterer that parts nothing."""
+
+    def fit(self, X: np.ndarray, y: object = None) -> None:  # noqa: N803
+        self.labels_ = np.zeros(len(X), dtype=np.int64)
+
+
+@pytest.mark.parametrize(("english", "leads"), [(40, "en"), (5, "es")])
+def test_a_label_is_english_where_a_fifth_of_the_theme_is(complaints: pl.DataFrame, english: int, leads: str) -> None:
+    part = complaints.filter(pl.col("language").is_in(["en", "es"]))
+    rows = pl.concat(
+        [part.filter(pl.col("language") == "en").sample(english, seed=1), part.filter(pl.col("language") == "es")]
+    )
+    label = fit_themes(rows, "seller_text", embedder="ngrams", clusterer=Together()).themes[0].label
+    said = " ".join(rows.filter(pl.col("language") == leads)["text"].to_list()).casefold()
+    assert all(term in said for term in label.split(", "))

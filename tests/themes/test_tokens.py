@@ -2,7 +2,7 @@
 
 import pytest
 
-from gne_analytics.themes.tokens import common_words, prune, words
+from gne_analytics.themes.tokens import common_words, function_words, prune, words
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,8 @@ def test_of_two_inflections_the_first_stays() -> None:
 
 def test_of_overlapping_runs_the_longer_stays() -> None:
     assert prune(["标志", "品牌标志", "衬衫"], {"标志": 9, "品牌标志": 8, "衬衫": 5}) == ["品牌标志", "衬衫"]
+
+
+@pytest.mark.parametrize("word", ["won't", "như", "such", "dengan", "porque", "nicht", "และ", "我们", "على"])
+def test_function_words_of_eight_languages_are_known(word: str) -> None:
+    assert word in function_words()
