@@ -9,6 +9,7 @@ import polars as pl
 
 from gne_analytics.errors import DataError, did_you_mean
 from gne_analytics.evidence.types import LabelSource
+from gne_analytics.tables.contract import Grain
 from gne_analytics.tables.record import Record
 
 
@@ -85,6 +86,8 @@ class Metric:
     """``table`` or ``table.column`` that the record must have."""
     table: str = "violations"
     wait: Wait = Wait.NOTHING
+    instants: str = ""
+    """The table whose times must be instants: days cannot tell what is under a minute."""
     by_appeal: bool = False
     """Whether the appeal's own dimensions (``appeal_...``) may explain it."""
 
@@ -148,7 +151,7 @@ _ALL = (
         "instant_rejection_share", "Instant rejections", "appeals upheld within a minute of filing",
         "violations with a decided appeal", LabelSource.RECORD, HigherIs.WORSE, _decided("final"),
         ~_overturned("final") & (_C("settled_at") - _C("settled_filed_at") < pl.duration(seconds=INSTANT_SECONDS)),
-        ("appeals", "appeals.decided_at"), wait=Wait.DECIDED, by_appeal=True,
+        ("appeals", "appeals.decided_at"), wait=Wait.DECIDED, instants="appeals", by_appeal=True,
     ),
     Metric(
         "repeat_violation_rate", "Repeat violations", "violations followed by another of the same seller within "
@@ -200,6 +203,8 @@ def why_off(record: Record, metric: str | Metric) -> str | None:
             if (table, column) == ("signals", "violation_id") and column in frame.columns:
                 continue  # no signal was caught: a rate of one, not a missing column
             return f"{definition.title} is off: table {table} has no column {column!r}."
+    if definition.instants and record.grain.get(definition.instants, Grain.INSTANT) is not Grain.INSTANT:
+        return f"{definition.title} is off: the times of {definition.instants} are coarser than an instant."
     return None
 
 

@@ -3,12 +3,13 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
-from gne_analytics.causes import explain
+from gne_analytics.causes import explain, explain_all
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import CauseKind, Mechanism, Period
 from gne_analytics.metrics import Observations, make_shift, parse_window
 
+BASELINE, FOCUS = parse_window("2026-08-03..2026-09-14"), parse_window("2026-09-14..2026-10-26")
 PLANTED = Segment.of(market="ID", category="beauty")
 
 
@@ -38,7 +39,7 @@ def test_a_changed_mix_is_told_as_mix_and_not_as_a_failing_rate(world, explained
 
 def test_worlds_with_nothing_in_them_give_no_confirmed_cause(world, explained):
     found = [
-        c for seed in range(24) for c in explained(world(100 + seed, rows=4_000, clustering=1.0, sellers=400)).causes
+        c for seed in range(16) for c in explained(world(100 + seed, rows=4_000, clustering=1.0, sellers=400)).causes
     ]
     assert [c for c in found if c.status == "confirmed"] == []
     assert len(found) <= 4
@@ -196,3 +197,37 @@ def test_a_period_after_the_focus_has_no_say(world, explained):
         frame, dims=observed.dims, unit="seller_id", paths=observed.paths, metric="overturn_rate"
     )
     assert [c.segment for c in explained(more).causes] == [c.segment for c in explained(observed).causes]
+
+
+def test_a_move_that_one_segment_carries_is_not_told_as_a_move_of_everything(world, explained):
+    for seed in range(2):
+        planted = Segment.of(tier="preferred")  # a third of all rows
+        found = explained(world(seed, rows=12_000, planted=planted, lift=0.45))
+        assert found.causes[0].segment == planted
+        assert found.causes[0].status == "confirmed"
+        assert Segment({}) not in {c.segment for c in found.causes}
+
+
+def test_a_move_of_everything_is_told_once_and_makes_no_local_causes(world, explained):
+    for seed in range(3):
+        found = explained(world(seed, planted=Segment({}), lift=0.15))
+        assert [(c.segment, c.kind, c.status) for c in found.causes] == [
+            (Segment({}), CauseKind.PLATFORM_EVENT, "confirmed")
+        ]
+
+
+def test_a_local_cause_is_found_beside_a_move_of_everything(world, explained):
+    observed = world(1, rows=30_000, planted=PLANTED, lift=0.3)
+    late = pl.col("event_date") >= date(2026, 9, 14)
+    lifted = (pl.int_range(pl.len()).hash(3) % 10 == 0) & late
+    frame = observed.frame.with_columns(k=pl.when(lifted).then(1).otherwise(pl.col("k")))
+    found = explained(Observations.from_frame(frame, dims=observed.dims, unit="seller_id", paths=observed.paths))
+    assert {c.segment for c in found.causes if c.status == "confirmed"} == {PLANTED, Segment({})}
+
+
+def test_false_discoveries_are_controlled_over_all_shifts_at_once(world):
+    one, other = world(0, planted=PLANTED), world(7, rows=4_000)
+    shifts = [(o, make_shift(o, BASELINE, FOCUS)) for o in (one, other)]
+    first, second = explain_all(shifts, store=EvidenceStore())
+    assert first.causes[0].status == "confirmed"
+    assert [c for c in second.causes if c.status == "confirmed"] == []

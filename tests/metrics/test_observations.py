@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
@@ -140,3 +141,12 @@ def test_a_repeat_counts_only_when_ninety_days_have_passed(record_of):
     assert isinstance(last, datetime)
     assert not late["matured"].any()
     assert frame.filter(pl.col("matured"))["k"].mean() == 1.0
+
+
+def test_instant_rejections_are_off_where_times_are_days(record_of):
+    from gne_analytics.tables.contract import Grain
+
+    record = record_of([("v1", "1", "upheld")])
+    assert why_off(record, "instant_rejection_share") is None
+    coarse = replace(record, grain={**record.grain, "appeals": Grain.DAY})
+    assert "coarser than an instant" in why_off(coarse, "instant_rejection_share")
