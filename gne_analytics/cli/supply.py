@@ -7,6 +7,7 @@ import typer
 
 from gne_analytics.cli.options import Policies, RunPath, Seed
 
+KINDS = "demo, quiet, mixed, incident:<mechanism>[:<severity>] or decoy:<kind>[:<severity>]."
 bring = typer.Typer(help="Bring public data in.", no_args_is_help=True)
 llm = typer.Typer(help="The language model, if one is configured.", no_args_is_help=True)
 
@@ -22,10 +23,14 @@ def register(app: typer.Typer) -> None:
 def simulate(
     out: Annotated[Path, typer.Option(help="Folder of the source to write.", show_default=False)],
     truth: Annotated[Path, typer.Option(help="Folder of its truth, apart from the source.", show_default=False)],
-    world: Annotated[str, typer.Option(help="Kind of world; `list` prints them.")] = "demo",
+    world: Annotated[str, typer.Option(help=KINDS)] = "demo",
     seed: Seed = 0,
     policies: Policies = None,
     violations: Annotated[int | None, typer.Option(help="About how many violations to aim at.")] = None,
+    sellers: Annotated[int | None, typer.Option(help="How many sellers there are.")] = None,
+    weeks: Annotated[int | None, typer.Option(help="How many weeks the record has.")] = None,
+    top_share: Annotated[float | None, typer.Option(help="Share of all activity that one seller has.")] = None,
+    dirty: Annotated[float, typer.Option(help="Share of rows to spoil, to exercise sifting.")] = 0.0,
 ) -> None:
     """Write a simulated marketplace as a source, and its truth elsewhere."""
     from gne_analytics.cli.console import say
@@ -33,7 +38,16 @@ def simulate(
     from gne_analytics.simulate import simulate as make
     from gne_analytics.simulate import write
 
-    made = make(world, seed, policies=load(policies) if policies else None, violations=violations)
+    made = make(
+        world,
+        seed,
+        policies=load(policies) if policies else None,
+        violations=violations,
+        sellers=sellers,
+        weeks=weeks,
+        top_share=top_share,
+        dirty=dirty,
+    )
     write(made, out, truth)
     say(f"{made.tables['violations'].height:,} violations written to {out}; the truth is in {truth}.")
 
