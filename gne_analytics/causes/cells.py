@@ -18,7 +18,7 @@ Conditions: TypeAlias = tuple[tuple[int, int], ...]
 
 VERSIONS = frozenset({"detector_version", "policy_revision", "template_version"})
 """Values that replace each other in time: a new one is a change of the world, not a new segment of it."""
-NEARLY_NONE = 0.1
+NEARLY_NONE = 0.05
 """A side with less than this share of the rows that the other side leads to expect counts as empty."""
 EXPECTED_MIN = 15.0
 WORK = 4_000_000

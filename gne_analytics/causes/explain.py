@@ -149,7 +149,7 @@ def _told(
     one: _Searched, *, changes: pl.DataFrame | None, context: MechanismContext | None, store: EvidenceStore
 ) -> Explanation:
     obs, shift, cube, baseline = one.obs, one.shift, one.cube, one.baseline
-    shown = [c for c in one.tested if c.confirmed or c.found.score >= FLOOR]
+    shown = [c for c in one.tested if c.confirmed or (c.found.score >= FLOOR and (c.segment.depth or not c.thin))]
     kept = disjoint(cube, baseline, [*shown, *one.untested], one.noise)
     parts = [Part(cause_id(shift, k.claim.segment), k.rows, k.claim.found.kind, k.effect) for k in kept]
     decomposition, _ = decompose(cube, baseline, parts, mix=False)
@@ -179,7 +179,11 @@ def _pooled(cube: Cube, baseline: Baseline, tested: Sequence[Claim], depth: int)
     """
     weight = cube.n0 + cube.n1
     untested: list[Claim] = []
-    for one in pursue(cube, baseline, depth=depth):
+    found = pursue(cube, baseline, depth=depth)
+    if all(one.segment.depth for one in found):  # a half missed what is local and took it for a move of everything
+        for claim in tested:
+            claim.thin |= not claim.segment.depth
+    for one in found:
         rows = cube.mask(one.segment)
         same = [
             c for c in tested

@@ -136,10 +136,14 @@ def _look(
     variance = np.maximum(total, binomial)
     factor = factor or _restless(kb, nb, unit is not None, float(np.median(variance / binomial)))
     z = (p1 - p0) / np.sqrt(variance * factor)
-    live = float((nb > 0).sum())
-    effective = (
-        np.full(z.size, live) if unit is None else total**2 / np.maximum(np.einsum("ij,ij->j", squares, squares), 1e-30)
-    )
+    if unit is None:
+        effective = np.full(z.size, float((nb > 0).sum()))
+    else:
+        # Satterthwaite by the influences' kurtosis, which single outcomes inflate; at least half of Kish's number of
+        # units by their rows in the two windows.
+        rows = nu[:, -1].astype(np.float64)
+        kish = rows.sum() ** 2 / max(float((rows**2).sum()), 1e-30) * (n0 + n1) / rows.sum()
+        effective = np.maximum(total**2 / np.maximum(np.einsum("ij,ij->j", squares, squares), 1e-30), kish / 2)
     p = _two_sided(np.abs(z), np.maximum(effective - 2, 2.0))
     best = int(np.argmin(p))
     return _Look(
