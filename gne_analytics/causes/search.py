@@ -54,18 +54,31 @@ class Found:
 def pursue(cube: Cube, baseline: Baseline, *, noise: float = 0.0, depth: int = 4, floor: float = FLOOR) -> list[Found]:
     """Return the segments that explain the change between the cube's sides, in the order of acceptance.
 
-    A move of everything is estimated robustly and set aside first, so that it makes no local causes; it is listed, last
-    and as the empty segment, only if the rows outside the local segments still move by themselves.
+    Two tellings are tried: local segments alone, and local segments beside a move of everything that is estimated
+    robustly and set aside first, so that it makes no local causes. Local segments alone win where they are fewer and
+    leave nothing behind: overlapping incidents lift most values of every dimension, and look like a move of everything.
+    The move of everything is listed last, as the empty segment, and only if the rows outside the local segments still
+    move by themselves.
     """
     if not cube.size or not cube.n0.sum() or not cube.n1.sum():
         return []
     residuals = Residuals(cube, baseline, noise)
     lattice = Lattice(residuals, depth=depth, min_rows=max(12.0, 0.001 * float(cube.n1.sum())))
     everywhere = move_of_everything(lattice)
+    alone = _telling(lattice, 0.0, floor)
+    if not everywhere:
+        return alone
+    beside = _telling(Lattice(Residuals(cube, baseline, noise), depth=depth, min_rows=lattice.min_rows), everywhere, floor)
+    complete = all(found.segment.depth for found in alone)
+    return alone if complete and len(alone) < len(beside) else beside
+
+
+def _telling(lattice: Lattice, everywhere: float, floor: float) -> list[Found]:
+    """The local segments, given a move of everything, and that move where the rows outside them still make it."""
     if everywhere:
         lattice.move_all(everywhere)
     found = _local(lattice, floor)
-    outside = outside_of(cube, [cube.mask(f.segment) for f in found])
+    outside = outside_of(lattice.residuals.cube, [lattice.residuals.cube.mask(f.segment) for f in found])
     left, variance, kind = lattice.measure_rows(outside, versioned=False)
     total = everywhere + left
     score = total**2 / variance if np.isfinite(variance) and kind == STANDARD else 0.0

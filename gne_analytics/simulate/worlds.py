@@ -18,7 +18,7 @@ DEMO: tuple[Incident, ...] = (
         Severity.LARGE,
         segment=Segment.of(category="electronics"),
         onset_week=19,
-        options={"detector": "logo_match"},
+        options={"detector": "price_bait"},
     ),
     Incident(
         "threshold",
