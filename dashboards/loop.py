@@ -3,7 +3,7 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(width="medium", app_title="gne_analytics: the loop")
+app = marimo.App(width="medium", app_title="gne_analytics: the loop", css_file="loop.css")
 
 
 @app.cell
@@ -13,17 +13,21 @@ def _():
     from html import escape
 
     import marimo as mo
+    import polars as pl
 
     import gne_analytics as gne
     from gne_analytics import figures
-    from gne_analytics.evidence.render import number, points, render
-    from gne_analytics.evidence.types import Decomposition, EditKind
+    from gne_analytics.evidence.render import number, points
+    from gne_analytics.evidence.types import Decomposition
     from gne_analytics.figures.causes import sibling_title
     from gne_analytics.figures.wording import metric_title, named, shift_subtitle, shift_title
+    from gne_analytics.release.view import flow_cell, place, spelt, value
+    from gne_analytics.workspace import screen
+    from gne_analytics.workspace.sheet import sheet
 
     return (
-        Decomposition, EditKind, escape, figures, gne, json, metric_title, mo, named, number, os, points, render,
-        shift_subtitle, shift_title, sibling_title,
+        Decomposition, escape, figures, flow_cell, gne, json, metric_title, mo, named, number, os, pl, place, points,
+        screen, sheet, shift_subtitle, shift_title, sibling_title, spelt, value,
     )  # fmt: skip
 
 
@@ -53,17 +57,17 @@ def _(gne, mo, os):
 
 @app.cell
 def _(escape, mo, run):
+    def html(text):
+        return mo.Html(f'<div class="gne">{text}</div>')
+
     _m = run.manifest
-    mo.vstack(
-        [
-            mo.md("# What moved, why, and what to do"),
-            mo.Html(
-                f"<p>Run {escape(run.path.name)}, record up to {escape(str(_m['as_of'])[:10])}, version "
-                f"{escape(str(_m['inputs']['version']))}, seed {escape(str(_m['inputs']['seed']))}.</p>"
-            ),
-        ]
+    html(
+        "<h1>What moved, why, and what to do</h1>"
+        f'<p class="quiet">Run {escape(run.path.name)}, record up to {escape(str(_m["as_of"])[:10])}, version '
+        f"{escape(str(_m['inputs']['version']))}, seed {escape(str(_m['inputs']['seed']))}. Rest on a figure to see "
+        "the evidence behind it.</p>"
     )
-    return
+    return (html,)
 
 
 @app.cell
@@ -77,27 +81,24 @@ def _(go, mo, params):
 
 
 @app.cell
-def _(mo, render, store):
-    def told(findings):
-        """Findings as HTML; the renderer escapes and puts the numbers in."""
-        parts = [
-            f'<p style="font-weight: 600; font-size: 1.1rem">{render(f.title.template, store, "html")}</p>'
-            f"<p>{' '.join(render(c.template, store, 'html') for c in f.claims)}</p>"
-            for f in findings
-        ]
-        return mo.Html("".join(parts))
+def _(figures, metric_title, mo, named, number, params, points, run, screen, spelt):
+    shift_of = {s.id: s for s in run.shifts}
+    cause_of = {c.id: c for c in run.causes}
+
+    def link(**where):
+        """The address of a view of this run."""
+        return screen.address(run=params.get("run", ""), **where)
 
     def drawn(figure):
         """A figure in the theme of the page."""
-        return figure.update_layout(template="gne_dark" if mo.app_meta().theme == "dark" else "gne")
+        theme = "gne_dark" if mo.app_meta().theme == "dark" else "gne"
+        return mo.ui.plotly(figure.update_layout(template=theme), config={"displayModeBar": False})
 
-    return drawn, told
-
-
-@app.cell
-def _(metric_title, mo, named, number, points, run):
-    shift_of = {s.id: s for s in run.shifts}
-    cause_of = {c.id: c for c in run.causes}
+    def causes_figure(causes):
+        """The causes ranked; a click on one opens its view."""
+        names = {c.id: f"{metric_title(shift_of[c.shift_id].metric)}, {named(c.segment)}" for c in causes}
+        links = {c.id: link(view="cause", cause=c.id) for c in causes}
+        return drawn(figures.causes_ranked(causes, names=names, links=links))
 
     def causes_table(causes, go):
         """Causes as rows; a click on one opens its rows."""
@@ -105,9 +106,8 @@ def _(metric_title, mo, named, number, points, run):
             {
                 "cause": named(c.segment),
                 "metric": metric_title(shift_of[c.shift_id].metric),
-                "where": named(shift_of[c.shift_id].scope),
                 "status": c.status,
-                "mechanism": c.mechanism.value.replace("_", " "),
+                "mechanism": spelt(c.mechanism.value),
                 "owner": c.owner,
                 "leave-out": points(c.leave_out),
                 "change inside": points(c.effect.value),
@@ -119,48 +119,51 @@ def _(metric_title, mo, named, number, points, run):
         return mo.ui.table(
             rows,
             selection="single",
+            show_download=False,
             label="Click a cause to see its rows.",
             on_change=lambda chosen: go(view="cause", cause=chosen[0]["id"]) if chosen else None,
         )
 
-    return cause_of, causes_table, shift_of
+    return cause_of, causes_figure, causes_table, drawn, link, shift_of
 
 
 @app.cell
-def _(causes_table, go, mo, params, points, run, shift_title):
+def _(gne, mo, run):
+    _source = run.manifest.get("source_path")
+    source = None
+    try:
+        source = gne.open(_source, policies=run.manifest.get("policies_path")) if _source else None
+    except gne.GneError:
+        source = None
+    mo.md("") if source else mo.md("The source of this run is not at hand, so rows and what-ifs are off.")
+    return (source,)
+
+
+@app.cell
+def _(causes_figure, causes_table, drawn, figures, go, html, link, mo, params, pl, run, screen, source):
     mo.stop(params.get("view", "overview") != "overview")
-    _shifts = [
-        {"what moved": shift_title(s), "by": points(s.delta.value), "label": s.label_source.value, "id": s.id}
-        for s in run.shifts
+    _shown = [
+        html(screen.tiles(run)),
+        html(screen.cards(run, {s.id: link(view="shift", shift=s.id) for s in run.shifts})),
     ]
-    mo.vstack(
-        [
-            mo.hstack(
-                [
-                    mo.stat(len(run.shifts), label="shifts"),
-                    mo.stat(sum(c.status == "confirmed" for c in run.causes), label="confirmed causes"),
-                    mo.stat(len(run.causes), label="causes in all"),
-                    mo.stat(len(run.proposals), label="proposals"),
-                ],
-                justify="start",
-            ),
-            mo.plain_text(run.summary()),
-            causes_table(run.causes, go) if run.causes else mo.md("No cause was found."),
-            mo.ui.table(
-                _shifts,
-                selection="single",
-                label="Click a shift to take it apart.",
-                on_change=lambda chosen: go(view="shift", shift=chosen[0]["id"]) if chosen else None,
-            )
-            if _shifts
-            else mo.md("Nothing moved beyond chance."),
-        ]
+    if run.causes:
+        _shown += [causes_figure(run.causes), causes_table(run.causes, go)]
+    _shown.append(
+        html(screen.proposal_cards(run, {p.id: link(view="proposals", proposal=p.id) for p in run.proposals}))
     )
+    if source is not None and source.record.has("appeals"):
+        _stage = pl.when(pl.col("stage") == "violations").then(pl.col("stage"))
+        _stage = _stage.otherwise(pl.concat_str("level", pl.lit(" level: "), "stage")).alias("stage")
+        _shown.append(drawn(figures.appeals_funnel(source.funnel().select(_stage, "n", "of"))))
+    mo.vstack(_shown, gap=1.5)
     return
 
 
 @app.cell
-def _(Decomposition, causes_table, drawn, figures, go, json, mo, named, params, run, shift_of, shift_title, told):
+def _(
+    Decomposition, causes_figure, causes_table, drawn, figures, go, html, json, mo, named, params, run, screen,
+    shift_of, shift_title, store,
+):  # fmt: skip
     mo.stop(params.get("view") != "shift")
     mo.stop(not run.shifts, mo.md("Nothing moved beyond chance."))
     _chosen = shift_of.get(params.get("shift", ""), run.shifts[0])
@@ -168,100 +171,143 @@ def _(Decomposition, causes_table, drawn, figures, go, json, mo, named, params, 
     _series = run.table("series")
     _series = _series.filter(_series["shift_id"] == _chosen.id)
     _splits = json.loads((run.path / "decompositions.json").read_text(encoding="utf-8"))
-    _figures = [figures.shift_series(_series, _chosen)] if _series.height else []
+    _onset = next((c.onset for c in _causes if c.onset), None)
+    _figures = [drawn(figures.shift_series(_series, _chosen, onset=_onset))] if _series.height else []
     if _chosen.id in _splits:
         _split = Decomposition.model_validate(_splits[_chosen.id])
-        _figures.append(figures.waterfall(_chosen, _split, names={c.id: named(c.segment) for c in _causes}))
-    _figures += [figures.causes_ranked(_causes)] if _causes else []
+        _figures.append(drawn(figures.waterfall(_chosen, _split, names={c.id: named(c.segment) for c in _causes})))
+    _figures += [causes_figure(_causes)] if _causes else []
     mo.vstack(
         [
             mo.ui.dropdown(
                 {f"{i}. {shift_title(s)}": s.id for i, s in enumerate(run.shifts, 1)},
                 value=f"{run.shifts.index(_chosen) + 1}. {shift_title(_chosen)}",
                 label="Shift",
+                full_width=True,
                 on_change=lambda shift: go(shift=shift),
             ),
-            told([f for f in run.findings if f.shift_id == _chosen.id and not f.cause_id]),
-            *(mo.ui.plotly(drawn(f)) for f in _figures),
+            *(html(screen.finding_card(f, store)) for f in run.findings if f.shift_id == _chosen.id and not f.cause_id),
+            *_figures,
             causes_table(_causes, go) if _causes else mo.md("No segment explains it."),
-        ]
+        ],
+        gap=1.5,
     )
     return
 
 
 @app.cell
-def _(gne, mo, run):
-    _source = run.manifest.get("source_path")
-    source = gne.open(_source, policies=run.manifest.get("policies_path")) if _source else None
-    mo.md("") if source else mo.md("The source of this run is not at hand, so rows and what-ifs are off.")
-    return (source,)
-
-
-@app.cell
-def _(cause_of, drawn, figures, mo, named, params, run, shift_of, shift_subtitle, sibling_title, source, told, go):
+def _(
+    cause_of, drawn, escape, figures, go, html, link, mo, named, params, run, screen, sheet, shift_of, shift_subtitle,
+    shift_title, sibling_title, source, spelt, store,
+):  # fmt: skip
     mo.stop(params.get("view") != "cause")
     mo.stop(not run.causes, mo.md("No cause was found."))
     _cause = cause_of.get(params.get("cause", ""), run.causes[0])
     _shift = shift_of[_cause.shift_id]
-    _rows, _siblings = [], []
+    _back = link(view="shift", shift=_shift.id)
+    _inside = _shift.model_copy(update={"before": _cause.before, "after": _cause.after})
+    _rows, _figures = [], []
     if source is not None:
         from gne_analytics.metrics.observations import observe
-        from gne_analytics.metrics.windows import segment_mask
-        from gne_analytics.workspace.handover import siblings_of
+        from gne_analytics.workspace.handover import changes_near, rows_of, series_within, siblings_of
 
         _obs = observe(source.record, _shift.metric, _shift.scope)
-        _sided = _obs.frame.with_columns(focus=_obs.sides(_shift.baseline, _shift.focus) == 1).drop_nulls("focus")
-        _held = _sided.filter(segment_mask(_cause.segment, _obs.paths))
-        _held = _held.select("id", "event_date", "focus", "k", "n", "unit", "matured", *_obs.dims)
-        _rows = [mo.ui.table(_held, selection=None, label=f"{_held.height:,} rows behind it")]
+        _held = rows_of(_obs, _shift, _cause)
+        _about = {"metric": _shift.metric, "segment": str(_cause.segment), "windows": shift_subtitle(_shift)}
+        _figures = [
+            drawn(
+                figures.shift_series(
+                    series_within(_obs, _cause.segment),
+                    _shift,
+                    changes=changes_near(source.record, _shift),
+                    onset=_cause.onset,
+                    onset_interval=_cause.onset_interval,
+                    title=f"Inside {named(_cause.segment)}",
+                    subtitle=shift_subtitle(_inside),
+                )
+            )
+        ]
         if _cause.segment.depth:
             _frame = siblings_of(_obs, _shift, _cause)
-            _figure = figures.siblings(_frame, title=sibling_title(_frame), subtitle=shift_subtitle(_shift))
-            _siblings = [mo.ui.plotly(drawn(_figure))]
+            _subtitle = shift_subtitle(_shift)
+            _figures.append(drawn(figures.siblings(_frame, title=sibling_title(_frame), subtitle=_subtitle)))
+        _rows = [
+            mo.ui.table(_held, selection=None, show_download=False, label=f"{_held.height:,} rows behind it"),
+            mo.download(
+                lambda: sheet(run, _held, _about).encode(), filename=f"{_cause.id}.csv", label="Rows as a spreadsheet"
+            ),
+        ]
     mo.vstack(
         [
             mo.ui.dropdown(
                 {f"{i}. {named(c.segment)}": c.id for i, c in enumerate(run.causes, 1)},
                 value=f"{run.causes.index(_cause) + 1}. {named(_cause.segment)}",
                 label="Cause",
+                full_width=True,
                 on_change=lambda cause: go(cause=cause),
             ),
-            told([f for f in run.findings if f.cause_id == _cause.id and not f.proposal_id]),
+            html(f'<p>Of the shift <a href="{escape(_back)}">{escape(shift_title(_shift))}</a></p>'),
+            *(
+                html(screen.finding_card(f, store, screen.badge(_cause.status)))
+                for f in run.findings
+                if f.cause_id == _cause.id and not f.proposal_id
+            ),
+            *_figures,
+            html(
+                screen.table(
+                    [
+                        {
+                            "change": c.change_id, "kind": spelt(c.kind), "date": c.at.isoformat(),
+                            "difference, points": 100 * c.did.value if c.did else None,
+                            "placebo, points": 100 * c.placebo.value if c.placebo else None,
+                        }
+                        for c in _cause.changes
+                    ],
+                    "Changes that fit, against rows outside their scope",
+                )
+            ),
             *_rows,
-            *_siblings,
-        ]
-    )
+        ],
+        gap=1.5,
+    )  # fmt: skip
     return
 
 
 @app.cell
-def _(drawn, figures, mo, number, params, run):
+def _(drawn, figures, html, mo, params, run, screen, store):
     mo.stop(params.get("view") != "themes")
     mo.stop(not run.themes, mo.md("No theme was found: the source holds no texts, or too few."))
-    _views = sorted({t.view for t in run.themes})
+    _views = list(dict.fromkeys(t.view for t in run.themes))
+    _told = [f for f in run.findings if f.kind == "theme"]
     mo.vstack(
         [
-            item
-            for view in _views
-            for item in (
-                mo.ui.plotly(drawn(figures.themes_bar([t for t in run.themes if t.view == view]))),
-                mo.ui.table(
-                    [
-                        {
-                            "theme": t.label,
-                            "texts": number(t.size),
-                            "folded": number(t.folded),
-                            "terms": ", ".join(t.terms),
-                            "examples": " / ".join(t.exemplars),
-                        }
-                        for t in run.themes
-                        if t.view == view
-                    ],
-                    selection=None,
-                    label=view.replace("_", " "),
-                ),
-            )
-        ]
+            *(html(screen.finding_card(f, store)) for f in _told),
+            *(
+                item
+                for view in _views
+                for item in (
+                    drawn(figures.themes_bar([t for t in run.themes if t.view == view])),
+                    html(
+                        screen.table(
+                            [
+                                {
+                                    "theme": t.label,
+                                    "texts": t.folded,
+                                    "sellers": t.units,
+                                    "terms": ", ".join(t.terms),
+                                    "example": t.exemplars[0] if t.exemplars else None,
+                                    "another": t.exemplars[1] if len(t.exemplars) > 1 else None,
+                                }
+                                for t in sorted(run.themes, key=lambda t: -t.folded)
+                                if t.view == view
+                            ],
+                            f"Themes of {view.replace('_', ' ')}, texts redacted and quoted as they came",
+                        )
+                    ),
+                )
+            ),
+        ],
+        gap=1.5,
     )
     return
 
@@ -275,11 +321,16 @@ def _(params, run):
 
 
 @app.cell
-def _(drawn, escape, figures, go, mo, params, proposal, run, test, told):
+def _(drawn, figures, go, html, mo, params, place, proposal, run, screen, source, store, test, value):
     mo.stop(params.get("view") != "proposals")
     mo.stop(proposal is None, mo.md("No change of the policy config is proposed."))
+    _patch = ""
+    if source is not None and source.policies is not None:
+        from gne_analytics.release.export import patch_of
+
+        _patch = screen.patch(patch_of(source.policies, proposal))
     _edits = [
-        {"edit": e.kind.value, "rule": e.rule or e.clause or e.policy, "now": str(e.old), "proposed": str(e.new)}
+        {"edit": e.kind.value.replace("_", " "), "place": place(e), "now": value(e.old), "proposed": value(e.new)}
         for e in proposal.edits
     ]
     _figures = []
@@ -293,42 +344,55 @@ def _(drawn, escape, figures, go, mo, params, proposal, run, test, told):
                 {f"{i}. {p.title}": p.id for i, p in enumerate(run.proposals, 1)},
                 value=f"{run.proposals.index(proposal) + 1}. {proposal.title}",
                 label="Proposal",
+                full_width=True,
                 on_change=lambda chosen: go(proposal=chosen, value=""),
             ),
-            mo.Html(f"<p><strong>{escape(proposal.recommendation.value.replace('_', ' '))}</strong></p>"),
-            told([f for f in run.findings if f.proposal_id == proposal.id]),
-            mo.ui.table(_edits, selection=None, label="Edits"),
-            *(mo.ui.plotly(drawn(f)) for f in _figures),
+            *(
+                html(screen.finding_card(f, store, screen.verdict_badge(proposal)))
+                for f in run.findings
+                if f.proposal_id == proposal.id
+            ),
+            html(_patch or screen.table(_edits, "Edits")),
+            *(drawn(f) for f in _figures),
+        ],
+        gap=1.5,
+    )
+    return
+
+
+@app.cell
+def _(flow_cell, html, mo, params, proposal, screen, source, test):
+    mo.stop(params.get("view") != "proposals" or source is None or test is None)
+    _plan = [{"stratum": flow_cell(row.pop("cell")), **row} for row in source.audit_plan(proposal).strata.to_dicts()]
+    _kept = ("bucket", "case_id", "violating", "label_source", "score", "state_today", "state_proposed")
+    _cases = [
+        {name: row[name].replace("_", " ") if name == "bucket" else row[name] for name in _kept}
+        | {"violating": "a violation" if row["violating"] else "legitimate"}
+        for row in source.counterexamples(proposal, limit=5).to_dicts()
+    ]
+    mo.vstack(
+        [
+            html(screen.table(_plan, "The audits that would settle it")),
+            html(screen.table(_cases, "Real cases that it fixes, breaks or leaves wrong")),
         ]
     )
     return
 
 
 @app.cell
-def _(EditKind, proposal):
-    def threshold_of(edit):
-        """The threshold that an edit sets, if it sets one."""
-        new = edit.new.get("value") if isinstance(edit.new, dict) else edit.new
-        kinds = {EditKind.SET_THRESHOLD, EditKind.ADD_OVERRIDE, EditKind.SET_OVERRIDE}
-        return float(new) if edit.kind in kinds and isinstance(new, int | float) else None
-
-    def with_threshold(edit, value):
-        """The same edit with another threshold."""
-        new = {**edit.new, "value": value} if isinstance(edit.new, dict) else value
-        return edit.model_copy(update={"new": new})
-
-    movable = next((e for e in proposal.edits if threshold_of(e) is not None), None) if proposal else None
-    return movable, threshold_of, with_threshold
+def _(proposal, screen):
+    movable = next((e for e in proposal.edits if screen.threshold_of(e) is not None), None) if proposal else None
+    return (movable,)
 
 
 @app.cell
-def _(go, mo, movable, params, source, threshold_of):
+def _(go, mo, movable, params, screen, source):
     mo.stop(params.get("view") != "proposals" or movable is None or source is None)
     mo.ui.slider(
         start=0.0,
         stop=1.0,
         step=0.01,
-        value=float(params.get("value") or threshold_of(movable)),
+        value=float(params.get("value") or screen.threshold_of(movable)),
         debounce=True,
         show_value=True,
         full_width=True,
@@ -339,16 +403,16 @@ def _(go, mo, movable, params, source, threshold_of):
 
 
 @app.cell
-def _(drawn, figures, mo, movable, params, proposal, render, source, with_threshold):
+def _(drawn, figures, html, mo, movable, params, proposal, screen, source):
     mo.stop(params.get("view") != "proposals" or movable is None or source is None or not params.get("value"))
     _value = float(params.get("value"))
     with mo.status.spinner(f"Replaying the record with a threshold of {_value:.2f}"):
-        _test = source.backtest([with_threshold(e, _value) if e is movable else e for e in proposal.edits])
+        _test = source.backtest([screen.with_threshold(e, _value) if e is movable else e for e in proposal.edits])
     mo.vstack(
         [
-            mo.Html(f"<p>{render(_test.why, source.store, 'html')}</p>"),
-            mo.ui.plotly(drawn(figures.backtest_differences(_test, title=f"What if it were {_value:.2f}"))),
-            mo.ui.plotly(drawn(figures.identification_bar(_test.identification))),
+            html(f"<p>{screen.claim(_test.why, source.store)}</p>"),
+            drawn(figures.backtest_differences(_test, title=f"What if it were {_value:.2f}")),
+            drawn(figures.identification_bar(_test.identification)),
         ]
     )
     return

@@ -1,6 +1,7 @@
 """Figures of why: the causes ranked with their effects, and a cause's segment beside its siblings."""
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Final
 
 import plotly.graph_objects as go
@@ -29,12 +30,14 @@ def causes_ranked(
     causes: Sequence[Cause],
     *,
     names: Mapping[str, str] | None = None,
+    links: Mapping[str, str] | None = None,
     title: str | None = None,
     subtitle: str | None = None,
 ) -> go.Figure:
     """Draw each cause's mix-adjusted effect with its interval, in rank order; confirmed filled, candidate hollow.
 
-    ``names`` gives the words for each cause's id, else its segment is spelt out.
+    ``names`` gives the words for each cause's id, else its segment is spelt out; ``links`` the address that a click on
+    a cause's label opens.
     """
     ranked = sorted(causes, key=lambda c: c.rank)
     labels = [(names or {}).get(c.id) or named(c.segment) for c in ranked]
@@ -58,6 +61,8 @@ def causes_ranked(
     for row, cause in enumerate(ranked):
         _effect(figure, row, cause)
     label_rows(figure, labels, [points(c.effect.value) for c in ranked])
+    for label, cause in zip(figure.layout.annotations if links else (), ranked, strict=False):
+        label.text = f'<a href="{escape((links or {})[cause.id])}" target="_self">{label.text}</a>'
     for status, symbol in _SYMBOL.items():
         if any(c.status == status for c in ranked):
             legend_mark(figure, status, BLUE, symbol)

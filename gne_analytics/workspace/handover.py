@@ -6,6 +6,7 @@ The stages do not know each other, so the workspace hands these over.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,24 @@ def series_of(obs: Observations) -> pl.DataFrame:
         .sort("week")
     )
     return _with_interval(counted)
+
+
+def series_within(obs: Observations, segment: Segment) -> pl.DataFrame:
+    """Return a metric over time inside one segment, with the columns of `series_of`."""
+    from gne_analytics.metrics.windows import window_mask
+
+    return series_of(replace(obs, frame=obs.frame.filter(window_mask(segment, obs.frame, obs.paths))))
+
+
+def rows_of(obs: Observations, shift: Shift, cause: Cause) -> pl.DataFrame:
+    """Return the rows behind a cause in both windows, those of the focus window first."""
+    from gne_analytics.metrics.windows import window_mask
+
+    sided = obs.frame.with_columns(focus=obs.sides(shift.baseline, shift.focus) == 1).drop_nulls("focus")
+    held = sided.filter(window_mask(cause.segment, sided, obs.paths))
+    return held.select("id", "event_date", "focus", "k", "n", "unit", "matured", *obs.dims).sort(
+        "focus", "event_date", descending=True, nulls_last=True
+    )
 
 
 def siblings_of(obs: Observations, shift: Shift, cause: Cause) -> pl.DataFrame:

@@ -68,6 +68,21 @@ def page(browser):
     page.close()
 
 
+def test_a_click_in_the_figure_of_causes_opens_the_rows_of_one(page, address):
+    page.goto(address)
+    page.locator("svg a").filter(has_text="language: vi").last.click(force=True)  # its own background lies over it
+    page.wait_for_url(re.compile("view=cause"))
+    page.get_by_text("rows behind it").wait_for()
+    assert "cause=S1-C3" in page.url
+
+
+def test_the_overview_tells_in_cards_whose_figures_name_their_evidence(page, address):
+    page.goto(address)
+    page.locator(".gne-card").first.wait_for()
+    assert page.locator(".gne-card .ev[title^='Evidence E']").count() > 0
+    assert page.locator("pre").count() == 0
+
+
 def test_from_the_overview_to_the_rows_of_a_cause_in_two_clicks(page, address):
     page.goto(address)
     page.get_by_text("Click a cause to see its rows.").wait_for()

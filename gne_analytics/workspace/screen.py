@@ -1,0 +1,165 @@
+"""What a screen shows of a run: tiles, cards, badges, patches and tables, as escaped HTML."""
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from math import isfinite
+from urllib.parse import urlencode
+
+from gne_analytics.evidence.claims import Claim, Finding
+from gne_analytics.evidence.redact import redact
+from gne_analytics.evidence.render import number, render
+from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.evidence.types import Edit, EditKind, Proposal, Recommendation
+from gne_analytics.release.view import answers, arguments, closed, counted, diff_lines, interval, stories, verdict
+from gne_analytics.workspace.run import Run
+
+CELL = 160
+"""Characters of a text from outside that a table shows."""
+_FIGURE = re.compile(r'<span class="ev" data-ev="(E\d+)">')
+
+
+def claim(template: str, store: EvidenceStore) -> str:
+    """Render a claim template as HTML; each figure says in its title on what evidence it stands."""
+    return _FIGURE.sub(
+        lambda m: f'<span class="ev" data-ev="{m[1]}" title="{escape(_behind(m[1], store))}">',
+        render(template, store, "html"),
+    )
+
+
+def _behind(identifier: str, store: EvidenceStore) -> str:
+    evidence = store.get(identifier)
+    parts = (counted(evidence), interval(evidence), evidence.filter, arguments(evidence))
+    return "; ".join((f"Evidence {identifier}", *(p for p in parts if p)))
+
+
+def address(**where: str) -> str:
+    """Return the address of a view, its state in the query; what is empty is left out.
+
+    Example:
+        >>> address(view="cause", cause="C1", run="")
+        '?view=cause&cause=C1'
+    """
+    return "?" + urlencode({name: value for name, value in where.items() if value}, safe="/")
+
+
+def badge(kind: str, words: str = "") -> str:
+    """Return a status as a badge, told by its mark as well as its colour."""
+    return f'<span class="gne-badge {escape(kind)}">{escape(words or kind.replace("_", " "))}</span>'
+
+
+def tiles(run: Run) -> str:
+    """Return how much moved, how much of it is explained and what is proposed, as tiles."""
+    confirmed = sum(c.status == "confirmed" for c in run.causes)
+    recommended = sum(p.recommendation is Recommendation.RECOMMEND for p in run.proposals)
+    texts = sum(t.folded for t in run.themes)
+    shown = (
+        (len(run.shifts), "shift", "beyond chance"),
+        (len(run.causes), "cause", f"{number(confirmed)} confirmed on held-out sellers"),
+        (len(run.themes), "theme", f"in {number(texts)} texts"),
+        (len(run.proposals), "proposal", f"{number(recommended)} recommended; a person decides"),
+    )
+    boxes = (
+        f"<li><strong>{number(n)}</strong> {name}{'' if n == 1 else 's'}<small>{said}</small></li>"
+        for n, name, said in shown
+    )
+    return f'<ul class="gne-tiles">{"".join(boxes)}</ul>'
+
+
+def cards(run: Run, links: Mapping[str, str]) -> str:
+    """Return the top findings as cards: what moved, why, what is proposed and how sure that is.
+
+    ``links`` maps a shift's id to the address of its view.
+    """
+    full, others = stories(run.findings)
+    heads = {f.title.template: f.shift_id for f in run.findings}
+    boxes = [
+        f'<article class="gne-card"><h3>{claim(story.title.template, run.store)}</h3>'
+        f"{_answers(story.answers, run.store)}{_more(links.get(heads.get(story.title.template, '')))}</article>"
+        for story in full
+    ]
+    if others:
+        listed = "".join(f"<li>{claim(closed(c.template), run.store)}</li>" for c in others)
+        boxes.append(f'<article class="gne-card"><h3>Also found</h3><ul>{listed}</ul></article>')
+    return "".join(boxes) or '<p class="gne-calm">Nothing moved beyond chance, so nothing is proposed.</p>'
+
+
+def _more(link: str | None) -> str:
+    return f'<p class="gne-more"><a href="{escape(link)}">Take it apart</a></p>' if link else ""
+
+
+def _answers(told: Sequence[tuple[str, Sequence[Claim]]], store: EvidenceStore) -> str:
+    rows = (
+        f"<dt>{escape(question)}</dt><dd>{' '.join(claim(closed(c.template), store) for c in claims)}</dd>"
+        for question, claims in told
+    )
+    return f"<dl>{''.join(rows)}</dl>"
+
+
+def finding_card(finding: Finding, store: EvidenceStore, mark: str = "") -> str:
+    """Return one finding whole, its claims under the questions that they answer."""
+    return (
+        f'<article class="gne-card"><h3>{claim(finding.title.template, store)} {mark}</h3>'
+        f"{_answers(answers(finding), store)}</article>"
+    )
+
+
+def proposal_cards(run: Run, links: Mapping[str, str]) -> str:
+    """Return every proposal with its recommendation and the reason for it; ``links`` by id."""
+    boxes = []
+    for proposal in run.proposals:
+        test = run.backtest(proposal.id)
+        why = test.why if test else next(iter(proposal.rationale), "")
+        boxes.append(
+            f"<li>{verdict_badge(proposal)} <a href='{escape(links[proposal.id])}'>{escape(proposal.title)}</a>"
+            f"<small>{claim(why, run.store) if why else ''}</small></li>"
+        )
+    if not boxes:
+        return '<p class="gne-calm">No change of the policy config is proposed.</p>'
+    return f'<article class="gne-card"><h3>What is proposed</h3><ul class="gne-list">{"".join(boxes)}</ul></article>'
+
+
+def verdict_badge(proposal: Proposal) -> str:
+    """Return what the software says of a proposal; a person decides."""
+    return badge(proposal.recommendation.value, verdict(proposal.recommendation))
+
+
+def patch(text: str) -> str:
+    """Return a unified patch with its added and removed lines marked."""
+    lines = "".join(f'<span class="{line.kind}">{escape(line.text) or " "}</span>' for line in diff_lines(text))
+    return f'<pre class="gne-diff">{lines}</pre>' if lines else '<p class="gne-calm">No line of a file changes.</p>'
+
+
+def table(rows: Sequence[Mapping[str, object]], caption: str) -> str:
+    """Return rows as a table; texts come from outside, so they are redacted, cut and escaped."""
+    if not rows:
+        return f'<p class="gne-calm">{escape(caption)}: none.</p>'
+    head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in rows[0])
+    body = "".join(f"<tr>{''.join(f'<td>{_cell(v)}</td>' for v in row.values())}</tr>" for row in rows)
+    return (
+        f'<div class="gne-scroll"><table class="gne-table"><caption>{escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return '<span class="quiet">not known</span>'
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return number(value) if isfinite(value) else '<span class="quiet">not known</span>'
+    return escape(redact(str(value), CELL) if isinstance(value, str) else str(value))
+
+
+def threshold_of(edit: Edit) -> float | None:
+    """Return the threshold that an edit sets, None where it sets none."""
+    new = edit.new.get("value") if isinstance(edit.new, Mapping) else edit.new
+    kinds = {EditKind.SET_THRESHOLD, EditKind.ADD_OVERRIDE, EditKind.SET_OVERRIDE}
+    return float(new) if edit.kind in kinds and isinstance(new, int | float) else None
+
+
+def with_threshold(edit: Edit, value: float) -> Edit:
+    """Return the same edit with another threshold."""
+    new = {**edit.new, "value": value} if isinstance(edit.new, Mapping) else value
+    return edit.model_copy(update={"new": new})

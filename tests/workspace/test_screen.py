@@ -1,0 +1,92 @@
+"""What a screen says of a run: nothing hostile runs, every figure names its evidence, exports say what they are."""
+
+import polars as pl
+import pytest
+
+from gne_analytics.evidence.types import Edit, EditKind
+from gne_analytics.testing.results import HOSTILE
+from gne_analytics.testing.runs import write_a_run
+from gne_analytics.workspace.run import open_run
+from gne_analytics.workspace.screen import (
+    address,
+    badge,
+    cards,
+    patch,
+    proposal_cards,
+    table,
+    threshold_of,
+    tiles,
+    with_threshold,
+)
+from gne_analytics.workspace.sheet import sheet
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("screen") / "run"
+    write_a_run(folder)
+    return open_run(folder)
+
+
+def test_tiles_count_what_the_run_holds(run):
+    shown = tiles(run)
+    for n, name in ((len(run.shifts), "shift"), (len(run.causes), "cause"), (len(run.proposals), "proposal")):
+        assert f"<strong>{n}</strong> {name}{'' if n == 1 else 's'}<" in shown
+
+
+def test_a_card_links_to_its_shift_and_its_figures_name_their_evidence(run):
+    shown = cards(run, {run.shifts[0].id: "?view=shift&shift=S1"})
+    assert 'href="?view=shift&amp;shift=S1"' in shown
+    assert shown.count('title="Evidence E') == shown.count('data-ev="E') > 0
+
+
+def test_proposals_carry_the_badge_of_their_recommendation(run):
+    shown = proposal_cards(run, {p.id: f"?proposal={p.id}" for p in run.proposals})
+    assert all(f'class="gne-badge {p.recommendation.value}"' in shown for p in run.proposals)
+
+
+def test_hostile_texts_in_tables_and_patches_are_escaped():
+    assert "<script" not in table([{"example": HOSTILE}], HOSTILE)
+    assert "<script" not in patch(f"+{HOSTILE}")
+    assert "<script" not in badge(HOSTILE)
+
+
+def test_tables_redact_texts_and_say_what_is_not_known():
+    shown = table([{"example": "write to jo@shop.example", "score": None}], "Examples")
+    assert "[email]" in shown
+    assert "not known" in shown
+
+
+def test_a_table_without_rows_says_so():
+    assert "Examples: none." in table([], "Examples")
+
+
+def test_added_and_removed_lines_of_a_patch_are_told_apart():
+    shown = patch("-old\n+new")
+    assert '<span class="removed">-old</span><span class="added">+new</span>' in shown
+
+
+def test_an_address_keeps_its_state_and_leaves_out_what_is_empty():
+    assert address(run="/a b", view="cause", cause="", shift="x&y") == "?run=/a+b&view=cause&shift=x%26y"
+
+
+@pytest.mark.parametrize("new", [0.8, {"id": "o", "match": "market = 'ID'", "value": 0.8}])
+def test_a_threshold_can_be_moved_and_read_back(new):
+    edit = Edit(kind=EditKind.SET_THRESHOLD, policy="p", rule="r", new=new)
+    assert threshold_of(edit) == 0.8
+    assert threshold_of(with_threshold(edit, 0.7)) == 0.7
+
+
+def test_an_edit_of_another_kind_has_no_threshold():
+    assert threshold_of(Edit(kind=EditKind.SET_POINTS, policy="p", rule="r", new=8)) is None
+
+
+def test_a_sheet_says_run_date_version_and_filter_and_holds_no_formula(run):
+    frame = pl.DataFrame({"=id": ["=1+1", "plain"], "n": [-1, 2]})
+    lines = sheet(run, frame, {"segment": "=evil"}).splitlines()
+    about = dict(line.split(",", 1) for line in lines[: lines.index("")])
+    assert about["run"] == run.path.name
+    assert about["record up to"] == str(run.manifest["as_of"])[:10]
+    assert about["segment"] == "'=evil"
+    assert {"version", "rows"} <= set(about)
+    assert lines[lines.index("") + 1 :] == ["'=id,n", "'=1+1,-1", "plain,2"]
