@@ -32,6 +32,9 @@ LABELLED: Final = 3
 MIX_STEPS: Final = 2
 """Dimensions whose mix has a step of its own in a waterfall."""
 
+OTHERS: Final = "(other dimensions)"
+"""What a decomposition calls the dimensions that it did not take one by one."""
+
 
 def shift_series(
     frame: pl.DataFrame,
@@ -182,10 +185,11 @@ def waterfall(
 
 
 def _mix_steps(decomposition: Decomposition) -> list[tuple[str, float]]:
-    """The mix over each dimension, largest first; beyond ``MIX_STEPS`` the rest is one step."""
-    ranked = sorted(decomposition.mix, key=lambda m: (-abs(m.contribution), m.dimension))
-    steps = [(f"mix over {dimension(m.dimension)}", m.contribution) for m in ranked[:MIX_STEPS]]
-    rest = [m.contribution for m in ranked[MIX_STEPS:]]
+    """The mix over each dimension, largest first; beyond ``MIX_STEPS`` the rest is one step, with what has no name."""
+    ranked = sorted(decomposition.mix, key=lambda m: (m.dimension == OTHERS, -abs(m.contribution), m.dimension))
+    named = [m for m in ranked[:MIX_STEPS] if m.dimension != OTHERS]
+    steps = [(f"mix over {dimension(m.dimension)}", m.contribution) for m in named]
+    rest = [m.contribution for m in ranked[len(named) :]]
     return [*steps, ("mix over other dimensions", sum(rest))] if rest else steps
 
 
