@@ -3,6 +3,7 @@
 BERTopic is imported when themes are fitted, never before: it costs seconds.
 """
 
+import logging
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 TERMS = 10
 CANDIDATES = 20
-CONSIDERED = 100
+CONSIDERED = 300
 """Words by c-TF-IDF among which the candidates are looked for: a language with a small part has its own there."""
 DIVERSITY = 0.3
 LABEL_WORDS = 6
@@ -104,6 +105,7 @@ def find_topics(
         from bertopic.representation import BaseRepresentation
         from bertopic.vectorizers import ClassTfidfTransformer
         from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
+    logging.getLogger("BERTopic").setLevel(logging.ERROR)  # it warns of CONSIDERED, which is meant
 
     leading: dict[int, int] = {}
 
