@@ -190,7 +190,7 @@ class Ledger:
     def _write(self, fresh: Sequence[Entry]) -> None:
         if not fresh:
             return
-        lines = "".join(f"{json.dumps(e.model_dump(mode='json'), ensure_ascii=False)}\n" for e in fresh)
+        lines = "".join(f"{_line(e)}\n" for e in fresh)
         with self.path.open("ab") as file:
             file.write(lines.encode())
             file.flush()
@@ -208,7 +208,8 @@ class Ledger:
                 raise DataError(
                     f"{self.path}, line {number} is no entry; restore it from the policy set's history."
                 ) from None
-            if entry.prev != prev or entry.seq != number or entry.hash != entry.digest():
+            sealed = entry.hash == entry.digest() and line == _line(entry)  # to the byte: 12:00 for T12:00 is a change
+            if entry.prev != prev or entry.seq != number or not sealed:
                 raise DataError(
                     f"{self.path}, line {number} was changed, moved or follows a missing line; "
                     "restore the file from the policy set's history."
@@ -232,6 +233,10 @@ class Ledger:
             raise DataError(f"{cut}; restore it from the policy set's history.")
         if count < 1 or entries[count - 1].hash != last:
             raise DataError(f"{self.path} does not match {HEAD}; restore both from the policy set's history.")
+
+
+def _line(entry: Entry) -> str:
+    return json.dumps(entry.model_dump(mode="json"), ensure_ascii=False)
 
 
 def subject_of(proposal: Proposal, backtest: Backtest | None, store: EvidenceStore) -> Subject:

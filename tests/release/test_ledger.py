@@ -1,4 +1,3 @@
-import json
 import multiprocessing
 from datetime import UTC, datetime
 
@@ -48,13 +47,8 @@ def test_a_change_of_any_letter_is_found(tmp_path_factory, line, position, lette
     if changed == lines[line]:
         return
     ledger.path.write_text("".join([*lines[:line], changed, *lines[line + 1 :]]))
-    try:
-        same = json.loads(changed) == json.loads(lines[line])
-    except json.JSONDecodeError:
-        same = False
-    if not same:
-        with pytest.raises(DataError, match="line"):
-            ledger.check()
+    with pytest.raises(DataError, match="line"):
+        ledger.check()
 
 
 @pytest.mark.parametrize("left", [0, 1, 2])
