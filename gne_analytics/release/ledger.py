@@ -201,7 +201,9 @@ class Ledger:
 
     def _parsed(self) -> Iterator[Entry]:
         prev = GENESIS
-        for number, line in enumerate(self.path.read_text(encoding="utf-8").splitlines(), start=1):
+        text = self.path.read_bytes().decode("utf-8", "replace").removesuffix("\n")
+        lines = text.split("\n") if text else []  # never splitlines: a reason may hold a Unicode line separator
+        for number, line in enumerate(lines, start=1):
             try:
                 entry = Entry.model_validate_json(line)
             except ValidationError:
