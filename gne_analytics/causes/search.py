@@ -68,7 +68,9 @@ def pursue(cube: Cube, baseline: Baseline, *, noise: float = 0.0, depth: int = 4
     alone = _telling(lattice, 0.0, floor)
     if not everywhere:
         return alone
-    beside = _telling(Lattice(Residuals(cube, baseline, noise), depth=depth, min_rows=lattice.min_rows), everywhere, floor)
+    beside = _telling(
+        Lattice(Residuals(cube, baseline, noise), depth=depth, min_rows=lattice.min_rows), everywhere, floor
+    )
     complete = all(found.segment.depth for found in alone)
     return alone if complete and len(alone) < len(beside) else beside
 

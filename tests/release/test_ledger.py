@@ -143,5 +143,5 @@ def test_writers_at_the_same_time_do_not_interleave(tmp_path):
 
 def test_a_reason_may_hold_any_letter_of_unicode(ledger):
     seen = Subject(proposal_id="p9", base="b", evidence="e")
-    ledger.append(Act.APPROVED, seen, who="owner", why="first\u2028second\x85third\nfourth \"quoted\"")
+    ledger.append(Act.APPROVED, seen, who="owner", why='first\u2028second\x85third\nfourth "quoted"')
     assert ledger.approvers(seen) == ("owner",)
