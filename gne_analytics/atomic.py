@@ -22,11 +22,11 @@ def write_json(path: Path, value: object) -> None:
     write_whole(path, json.dumps(value, ensure_ascii=False, indent=1, default=str) + "\n")
 
 
-def read_json(path: Path) -> object:
-    """Read a JSON file of a run; a broken one is a DataError that names it."""
+def read_json(path: Path, remedy: str = "give the folder of a finished run, or run again with --fresh") -> object:
+    """Read a JSON file; a missing or broken one is a DataError that names it and the remedy."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist; give the folder of a finished run.") from None
+        raise DataError(f"{path} does not exist; {remedy}.") from None
     except json.JSONDecodeError as fault:
-        raise DataError(f"{path}, line {fault.lineno} is not JSON; run again with --fresh.") from None
+        raise DataError(f"{path}, line {fault.lineno} is not JSON; {remedy}.") from None

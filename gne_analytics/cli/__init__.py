@@ -59,5 +59,7 @@ def _disk_sentence(fault: OSError) -> str:
 
 
 def _say(sentence: str, code: int) -> int:
-    print(f"gne: {' '.join(sentence.split())}", file=sys.stderr)
+    from gne_analytics.cli.console import CONTROL
+
+    print(f"gne: {' '.join(sentence.translate(CONTROL).split())}", file=sys.stderr)
     return code

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import polars as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -31,6 +32,20 @@ def say_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1, default=str) + "\n")
 
 
+def say_rejects(rejects: pl.DataFrame, shown: int = 8) -> None:
+    """Say how many rows were set aside, by table and column, with the first reason of each."""
+    counted = (
+        rejects.group_by("table", "column", maintain_order=True)
+        .agg(n=pl.len(), reason=pl.col("reason").first())
+        .sort(["n", "table", "column"], descending=[True, False, False], nulls_last=True)
+    )
+    for row in counted.head(shown).iter_rows(named=True):
+        noun = "row" if row["n"] == 1 else "rows"
+        say(f"  set aside: {row['n']:,} {noun} of {row['table']}, {row['column'] or 'whole row'}, e.g. {row['reason']}")
+    if counted.height > shown:
+        say(f"  and {counted.height - shown} more kinds of fault; rejects.parquet of the run holds every row")
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
     """Print a table; columns named in ``right`` are numbers."""
     drawn = Table(title=Text(title), title_justify="left", box=None, pad_edge=False, header_style="bold")
@@ -54,9 +69,9 @@ def progress() -> Iterator[Watcher]:
     err = Console(stderr=True, markup=False, emoji=False)
     if not err.is_terminal:
 
-        def tell(stage: str, done: int, total: int) -> None:
+        def tell(stage: str, done: int, total: int) -> None:  # noqa: ARG001 - a log has no bar to fill
             if done == 0:
-                sys.stderr.write(f"  {stage} ({total:,})\n")
+                sys.stderr.write(f"  {stage}\n")
 
         yield tell
         return

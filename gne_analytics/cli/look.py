@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from gne_analytics.cli.options import AsJson, Baseline, Focus, Metric, Policies, RunPath, Scope, Seed, Source, Strict
+from gne_analytics.errors import DataError
 from gne_analytics.strategy.identify import Label
 
 
@@ -18,15 +19,18 @@ def register(app: typer.Typer) -> None:
 def check(source: Source, policies: Policies = None) -> None:
     """Validate tables and policy set, run the policies' own tests; any fault is exit code 2."""
     from gne_analytics import workspace
-    from gne_analytics.cli.console import say, table
+    from gne_analytics.cli.console import say, say_rejects, table
 
-    ws = workspace.open(source, policies=policies, strict=True)
+    ws = workspace.open(source, policies=policies)
     say(ws.describe())
+    say_rejects(ws.record.rejects)
     off = [c for c in ws.record.capabilities if not c.on]
     if off:
         rows = [[c.name, c.why_off, ", ".join(c.turned_on_by)] for c in off]
         table("Off, and what would turn it on", ["capability", "why", "add"], rows)
     say(ws.check_policies())
+    if ws.record.rejects.height:
+        raise DataError(f"{ws.record.rejects.height:,} rows are at fault, as listed above; mend the extract.")
 
 
 def shifts(

@@ -43,7 +43,7 @@ def demo(
     if released:
         say(f"- release:  {released}: updated configs, release.patch, evidence pack")
     say(f"- decisions: {source / 'policy' / 'ledger.ndjson'}")
-    say("\nNext: gne serve, or open notebooks/01_the_loop.ipynb.")
+    say("\nNext: make serve, or open notebooks/01_the_loop.ipynb.")
 
 
 def run(
@@ -60,20 +60,22 @@ def run(
 ) -> None:
     """Run the loop on a source: findings, proposals with backtests, draft configs, patch and report."""
     from gne_analytics import workspace
-    from gne_analytics.cli.console import progress, say
+    from gne_analytics.cli.console import progress, say, say_rejects, table
 
     with progress() as watch:
         ws = workspace.open(source, policies=policies, seed=seed, strict=strict)
         done = ws.run(runs, baseline=baseline, focus=focus, metric=metric, scope=scope, fresh=fresh, progress=watch)
     say(ws.describe())
-    for reason in (
-        ws.record.rejects.group_by("table", "reason").len("n").sort("n", descending=True).iter_rows(named=True)
-    ):
-        say(f"  rejected: {reason['n']:,} rows of {reason['table']}: {reason['reason']}")
+    say_rejects(ws.record.rejects)
     say()
     say(done.summary())
     for stage, why in done.stages_off.items():
         say(f"\n{stage}: off, {why}")
+    say()
+    if done.causes:
+        table("Causes", ["id", "status", "segment"], [[c.id, c.status, str(c.segment)] for c in done.causes])
+    if done.proposals:
+        table("Proposals", ["id", "verdict", "title"], [[p.id, p.recommendation, p.title] for p in done.proposals])
     say(f"\nReport: {done.report}")
     if done.proposals:
         say(f"Drafts: {done.path / 'proposed'}; patch: {done.path / 'proposed.patch'}")

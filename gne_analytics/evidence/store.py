@@ -123,7 +123,7 @@ class EvidenceStore:
             interval=bounded,
             filter=filter,
             tool=tool,
-            arguments=dict(arguments or {}),
+            arguments=dict(sorted((arguments or {}).items())),
             label_source=LabelSource(label_source) if label_source else None,
             data_hash=data_hash,
         )

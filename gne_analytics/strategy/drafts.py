@@ -1,5 +1,7 @@
 """Drafts of words: clauses, notices, evidence. They are a start for their owner, who writes the final text."""
 
+import re
+
 import polars as pl
 
 from gne_analytics.evidence.types import Cause, Edit, EditKind
@@ -80,7 +82,9 @@ def _notices(cause: Cause, policy: Policy, study: Study, reason: str, evidence: 
         return []
     languages = set(cause.segment.values("language"))
     asked = evidence[-1] if evidence else list(policy.appeal.evidence)
-    proof = ", ".join(str(e).replace("_", " ") for e in asked) if isinstance(asked, list) else ""
+    # Kinds of evidence come from the appeals: only letters, digits and blanks may enter a notice.
+    plain = [re.sub(r"[^\w ]", "", str(e).replace("_", " ")) for e in asked] if isinstance(asked, list) else []
+    proof = ", ".join(plain)
     line = f"<!-- {DRAFT}: name the rule and what to do first"
     line += f"; ask for: {proof} -->" if proof else " -->"
     found = []

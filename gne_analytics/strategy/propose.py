@@ -156,8 +156,9 @@ def _policy_of(cause: Cause, targets: Sequence[Target], study: Study) -> Policy 
         cases = study.population.cases.filter("enforced")
         if tops and "category" in cases.columns:
             cases = cases.filter(pl.col("category").str.split("/").list.first().is_in(tops))
-        ranked = cases["logged_policy_id"].drop_nulls().value_counts(sort=True) if cases.height else None
-        wanted = [p for p in ranked["logged_policy_id"] if p in study.policies.policies] if ranked is not None else []
+        counted = cases.drop_nulls("logged_policy_id").group_by("logged_policy_id").len()
+        ranked = counted.sort(["len", "logged_policy_id"], descending=[True, False])["logged_policy_id"]
+        wanted = [p for p in ranked if p in study.policies.policies]
         open_ = [p for p in wanted if not study.policies.policy(p).protected]
         chosen = study.policies.policy(open_[0]) if open_ else None
     return None if chosen is None or chosen.protected else chosen

@@ -31,7 +31,8 @@ def embed(
     missing = sorted({key: text for key, text in zip(keys, texts, strict=True) if key not in known}.items())
     for start in range(0, len(missing), BLOCK):
         block = missing[start : start + BLOCK]
-        vectors = embedder.encode([text for _, text in block])
+        # Rounded, since the last bits follow the batch a text was in: a warm cache gives what a cold one does.
+        vectors = np.round(embedder.encode([text for _, text in block]), 5)
         known.update(zip((key for key, _ in block), vectors, strict=True))
         if folder is not None:
             _write(folder, [key for key, _ in block], vectors)

@@ -55,14 +55,16 @@ class PartialRun:
         """Write the manifest, the only file that knows the time, and rename the folder into its place."""
         shutil.rmtree(self.stages, ignore_errors=True)
         write_json(self.folder / MANIFEST, {**manifest, "finished_at": now.isoformat(timespec="seconds")})
-        if self.target.exists():  # --fresh: the old run stands until the new one is whole
-            old = self.folder.with_name(f"{self.target.name}.old")
+        old = _aside(self.folder)
+        if self.target.exists():  # --fresh: the old run steps aside, and comes back if this is cut short
             self.target.replace(old)
-            self.folder.replace(self.target)
-            shutil.rmtree(old)
-        else:
-            self.folder.replace(self.target)
+        self.folder.replace(self.target)
+        shutil.rmtree(old, ignore_errors=True)
         return self.target
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.old")
 
 
 @contextmanager
@@ -77,6 +79,11 @@ def partial_run(runs: Path, name: str, key: str, *, fresh: bool = False) -> Iter
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{target.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        if _aside(folder).exists():  # an earlier --fresh was cut short between its two renames, or after them
+            if target.exists():
+                shutil.rmtree(_aside(folder))
+            else:
+                _aside(folder).replace(target)
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
         elif (target / MANIFEST).exists():

@@ -12,7 +12,7 @@ from gne_analytics.atomic import read_json
 from gne_analytics.errors import DataError, did_you_mean
 from gne_analytics.evidence.claims import Finding
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Cause, Proposal, Shift, Theme
+from gne_analytics.evidence.types import Backtest, Cause, Proposal, Recommendation, Shift, Theme
 from gne_analytics.workspace.folder import MANIFEST
 
 T = TypeVar("T")
@@ -151,7 +151,9 @@ class Run:
         signed = len(ledger.approvers(subject))
         missing = max(proposal.approvals_needed - signed, 0)
         rest = "it can be released" if not missing else f"{missing} more approval by another person is needed"
-        return f"Proposal {proposal.id} is approved by {by}; {rest}."
+        against = proposal.recommendation is not Recommendation.RECOMMEND
+        warning = " Note: its backtest does not recommend it; see the report." if against else ""
+        return f"Proposal {proposal.id} is approved by {by}; {rest}.{warning}"
 
     def _read(self, name: str, kind: type[T]) -> T:
         try:

@@ -1,7 +1,6 @@
 """Start the dashboard: a marimo app that reads a run."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -27,4 +26,4 @@ def serve(run: Path | None, *, port: int, headless: bool) -> None:
     command = [sys.executable, "-m", "marimo", "run", str(APP), "--host", "127.0.0.1", "--port", str(port)]
     command += ["--headless"] if headless else []
     environment = {**os.environ, "GNE_RUN": str(folder.resolve()), "MARIMO_SKIP_UPDATE_CHECK": "1"}
-    subprocess.run(command, check=False, env=environment)  # noqa: S603 - our own app, arguments as a list
+    os.execve(sys.executable, command, environment)  # noqa: S606 - our own app; signals reach it, no child is left

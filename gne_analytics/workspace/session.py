@@ -15,8 +15,8 @@ import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
 from gne_analytics.atomic import read_json
-from gne_analytics.errors import DataError, PolicyError
-from gne_analytics.evidence.segment import Segment
+from gne_analytics.errors import DataError, PolicyError, did_you_mean
+from gne_analytics.evidence.segment import MISSING, Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Backtest, Cause, Edit, Proposal, Shift
 from gne_analytics.tables.contract import TABLES
@@ -107,6 +107,7 @@ class Workspace:
         from gne_analytics.metrics.windows import parse_segment, parse_window
 
         within = parse_segment(scope) if scope else Segment({})
+        self._check_scope(within)
         if (baseline is None) != (focus is None):
             raise DataError("Name both --baseline and --focus, or neither.")
         if baseline is not None and focus is not None:
@@ -295,6 +296,17 @@ class Workspace:
             return [proposal_finding(result, None, self.store)]
         return narrate([result.shift], [result], [], [], [], self.store)
 
+    def _check_scope(self, scope: Segment) -> None:
+        known = {*self.record.dims("violations"), *self.record.dims("signals")}
+        for dimension, values in scope.items():
+            if dimension not in known:
+                raise DataError(f"The record has no dimension {dimension!r}{did_you_mean(dimension, known)}.")
+            tables = [self.record.table(t) for t in ("violations", "signals")]
+            held = {str(v) for t in tables if dimension in t.columns for v in t[dimension].unique()}
+            for value in values:
+                if value != MISSING and not any(h == value or h.startswith(f"{value}/") for h in held):
+                    raise DataError(f"No row has {dimension}={value}{did_you_mean(value, held)}.")
+
     def _replayed(self) -> Study:
         from gne_analytics.strategy.study import open_study
 
@@ -316,7 +328,7 @@ class Workspace:
 
 def read_edits(path: str | Path) -> tuple[Edit, ...]:
     """Read edits from a JSON file: a list of edits, a proposal (an object with ``edits``), or a list of proposals."""
-    held = read_json(Path(path))
+    held = read_json(Path(path), "give a JSON file with a list of edits, or a proposal of a run's proposals.json")
     items = held if isinstance(held, list) else [held]
     found = [e for item in items for e in (item["edits"] if isinstance(item, dict) and "edits" in item else [item])]
     try:

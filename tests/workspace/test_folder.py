@@ -1,6 +1,7 @@
 """The run folder: atomic, resumable, reused."""
 
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -91,3 +92,18 @@ def test_a_broken_json_file_is_a_data_error_that_names_it(tmp_path):
     (tmp_path / "causes.json").write_text("[{")
     with pytest.raises(DataError, match=r"causes\.json, line 1"):
         read_json(tmp_path / "causes.json")
+
+
+@pytest.mark.parametrize("cut_after", ["first rename", "second rename"])
+def test_a_fresh_run_cut_short_between_its_renames_loses_nothing(tmp_path, cut_after):
+    log: list[str] = []
+    folder = build(tmp_path, log=log)
+    old = tmp_path / ".partial" / f"{folder.name}.old"
+    if cut_after == "first rename":
+        folder.replace(old)
+    else:
+        shutil.copytree(folder, old)
+    assert build(tmp_path, log=log) is None
+    assert (folder / MANIFEST).exists()
+    assert not old.exists()
+    assert build(tmp_path, log=log, fresh=True) == folder
