@@ -7,7 +7,7 @@ from gne_analytics.agents.phrases import LEVERS, MECHANISMS, enumerate_words, mo
 from gne_analytics.agents.quote import quoted
 from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Cause, CauseKind, MatchedChange, Mechanism, Rival, Shift
+from gne_analytics.evidence.types import Cause, CauseKind, MatchedChange, Mechanism, Period, Rival, Shift
 
 SHOWN_RIVALS = 2
 SHOWN_NAMES = 3
@@ -23,6 +23,13 @@ _TITLES: Mapping[CauseKind, str] = {
     CauseKind.PLATFORM_EVENT: "An event on the whole platform moved {segment}",
     CauseKind.BATCH_CORRECTION: "A batch of corrections, not appeals, moved {segment}",
 }
+_BETWEEN_SEGMENTS: Mapping[CauseKind, str] = {
+    CauseKind.RATE_SHIFT: "In {segment}, the {metric} is {after} here and {before} there",
+    CauseKind.NEW_SEGMENT: "Only here: {segment}, with {metric} at {after}",
+    CauseKind.VANISHED_SEGMENT: "Only there: {segment}, whose {metric} is {before}",
+    CauseKind.PLATFORM_EVENT: "The difference runs through {segment}",
+}
+"""Titles where a shift compares two segments: nothing is new or gone, nothing rose or fell."""
 _FINDING_KINDS = {
     CauseKind.NEW_SEGMENT: FindingKind.NEW_SEGMENT,
     CauseKind.BATCH: FindingKind.BATCH,
@@ -43,14 +50,15 @@ _NOT_POLICY = {
 def cause_finding(cause: Cause, shift: Shift, store: EvidenceStore) -> Finding:
     """Say where the shift comes from, since when, why most likely, what else it could be and who can mend it."""
     cited = cite_cause(store, cause, shift)
-    title = _TITLES[cause.kind].format(
+    in_time = isinstance(shift.focus, Period)
+    title = (_TITLES if in_time else {**_TITLES, **_BETWEEN_SEGMENTS})[cause.kind].format(
         segment=cited.segment.ref(),
         metric=spell_metric(shift.metric),
         verb=moved(cause.after.rate - cause.before.rate),
         before=cited.before.ref("pct"),
         after=cited.after.ref("pct"),
     )
-    claims = [*_where_cause(cause, shift, store), *_why(cause, store), *_changes(cause, shift, store)]
+    claims = [*_where_cause(cause, shift, store), *_why(cause, shift, store), *_changes(cause, shift, store)]
     claims += _rivals(cause, store) + _how_sure(cause, shift, store) + _who(cause)
     return Finding(
         id=f"cause-{cause.id}",
@@ -65,7 +73,11 @@ def cause_finding(cause: Cause, shift: Shift, store: EvidenceStore) -> Finding:
 
 def _where_cause(cause: Cause, shift: Shift, store: EvidenceStore) -> list[Claim]:
     cited, metric = cite_cause(store, cause, shift), spell_metric(shift.metric)
-    if cause.kind is CauseKind.NEW_SEGMENT:
+    in_time = isinstance(shift.focus, Period)
+    first, then = ("before", "after") if in_time else ("there", "here")
+    if not in_time and cause.kind in (CauseKind.NEW_SEGMENT, CauseKind.VANISHED_SEGMENT):
+        text = f"That is {cited.before.ref('of')} there and {cited.after.ref('of')} here."
+    elif cause.kind is CauseKind.NEW_SEGMENT:
         baseline = f"hardly any such cases ({cited.before.ref('of')})" if cause.before.n else "no such cases"
         text = f"The baseline has {baseline}; now the {metric} is {cited.after.ref('pct')} ({cited.after.ref('of')})."
     elif cause.kind is CauseKind.VANISHED_SEGMENT:
@@ -73,7 +85,7 @@ def _where_cause(cause: Cause, shift: Shift, store: EvidenceStore) -> list[Claim
     else:
         span = f" (interval {cited.effect.ref('ci')})" if cited.effect.interval else ""
         text = (
-            f"That is {cited.before.ref('of')} before and {cited.after.ref('of')} after; "
+            f"That is {cited.before.ref('of')} {first} and {cited.after.ref('of')} {then}; "
             f"with the mix of cases held still, {cited.effect.ref('pp')}{span}."
         )
     whole = cite_shift(store, shift).delta
@@ -90,7 +102,9 @@ def _where_cause(cause: Cause, shift: Shift, store: EvidenceStore) -> list[Claim
     return claims
 
 
-def _why(cause: Cause, store: EvidenceStore) -> list[Claim]:
+def _why(cause: Cause, shift: Shift, store: EvidenceStore) -> list[Claim]:
+    if cause.kind is CauseKind.PLATFORM_EVENT and not isinstance(shift.focus, Period):
+        return [Claim(template="No segment stands out: the difference is everywhere.", kind=ClaimKind.WHY)]
     if cause.kind in _NOT_POLICY:
         return [Claim(template=_NOT_POLICY[cause.kind], kind=ClaimKind.WHY), *_reasons(cause, store)]
     if cause.mechanism is Mechanism.UNKNOWN:
