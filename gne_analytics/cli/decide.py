@@ -49,7 +49,7 @@ def release(
 
 
 def verify(release: ReleasePath, source: Source, by: By) -> None:
-    """After launch: did what the backtest promised happen, on the rows decided since?"""
+    """After launch: is the release in force, and what moved since? The answer is kept in the ledger."""
     from gne_analytics import workspace
     from gne_analytics.cli.console import say
 

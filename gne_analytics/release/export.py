@@ -53,7 +53,7 @@ class Manifest(Frozen):
     result: str
     """Hash of the policy set in ``configs/``."""
     ledger_head: str
-    """Hash of the ledger's last entry when the release was written."""
+    """Hash of the ledger's last entry when the folder was made; the entry of the release itself follows it."""
     proposals: tuple[Signed, ...]
     undo: tuple[Edit, ...]
     """The inverse edits, in the order in which to apply them."""
@@ -137,7 +137,10 @@ def release(
     edits = [e for c in choices for e in c.proposal.edits]
     after = applied(policies, edits)
     _refuse_failing_tests(after)
+    subjects, note = [c.subject for c in choices], f"written to {to.name}"
     if _holds_already(to, policies, after, choices):
+        unlogged = [s for s in subjects if not _logged(ledger, s, note)]  # a crash between the folder and its entry
+        ledger.append_all(Act.RELEASED, unlogged, who=by, why=note)
         return to
     with _new_folder(to) as part:
         after.save(part / CONFIGS)
@@ -154,7 +157,6 @@ def release(
             decisions=tuple(e for e in ledger.entries() if e.subject.proposal_id in ids),
         )
         write_pack(part, papers, store)
-        ledger.append_all(Act.RELEASED, [c.subject for c in choices], who=by, why=f"written to {to.name}")
         manifest = Manifest(
             at=clock(),
             released_by=by,
@@ -168,6 +170,8 @@ def release(
             files=_hashes(part),
         )
         write_json(part / MANIFEST, manifest.model_dump(mode="json"))
+    with _gone_on_failure(to):
+        ledger.append_all(Act.RELEASED, subjects, who=by, why=note)
     return to
 
 
@@ -188,10 +192,11 @@ def rollback(release: Path, *, to: Path, by: str, why: str, policies: Path | Non
     with _new_folder(to) as part:
         after.save(part / CONFIGS)
         write_whole(part / ROLLBACK_PATCH, diff(current if applied_here else load(release / CONFIGS), after))
-        ledger.append_all(Act.ROLLED_BACK, [s.subject for s in manifest.proposals], who=by, why=why)
         told = {"kind": "rollback", "of": release.name, "at": clock().isoformat(), "by": by, "why": why}
         told |= {"result": after.hash, "ledger_head": ledger.head}
         write_json(part / MANIFEST, {**told, "files": _hashes(part)})
+    with _gone_on_failure(to):
+        ledger.append_all(Act.ROLLED_BACK, [s.subject for s in manifest.proposals], who=by, why=why)
     return to
 
 
@@ -291,6 +296,26 @@ def _holds_already(to: Path, before: PolicySet, after: PolicySet, choices: Seque
         return False
     same = [s.subject for s in held.proposals] == [c.subject for c in choices]
     return same and (held.base, held.result) == (before.hash, after.hash)
+
+
+def _logged(ledger: Ledger, subject: Subject, note: str) -> bool:
+    """Whether the ledger holds this release of a subject, not rolled back since."""
+    held = False
+    for entry in ledger.entries():
+        if entry.act is Act.ROLLED_BACK and entry.subject.proposal_id == subject.proposal_id:
+            held = False
+        held = held or (entry.act is Act.RELEASED and entry.subject == subject and entry.why == note)
+    return held
+
+
+@contextmanager
+def _gone_on_failure(folder: Path) -> Iterator[None]:
+    """Take a folder that was just made away again when the ledger cannot say that it was."""
+    try:
+        yield
+    except Exception:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 @contextmanager

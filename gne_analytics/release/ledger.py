@@ -2,7 +2,8 @@
 
 ``ledger.ndjson`` holds one entry a line, each with the hash of the one before; ``ledger.head`` holds the length and the
 last hash, so that a cut end shows too. Whoever can rewrite both files can rewrite history: keep the folder in git, and
-compare the head that every release's manifest quotes.
+compare the head that every release's manifest quotes (that of just before its own entry). A write that was cut off
+leaves an unfinished last line beyond the head: it is ignored, and the next write takes it away.
 """
 
 import fcntl
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from gne_analytics.atomic import write_whole
 from gne_analytics.errors import DataError, PolicyError
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.store import EvidenceStore
@@ -104,13 +106,21 @@ class Ledger:
         return self.append_all(act, [subject], who=who, why=why)[0]
 
     def append_all(self, act: Act, subjects: Sequence[Subject], *, who: str, why: str = "") -> tuple[Entry, ...]:
-        """Write one entry for each subject, all or none."""
+        """Write one entry for each subject, all or none where the write fails; a crash may leave the first of them."""
+        return self._append(act, subjects, who, why)
+
+    def _append(
+        self, act: Act, subjects: Sequence[Subject], who: str, why: str, *, once: bool = False
+    ) -> tuple[Entry, ...]:
         person = " ".join(who.split())
         if not person:
             raise PolicyError(f"Nobody is named for {act.value!r}; say who decides, with by= or --by.")
         with self._locked():
             entries = list(self.entries())
             old = len(entries)
+            if once:
+                known = {e.subject for e in entries if e.act is act}
+                subjects = [s for s in dict.fromkeys(subjects) if s not in known]
             for subject in subjects:
                 prev = entries[-1].hash if entries else GENESIS
                 at = self._clock().astimezone(UTC)
@@ -120,22 +130,33 @@ class Ledger:
             return tuple(entries[old:])
 
     def entries(self) -> tuple[Entry, ...]:
-        """All entries, checked; a changed, missing or cut entry is a DataError that names its line."""
+        """All entries, checked; a changed, missing or cut entry is a DataError that names its line.
+
+        An unfinished line beyond the head, left by a write that was cut off, is no entry.
+        """
+        head = self._read_head()  # before the file, which a writer changes first
         if not self.path.exists():
-            if self._head_path.exists():
+            if head and head[0]:
                 raise DataError(f"{self.path} is gone, but {HEAD} is there; restore it from the policy set's history.")
             return ()
         entries = tuple(self._parsed())
-        self._compare_with_head(entries)
+        self._compare_with_head(entries, head)
         return entries
 
     def check(self) -> str:
-        """Check the whole chain and say so in a sentence; a fault is a DataError."""
+        """Check the whole chain and say so in a sentence; a fault, or a folder that is not there, is a DataError."""
+        if not self.path.parent.is_dir():
+            raise DataError(f"{self.path.parent} is no folder; give the folder of a policy set.")
         entries = self.entries()
+        torn = (
+            " An unfinished line at its end is ignored; the next entry replaces it."
+            if self._whole_and_torn()[1]
+            else ""
+        )
         if not entries:
-            return f"{self.path} holds no entries yet."
+            return f"{self.path} holds no entries yet.{torn}"
         noun = "entry" if len(entries) == 1 else "entries"
-        return f"{self.path} is whole: {len(entries)} {noun}, head {entries[-1].hash}."
+        return f"{self.path} is whole: {len(entries)} {noun}, head {entries[-1].hash}.{torn}"
 
     @property
     def head(self) -> str:
@@ -145,9 +166,7 @@ class Ledger:
 
     def record_proposed(self, subjects: Sequence[Subject], *, who: str = "gne_analytics") -> tuple[Entry, ...]:
         """Write the proposals of a run that the ledger does not hold yet; the same ones again add nothing."""
-        known = {e.subject for e in self.entries() if e.act is Act.PROPOSED}
-        fresh = [s for s in dict.fromkeys(subjects) if s not in known]
-        return self.append_all(Act.PROPOSED, fresh, who=who) if fresh else ()
+        return self._append(Act.PROPOSED, subjects, who, "", once=True)
 
     def approvers(self, subject: Subject) -> tuple[str, ...]:
         """Who signed this proposal on this base with this evidence, each person once, in the order of signing.
@@ -191,17 +210,32 @@ class Ledger:
         if not fresh:
             return
         lines = "".join(f"{_line(e)}\n" for e in fresh)
+        if fresh[0].seq == 1 and not self._head_path.exists():
+            self._write_head(0, GENESIS)
         with self.path.open("ab") as file:
-            file.write(lines.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        part = self._head_path.with_name(f"{HEAD}.part")
-        part.write_text(json.dumps({"entries": fresh[-1].seq, "hash": fresh[-1].hash}) + "\n", encoding="utf-8")
-        part.replace(self._head_path)
+            whole = len(self._whole_and_torn()[0])
+            file.truncate(whole)
+            try:
+                file.write(lines.encode())
+                file.flush()
+                os.fsync(file.fileno())
+                self._write_head(fresh[-1].seq, fresh[-1].hash)
+            except OSError:
+                os.truncate(self.path, whole)
+                raise
+
+    def _write_head(self, entries: int, last: str) -> None:
+        write_whole(self._head_path, json.dumps({"entries": entries, "hash": last}) + "\n")
+
+    def _whole_and_torn(self) -> tuple[bytes, bytes]:
+        """The finished lines, and what a write that was cut off left behind them."""
+        held = self.path.read_bytes() if self.path.exists() else b""
+        end = held.rfind(b"\n") + 1
+        return held[:end], held[end:]
 
     def _parsed(self) -> Iterator[Entry]:
         prev = GENESIS
-        text = self.path.read_bytes().decode("utf-8", "replace").removesuffix("\n")
+        text = self._whole_and_torn()[0].decode("utf-8", "replace").removesuffix("\n")
         lines = text.split("\n") if text else []  # never splitlines: a reason may hold a Unicode line separator
         for number, line in enumerate(lines, start=1):
             try:
@@ -219,21 +253,26 @@ class Ledger:
             prev = entry.hash
             yield entry
 
-    def _compare_with_head(self, entries: Sequence[Entry]) -> None:
-        """The file may run ahead of the head by an append that was interrupted, never lag behind it."""
+    def _read_head(self) -> tuple[int, str] | None:
         if not self._head_path.exists():
+            return None
+        try:
+            head = json.loads(self._head_path.read_text(encoding="utf-8"))
+            return int(head["entries"]), str(head["hash"])
+        except (ValueError, KeyError, TypeError):
+            raise DataError(f"{self._head_path} is unreadable; restore it from the policy set's history.") from None
+
+    def _compare_with_head(self, entries: Sequence[Entry], head: tuple[int, str] | None) -> None:
+        """The file may run ahead of the head by an append that was interrupted, never lag behind it."""
+        if head is None:
             if entries:
                 raise DataError(f"{self._head_path} is missing; restore it from the policy set's history.")
             return
-        try:
-            head = json.loads(self._head_path.read_text(encoding="utf-8"))
-            count, last = int(head["entries"]), str(head["hash"])
-        except (ValueError, KeyError, TypeError):
-            raise DataError(f"{self._head_path} is unreadable; restore it from the policy set's history.") from None
+        count, last = head
         if len(entries) < count:
             cut = f"{self.path} ends after line {len(entries)}, but held {count}"
             raise DataError(f"{cut}; restore it from the policy set's history.")
-        if count < 1 or entries[count - 1].hash != last:
+        if count < 0 or (entries[count - 1].hash if count else GENESIS) != last:
             raise DataError(f"{self.path} does not match {HEAD}; restore both from the policy set's history.")
 
 

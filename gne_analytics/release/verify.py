@@ -1,8 +1,9 @@
 """After launch: is a release in force, and what do the rows decided since say of it?
 
-Decided since means after the release was written. Two questions, both on the record alone: do the logged decisions of
-the touched rules agree with the released configs, and did the overturn rate of the touched policies move? A fall of the
-overturn rate is no proof of an improvement: fewer or other cases may be appealed. Audits would settle it.
+Decided since means after the release was written. Two questions, both on the record alone. Where the released configs
+and those of before decide a case differently, enforced or passed, with which does the log agree? And did the overturn
+rate of the touched policies move? A fall of the overturn rate is no proof of an improvement: fewer or other cases may
+be appealed. Audits would settle it.
 """
 
 from datetime import date
@@ -18,15 +19,17 @@ from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Estimate, LabelSource
 from gne_analytics.metrics.intervals import rate, rate_difference
 from gne_analytics.metrics.observations import observe
+from gne_analytics.policy.edits import applied
 from gne_analytics.policy.files import PolicySet, load
 from gne_analytics.release.export import CONFIGS, Manifest, read_manifest
 from gne_analytics.release.ledger import Act, Clock, Ledger, now
+from gne_analytics.strategy.population import build_population
 from gne_analytics.tables.record import Record
 
 MIN_ROWS = 30
-"""Fewer rows since the release tell nothing."""
+"""Fewer cases that are decided differently, or rows, since the release tell nothing."""
 IN_FORCE = 0.95
-"""Agreement of log and released configs below which the release is not in force."""
+"""Agreement of log and released configs, where they differ from before, below which it is not in force."""
 
 
 def verify(release: Path, record: Record, *, by: str, clock: Clock = now) -> str:
@@ -55,24 +58,62 @@ def _policies(manifest: Manifest) -> list[str]:
 
 
 def _in_force(manifest: Manifest, released: PolicySet, record: Record, since: date, store: EvidenceStore) -> str:
-    rules = sorted({e.rule for s in manifest.proposals for e in s.edits if e.rule})
-    needed = {"rule_id", "score", "detector"}
-    if not rules or not needed <= set(record.violations.columns):
-        return "Whether the release is in force cannot be told: its edits touch no rule, or the record logs none."
-    logged = record.violations.filter((pl.col("event_date") > since) & pl.col("rule_id").is_in(rules))
-    if logged.height < MIN_ROWS:
-        few = store.add(logged.height, "count", tool="verify")
-        return f"Too few cases of the touched rules were decided since ({few.ref()}) to tell whether it is in force."
-    cases = logged.with_columns(case_id=pl.col("violation_id"), assessed_at=pl.col("decided_at"))
+    """Compare the log with the configs of before and of the release, on the cases since that the two decide apart."""
+    if not any({"score", "detector"} <= set(frame.columns) for frame in (record.violations, record.assessments)):
+        return "Whether the release is in force cannot be told: the record logs no scores."
+    population = build_population(record)
+    held = {c for frame in (record.violations, record.assessments) if not frame.is_empty() for c in frame.columns}
+    absent = [c for c in population.attributes if c not in held and c != "detector"]  # a predicate must not read null
+    scores = population.scores.filter(pl.col("event_date") > since).drop(absent)
     try:
-        fired = replay(released, cases).firings.filter(pl.col("rule_id").is_in(rules))
+        before = replay(applied(released, manifest.undo), scores).decisions
+        after = replay(released, scores).decisions
     except PolicyError as error:  # a predicate reads a column that this record does not have
         return f"Whether the release is in force cannot be told: {store.add(str(error).rstrip('.'), 'name').ref()}."
-    agreed = logged.join(fired, left_on=["violation_id", "rule_id"], right_on=["case_id", "rule_id"], how="semi").height
-    share = agreed / logged.height
-    seen = store.add(share, "rate", numerator=agreed, denominator=logged.height, tool="verify", filter=f"after {since}")
-    verdict = "The release is in force" if share >= IN_FORCE else "The release is not in force everywhere"
-    return f"{verdict}: its configs make {seen.ref('of')} decisions of the touched rules since ({seen.ref('pct')})."
+    told = ["action", "rule_id", "review"]
+    cases = population.cases.join(before.select("case_id", *told), on="case_id")
+    cases = cases.join(after.select("case_id", *told), on="case_id", suffix="_then")
+    passed = cases.filter(~pl.col("enforced")).height
+    cases = cases.filter(pl.any_horizontal(pl.col(c).ne_missing(pl.col(f"{c}_then")) for c in told))
+    if cases.height < MIN_ROWS:
+        few = store.add(cases.height, "count", tool="verify", filter=f"after {since}")
+        return (
+            f"Too few cases since are decided differently by the release ({few.ref()}) to tell whether it is in force."
+        )
+    as_then, as_before = (
+        int(cases.select(_agrees(cases.columns, *s).sum()).item()) for s in (("_then", ""), ("", "_then"))
+    )
+    seen, old = (
+        store.add(n / cases.height, "rate", numerator=n, denominator=cases.height, tool="verify", filter=where)
+        for n, where in ((as_then, f"as released, after {since}"), (as_before, f"as before, after {since}"))
+    )
+    counts = (
+        f"of the cases since that it decides differently, the log agrees with the release on {seen.ref('of')} "
+        f"({seen.ref('pct')}), with the configs of before on {old.ref('of')} ({old.ref('pct')})"
+    )
+    if as_then / cases.height < IN_FORCE:
+        everywhere = "" if as_then / cases.height <= 1 - IN_FORCE else " everywhere"
+        return f"The release is not in force{everywhere}: {counts}."
+    if as_before / cases.height >= IN_FORCE:
+        return f"Whether the release is in force cannot be told, the log fits both: {counts}."
+    if not passed:
+        return f"Whether the release is in force cannot be told, the record holds no passed cases since: {counts}."
+    return f"The release is in force: {counts}."
+
+
+def _agrees(columns: list[str], mine: str, other: str) -> pl.Expr:
+    """Say where the log does not contradict one of two configs in what sets them apart; a null in the log never does.
+
+    A case that goes to a person may end either way.
+    """
+    acts, review = pl.col(f"action{mine}").is_not_null(), pl.col(f"review{mine}")
+    both = acts & pl.col(f"action{other}").is_not_null()
+    same = ~(both & (review != pl.col(f"review{other}"))) | (pl.col("human") == review).fill_null(True)
+    for name, apart in (("rule_id", pl.lit(True)), ("action", pl.col("action") != pl.col("action_then"))):
+        if f"logged_{name}" in columns:
+            said = pl.col(f"logged_{name}").cast(pl.String) == pl.col(f"{name}{mine}").cast(pl.String)
+            same &= ~(both & apart if name == "action" else apart) | said.fill_null(True)
+    return pl.when(pl.col("enforced")).then(acts & same).otherwise(~acts | review).fill_null(False)
 
 
 def _moved(policy: str, record: Record, since: date, store: EvidenceStore) -> str:

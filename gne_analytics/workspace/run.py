@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
@@ -14,6 +14,9 @@ from gne_analytics.evidence.claims import Finding
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Backtest, Cause, Proposal, Recommendation, Shift, Theme
 from gne_analytics.workspace.folder import MANIFEST
+
+if TYPE_CHECKING:
+    from gne_analytics.release.ledger import Ledger
 
 T = TypeVar("T")
 
@@ -127,6 +130,7 @@ class Run:
         """Write the approved proposals as final configs, patch and evidence pack; refuse what is not fully signed."""
         from gne_analytics.release.export import release
 
+        self._ledger()
         return release(
             self.path, self.policies_path, self.proposals, self.backtests, self.findings, self.store, to=Path(to), by=by
         )
@@ -139,12 +143,22 @@ class Run:
             raise DataError(f"{self.path.name} was made without a policy set, so there is nothing to decide on.")
         return Path(path)
 
+    def _ledger(self) -> "Ledger":
+        """The ledger beside the policy set, with what this run proposes written in it before the first decision."""
+        from gne_analytics.release.ledger import Ledger, subject_of
+
+        if not self.policies_path.is_dir():
+            raise DataError(f"The policy set {self.policies_path} of {self.path.name} is gone; restore the folder.")
+        ledger = Ledger.beside(self.policies_path)
+        ledger.record_proposed([subject_of(p, self.backtest(p.id), self.store) for p in self.proposals])
+        return ledger
+
     def _decide(self, verb: str, proposal_id: str, by: str, why: str) -> str:
-        from gne_analytics.release.ledger import Act, Ledger, subject_of
+        from gne_analytics.release.ledger import Act, subject_of
 
         proposal = self.proposal(proposal_id)
         subject = subject_of(proposal, self.backtest(proposal.id), self.store)
-        ledger = Ledger.beside(self.policies_path)
+        ledger = self._ledger()
         ledger.append(Act.APPROVED if verb == "approve" else Act.REJECTED, subject, who=by, why=why)
         if verb == "reject":
             return f"Proposal {proposal.id} is rejected by {by}."

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gne_analytics.atomic import write_json
 from gne_analytics.errors import DataError, PolicyError
 from gne_analytics.evidence.claims import Claim, Finding, FindingKind
 from gne_analytics.evidence.store import EvidenceStore
@@ -13,6 +14,7 @@ from gne_analytics.policy.files import load
 from gne_analytics.release.export import approvals_needed, patch_of, read_manifest, release, rollback, write_proposed
 from gne_analytics.release.ledger import Act, Ledger, subject_of
 from gne_analytics.testing.policies import write_policy_set
+from gne_analytics.workspace import open_run
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -119,7 +121,7 @@ def test_the_patch_applies_with_git_and_gives_the_configs(desk):
 def test_the_manifest_holds_hashes_head_and_signatures(desk):
     desk.sign("ada")
     manifest = read_manifest(desk.release())
-    assert manifest.ledger_head == desk.ledger.head
+    assert manifest.ledger_head == desk.ledger.entries()[-1].prev
     assert manifest.proposals[0].approved_by == ("ada",)
     assert (manifest.base, manifest.at) == (desk.policies.hash, NOON)
 
@@ -322,3 +324,56 @@ def test_hostile_text_is_shown_as_text_in_the_pack(desk):
         or ",'=cmd" in (out / "evidence/evidence.csv").read_text()
     )
     assert json.loads((out / "evidence/decisions.json").read_text())[0]["who"] == "=ada"
+
+
+@pytest.mark.parametrize("act", ["release", "rollback"])
+def test_a_folder_that_the_ledger_cannot_tell_of_does_not_stay(desk, monkeypatch, act):
+    desk.sign("ada")
+    if act == "rollback":
+        out = desk.release("first")
+
+    def full(*_, **__):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Ledger, "append_all", full)
+    with pytest.raises(OSError, match="No space"):
+        desk.release() if act == "release" else rollback(out, to=desk.root / "out", by="eve", why="x", clock=clock)
+    assert not (desk.root / "out").exists()
+
+
+def test_nothing_is_said_to_be_released_when_the_folder_cannot_be_put_in_place(desk, monkeypatch):
+    desk.sign("ada")
+
+    def refuse(*_):
+        raise OSError("Read-only")
+
+    monkeypatch.setattr("gne_analytics.release.export.write_json", refuse)
+    with pytest.raises(OSError, match="Read-only"):
+        desk.release()
+    assert desk.acts() == ["approved"]
+
+
+def test_a_release_that_crashed_before_its_entry_is_entered_when_it_is_asked_for_again(desk, monkeypatch):
+    desk.sign("ada")
+    with monkeypatch.context() as crash:
+        crash.setattr(Ledger, "append_all", lambda *_, **__: ())
+        desk.release()
+    assert desk.acts() == ["approved"]
+    desk.release()
+    desk.release()
+    assert desk.acts() == ["approved", "released"]
+
+
+def test_a_run_enters_its_proposals_before_the_first_decision_once(desk):
+    path = desk.root / "runs" / "demo-1"
+    write_json(path / "manifest.json", {"policies_path": str(desk.policies_path)})
+    write_json(path / "proposals.json", [p.model_dump(mode="json") for p in desk.proposals])
+    write_json(path / "backtests.json", [])
+    write_json(path / "findings.json", [])
+    (path / "evidence.json").write_text(desk.store.to_json())
+    run = open_run(path)
+    assert run.proposals
+    assert desk.acts() == []
+    run.approve("p1", by="ada", why="fewer wrongful removals")
+    run.release(to=desk.root / "out", by="ada")
+    assert desk.acts() == ["proposed", "approved", "released"]

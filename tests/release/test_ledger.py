@@ -5,6 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gne_analytics.cli import run_command
 from gne_analytics.errors import DataError, PolicyError
 from gne_analytics.release.ledger import GENESIS, Act, Ledger, Subject
 
@@ -145,3 +146,46 @@ def test_a_reason_may_hold_any_letter_of_unicode(ledger):
     seen = Subject(proposal_id="p9", base="b", evidence="e")
     ledger.append(Act.APPROVED, seen, who="owner", why='first\u2028second\x85third\nfourth "quoted"')
     assert ledger.approvers(seen) == ("owner",)
+
+
+@pytest.mark.parametrize("before", [0, 3])
+def test_a_torn_last_line_is_ignored_said_and_replaced(ledger, before):
+    if before:
+        filled(ledger)
+    with ledger.path.open("ab") as file:
+        file.write('{"seq": 4, "act": "app\u00e9'.encode()[:-1])
+    assert len(ledger.entries()) == before
+    assert "An unfinished line" in ledger.check()
+    assert ledger.append(Act.VERIFIED, SEEN, who="eve").seq == before + 1
+    assert "unfinished" not in ledger.check()
+
+
+def test_a_torn_line_that_the_head_counts_is_an_error(ledger):
+    filled(ledger)
+    ledger.path.write_bytes(ledger.path.read_bytes()[:-20])
+    with pytest.raises(DataError, match="ends after line 2, but held 3"):
+        ledger.check()
+    with pytest.raises(DataError, match="ends after line 2, but held 3"):
+        ledger.append(Act.VERIFIED, SEEN, who="eve")
+
+
+@pytest.mark.parametrize("before", [0, 3])
+def test_a_write_that_fails_leaves_the_ledger_as_it_was(ledger, monkeypatch, before):
+    if before:
+        filled(ledger)
+
+    def full(_):
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("gne_analytics.release.ledger.os.fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            ledger.append(Act.VERIFIED, SEEN, who="eve")
+    assert len(ledger.entries()) == before
+    assert ledger.append(Act.VERIFIED, SEEN, who="eve").seq == before + 1
+
+
+def test_the_ledger_of_a_folder_that_is_not_there_is_no_whole_ledger(tmp_path):
+    with pytest.raises(DataError, match="is no folder"):
+        Ledger.beside(tmp_path / "nowhere").check()
+    assert run_command(["ledger", "check", str(tmp_path / "nowhere")]) == 2
