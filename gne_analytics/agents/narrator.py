@@ -3,6 +3,7 @@
 It is the default and the baseline. A language model may reword what stands here, never add to it.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -10,7 +11,7 @@ from gne_analytics.agents.cite import cite_shift
 from gne_analytics.agents.narrate_causes import cause_finding
 from gne_analytics.agents.narrate_proposals import backtest_finding, proposal_finding
 from gne_analytics.agents.narrate_themes import theme_findings
-from gne_analytics.agents.phrases import LABEL_SOURCES, enumerate_words, moved, spell_metric
+from gne_analytics.agents.phrases import LABEL_SOURCES, RESTS_ON, enumerate_words, moved, spell_metric
 from gne_analytics.agents.quote import quoted
 from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
 from gne_analytics.evidence.store import Evidence, EvidenceStore
@@ -89,7 +90,11 @@ def shift_finding(shift: Shift, explanation: Explained | None, store: EvidenceSt
     verb = moved(shift.delta.value)
     span = f" (interval {cited.delta.ref('ci')})" if cited.delta.interval else ""
     rates = f"{cited.before.ref('pct')} to {cited.after.ref('pct')}"
-    if isinstance(shift.focus, Period):
+    comparable = not math.isnan(shift.delta.value)
+    if not comparable:
+        title = f"The {metric}{place} cannot be compared with {cited.baseline.ref()}"
+        what = f"In {cited.focus.ref()} the {metric}{place} cannot be compared with {cited.baseline.ref()}"
+    elif isinstance(shift.focus, Period):
         title = f"The {metric}{place} {verb} from {rates}"
         what = f"From {cited.baseline.ref()} to {cited.focus.ref()} the {metric}{place} {verb}"
     else:
@@ -97,15 +102,15 @@ def shift_finding(shift: Shift, explanation: Explained | None, store: EvidenceSt
         than = "as" if not shift.delta.value else "than"
         title = f"The {metric}{place} {level} in {cited.focus.ref()} {than} in {cited.baseline.ref()}"
         what = f"In {cited.focus.ref()}, beside {cited.baseline.ref()}, the {metric}{place} {level}"
-    size = f" by {cited.delta.ref('points')}{span}" if shift.delta.value else ""
+    size = f" by {cited.delta.ref('points')}{span}" if comparable and shift.delta.value else ""
     sides = ("before", "after") if isinstance(shift.focus, Period) else ("there", "here")
     counts = f"{cited.before.ref('of')} {sides[0]}, {cited.after.ref('of')} {sides[1]}"
     claims = [Claim(template=f"{what}{size}: {counts}.")]
-    if explanation is not None:
+    if explanation is not None and comparable:
         claims += _where(explanation, store)
-    if isinstance(shift.focus, Period):
+    if isinstance(shift.focus, Period) and comparable:
         claims.append(Claim(template=_how_sure(shift, cited.delta), kind=ClaimKind.CERTAINTY))
-    claims.append(Claim(template=f"The figures rest on {LABEL_SOURCES[shift.label_source]}.", kind=ClaimKind.LIMIT))
+    claims.append(Claim(template=f"{RESTS_ON}{LABEL_SOURCES[shift.label_source]}.", kind=ClaimKind.LIMIT))
     if min(shift.before.n, shift.after.n) < FEW:
         thin = cited.before if shift.before.n < shift.after.n else cited.after
         claims.append(Claim(template=f"One side holds only {thin.ref('n')} cases.", kind=ClaimKind.LIMIT))

@@ -1,5 +1,6 @@
 """Words for the closed sets of the vocabulary, and for segments and windows."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -67,6 +68,15 @@ LEVERS: Mapping[str, str] = {
 }
 """What each kind of edit is called as a remedy; the rest are spelled as they stand."""
 
+RESTS_ON = "The figures rest on "
+"""So begins the sentence that names the label source."""
+
+
+def short_source(phrase: str) -> str:
+    """Shorten a label source's phrase for a line of the summary: "final outcomes of appeals"."""
+    return re.split(r"[,;]", phrase.strip().rstrip("."))[0].removeprefix("the ")
+
+
 _DIMENSIONS = {"policy_id": "policy", "clause_id": "clause", "rule_id": "rule", "seller_id": "seller"}
 
 
@@ -115,7 +125,9 @@ def enumerate_words(words: Sequence[str], conjunction: str = "and") -> str:
 
 
 def moved(delta: float, *, past: bool = True) -> str:
-    """Say the direction of a change: "rose", "fell" or "did not move"."""
+    """Say the direction of a change: "rose", "fell" or "did not move"; "went" where a side has no rate (nan)."""
+    if math.isnan(delta):
+        return "went" if past else "would go"
     if not delta:
         return "did not move" if past else "would not move"
     return ("rose" if delta > 0 else "fell") if past else ("would rise" if delta > 0 else "would fall")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from textwrap import fill
 
 from gne_analytics.agents.narrate_proposals import KNOWN
-from gne_analytics.agents.phrases import sentence
+from gne_analytics.agents.phrases import RESTS_ON, sentence, short_source
 from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
 from gne_analytics.evidence.render import render
 from gne_analytics.evidence.store import EvidenceStore
@@ -62,7 +62,10 @@ def _section(heading: str, paragraphs: Sequence[str], store: EvidenceStore, show
 
 
 def _moved(finding: Finding) -> str:
-    return _joined(finding.of_kind(ClaimKind.WHAT)[:1])
+    said = _joined(finding.of_kind(ClaimKind.WHAT)[:1])
+    limits = (c.template for c in finding.of_kind(ClaimKind.LIMIT))
+    source = next((t.removeprefix(RESTS_ON) for t in limits if t.startswith(RESTS_ON)), "")
+    return f"{said.removesuffix('.')}, by {short_source(source)}." if source else said
 
 
 def _why(finding: Finding) -> str:

@@ -96,7 +96,7 @@ def explain_all(
     """Find where and why each of several shifts happened; false discoveries are controlled over all their claims.
 
     Search and verification swap halves of the units; without a unit nothing is more than a candidate. One e-BH decides
-    over the claims of all shifts (METHODS, section 3, step 5). ``changes`` are matched by scope and onset; ``context``
+    over the claims of all shifts (METHODS.md, section 8, e-BH). ``changes`` are matched by scope and onset; ``context``
     types the mechanism. A rate over 1, or too few rows, is not explained but said.
     """
     searched = [_search(obs, shift, depth) for obs, shift in asked]

@@ -31,6 +31,7 @@ from gne_analytics.metrics.observations import Observations
 
 BATCH_SHARE = 0.4
 """So much of a segment's reversals at one instant, or marked as a batch, is one correction run."""
+IN_SAMPLE = "in sample, not held out"
 KINDS = {STANDARD: CauseKind.RATE_SHIFT, NEW: CauseKind.NEW_SEGMENT, VANISHED: CauseKind.VANISHED_SEGMENT}
 
 
@@ -54,7 +55,7 @@ def tell_cause(
     claim, segment = kept.claim, kept.claim.segment
     before, after = counts_in(cube, kept.rows, 0), counts_in(cube, kept.rows, 1)
     kind = _kind(claim, cube.take(kept.rows), shift)
-    effect = _effect(claim.effect(), before, after, verified=obs.has_unit)
+    effect = _effect(claim.effect(), before, after, _method(obs, claim))
     volume = kind in (CauseKind.NEW_SEGMENT, CauseKind.VANISHED_SEGMENT)
     onset = find_onset(obs, segment, shift.baseline, shift.focus, volume=volume)
     lost, share = leave_out(cube, kept.rows), whole.causes[part.id]
@@ -123,10 +124,15 @@ def _kind(claim: Claim, cell: Cube, shift: Shift) -> CauseKind:
     return KINDS[claim.found.kind]
 
 
-def _effect(difference: Difference, before: Counts, after: Counts, *, verified: bool) -> Estimate:
+def _method(obs: Observations, claim: Claim) -> str:
+    if not obs.has_unit:
+        return "in sample, dispersion over time"
+    return "held-out units, clustered by unit" if claim.has_held_out else IN_SAMPLE
+
+
+def _effect(difference: Difference, before: Counts, after: Counts, method: str) -> Estimate:
     if not math.isfinite(difference.se):
         return Estimate(value=difference.value, n=before.n + after.n)
-    method = "held-out units, clustered by unit" if verified else "in sample, dispersion over time"
     estimate = difference.estimate(before.n + after.n, method)
     lo, hi = (estimate.interval.lo, estimate.interval.hi) if estimate.interval else (-1.0, 1.0)
     return Estimate(value=estimate.value, interval=Interval(lo=lo, hi=hi, method=method), n=estimate.n)
@@ -135,6 +141,10 @@ def _effect(difference: Difference, before: Counts, after: Counts, *, verified: 
 def _why_candidate(obs: Observations, claim: Claim) -> str:
     if not obs.has_unit:
         return "The source declares no unit of independence, so it cannot be verified on held-out units."
+    return _why_unverified(claim) + ("" if claim.has_held_out else f" Its effect is {IN_SAMPLE}.")
+
+
+def _why_unverified(claim: Claim) -> str:
     if claim.actor:
         return "One unit carries it; without that unit nothing is left to verify."
     if claim.thin:

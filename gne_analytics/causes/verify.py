@@ -46,6 +46,11 @@ class Claim:
         """The exact segment."""
         return self.found.segment
 
+    @property
+    def has_held_out(self) -> bool:
+        """Whether units that did not select it give its effect; else the effect is in sample."""
+        return any(math.isfinite(d.se) for d in self.effects)
+
     def effect(self) -> Difference:
         """The mean of the held-out estimates, else what the search saw."""
         good = [d for d in self.effects if math.isfinite(d.se)]
@@ -78,6 +83,8 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> list[Claim]:
             if claim is None:
                 claim = Claim(one)
                 claims.append(claim)
+            elif fold in claim.folds:
+                continue  # this half told it already: one estimate per fold, that of the first accepted
             elif one.score > claim.found.score:
                 claim.found = one
             claim.folds.add(fold)
@@ -185,8 +192,9 @@ def e_value(estimate: Difference, expected: float) -> float:
     """Turn a held-out estimate into an e-value, betting on the effect that the other half of the units showed.
 
     The held-out t statistic as a normal score z, against likelihood ratios exp(l z - l^2/2) with l a few parts of the
-    expected score, averaged: selection overstates an effect. At most 1 on average when nothing moved, whatever the
-    bets (Vovk and Wang, 2021), since they come from other units.
+    expected score, averaged: selection overstates an effect. When nothing moved it is at most 1 on average,
+    nearly but not exactly: the effect bet on comes from other units, but the stake is scaled by the held-out standard
+    error, and z is only as normal as t is exact (METHODS.md, section 8).
     """
     if not math.isfinite(estimate.se) or estimate.se <= 0:
         return 0.0

@@ -213,7 +213,26 @@ def counts_of(obs: Observations, side: pl.Series, which: int) -> Counts:
 
 
 def make_shift(obs: Observations, baseline: Window, focus: Window, *, shift_id: str = "") -> Shift:
-    """Measure the shift between two named windows, with its interval; immature rows of the focus are left out.
+    """Measure the shift between two named windows; one that holds no row is a DataError. See `measure_shift`."""
+    for window in (baseline, focus):
+        if not obs.frame.select(window_mask(window, obs.frame, obs.paths).any()).item():
+            raise DataError(f"Window {window} holds no row{_span(obs)}.")
+    return measure_shift(obs, baseline, focus, shift_id=shift_id)
+
+
+def _span(obs: Observations) -> str:
+    """Say from when to when the rows run, for a window that missed them."""
+    of = f"{obs.metric}{f' ({obs.scope})' if obs.scope.depth else ''}"
+    days = obs.frame["event_date"].drop_nulls()
+    if days.is_empty():
+        return f", for the record has no dated row at all for {of}"
+    shape = "%Y" if obs.grain == "year" else "%Y-%m" if obs.grain == "month" else "%Y-%m-%d"
+    first, last = days.dt.strftime(shape).sort().gather([0, -1])
+    return f"; the record's rows for {of} run from {first} to {last}"
+
+
+def measure_shift(obs: Observations, baseline: Window, focus: Window, *, shift_id: str = "") -> Shift:
+    """Measure the shift between two windows, with its interval; immature rows of the focus are left out.
 
     ``significant`` is left to the interval: it excludes zero. A rate over 1 or a small denominator is flagged.
     """

@@ -11,7 +11,7 @@ from gne_analytics.evidence.segment import MISSING, Segment
 from gne_analytics.evidence.types import Period, Shift
 from gne_analytics.metrics.definitions import WATCHED, available
 from gne_analytics.metrics.intervals import Ints
-from gne_analytics.metrics.observations import Observations, make_shift, mature, observe, unrankable
+from gne_analytics.metrics.observations import Observations, mature, measure_shift, observe, unrankable
 from gne_analytics.metrics.scan import Scan, scan, window_pairs
 from gne_analytics.tables.record import Record
 
@@ -32,6 +32,7 @@ SLICED = (
 MOST_SLICES = 40
 MIN_SLICE = 100
 NEARLY_WHOLE = 0.9
+CHOSEN = "The windows are the pair with the strongest difference, so the size and its interval flatter."
 PLAINEST = "It shows most plainly in one part of these rows, which is named as the strongest."
 IN_PART_ONLY = "Over all these rows the change is within chance; it shows in one part of them, named as the strongest."
 
@@ -179,8 +180,8 @@ def _bins(obs: Observations) -> tuple[tuple[date, ...], date, Ints]:
 def _shift(series: _Series) -> Shift:
     scoped = series.observations.within(series.scope)
     baseline, focus = series.periods()
-    shift = make_shift(scoped, baseline, focus)
-    flags = list(shift.flags)
+    shift = measure_shift(scoped, baseline, focus)
+    flags = [*shift.flags, CHOSEN]
     if series.strongest.depth:
         beyond_chance = shift.delta.interval is not None and not shift.delta.interval.lo <= 0 <= shift.delta.interval.hi
         flags.append(PLAINEST if beyond_chance else IN_PART_ONLY)
@@ -227,7 +228,7 @@ def _share_that_moved(whole: _Series, peers: Sequence[_Series]) -> float:
     sign = np.sign(whole.found.z)
     moved = looked_at = 0
     for peer in peers:
-        shift = make_shift(peer.observations.within(peer.scope), baseline, focus)
+        shift = measure_shift(peer.observations.within(peer.scope), baseline, focus)
         if unrankable(shift.before, shift.after) or shift.delta.interval is None:
             continue
         looked_at += 1

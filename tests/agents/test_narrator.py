@@ -6,12 +6,14 @@ import pytest
 from gne_analytics.agents.checks import check_finding
 from gne_analytics.agents.narrate_proposals import edit_sentence
 from gne_analytics.agents.narrator import backtest_finding, narrate
+from gne_analytics.agents.phrases import LABEL_SOURCES, moved, short_source
 from gne_analytics.agents.summary import full_text, summary
 from gne_analytics.evidence.claims import ClaimKind, FindingKind, check_template
 from gne_analytics.evidence.render import render, render_finding
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import CauseKind, Counts, Edit, EditKind, Estimate, Mechanism, Period
+from gne_analytics.evidence.types import CauseKind, Counts, Edit, EditKind, Estimate, LabelSource, Mechanism, Period
+from gne_analytics.metrics.shifts import CHOSEN
 
 
 @pytest.fixture
@@ -201,3 +203,37 @@ def test_a_metric_that_is_no_rate_by_name_is_called_a_share(shift, store):
 def test_the_summary_says_for_how_many_cases_the_truth_is_known(findings, store):
     sure = summary(findings, store).split("How sure it is")[1]
     assert "192 of 212 affected" in " ".join(sure.split())
+
+
+def test_a_side_without_a_rate_has_no_direction(shift, explanation, store):
+    bare = shift.model_copy(
+        update={"before": Counts(k=0, n=0), "delta": Estimate(value=float("nan")), "significant": False}
+    )
+    findings = narrate([bare], [], [], [], [], store)
+    text = text_of(findings[0], store)
+    assert "cannot be compared with" in text
+    assert not re.search(r"\b(rose|fell|higher|lower|did not move)\b", text)
+    assert moved(float("nan")) == "went"
+    assert check_finding(findings[0], store) == ()
+    places = bare.model_copy(update={"baseline": Segment.of(market="TH"), "focus": Segment.of(market="ID")})
+    assert "cannot be compared with market TH" in text_of(narrate([places], [], [], [], [], store)[0], store)
+
+
+def test_a_found_shift_says_once_that_its_windows_flatter(shift, explanation, store):
+    found = shift.model_copy(update={"flags": (*shift.flags, CHOSEN)})
+    twice = SimpleNamespace(**{**vars(explanation), "shift": found, "notes": (CHOSEN,)})
+    finding = narrate([found], [twice], [], [], [], store)[0]
+    assert text_of(finding, store).count(CHOSEN) == 1
+    assert check_finding(finding, store) == ()
+
+
+@pytest.mark.parametrize("source", list(LabelSource))
+def test_the_summary_names_the_label_source_of_each_move_once(shift, store, source):
+    moves = [shift.model_copy(update={"id": i, "label_source": source}) for i in ("s1", "s2")]
+    text = " ".join(summary(narrate(moves, [], [], [], [], store), store).split())
+    assert text.count(f"after, by {short_source(LABEL_SOURCES[source])}.") == 2
+
+
+def test_the_summary_names_final_outcomes_of_appeals_in_few_words(findings, store):
+    text = " ".join(summary(findings, store).split())
+    assert "372 of 1,200 after, by final outcomes of appeals. Why" in text

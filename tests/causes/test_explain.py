@@ -1,3 +1,4 @@
+import sys
 from datetime import date, timedelta
 
 import polars as pl
@@ -8,6 +9,7 @@ from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import CauseKind, Mechanism, Period
 from gne_analytics.metrics import Observations, make_shift, parse_window
+from gne_analytics.metrics.observations import measure_shift
 
 BASELINE, FOCUS = parse_window("2026-08-03..2026-09-14"), parse_window("2026-09-14..2026-10-26")
 PLANTED = Segment.of(market="ID", category="beauty")
@@ -97,9 +99,10 @@ def test_a_rate_over_one_is_refused_as_a_finding():
 
 
 @pytest.mark.parametrize(("baseline", "focus"), [("2001", "2020"), ("2019", "2044")])
-def test_a_window_without_rows_is_said_and_explains_nothing(baseline, focus):
+def test_a_window_of_no_cases_is_said_and_explains_nothing(baseline, focus):
     observed = _rows([10, 20, 30, 30], [100] * 4, [2019, 2019, 2020, 2020], market=["A", "B", "A", "B"])
-    found = explain(observed, make_shift(observed, parse_window(baseline), parse_window(focus)), store=EvidenceStore())
+    shift = measure_shift(observed, parse_window(baseline), parse_window(focus))
+    found = explain(observed, shift, store=EvidenceStore())
     assert found.causes == ()
     assert found.notes
 
@@ -231,3 +234,15 @@ def test_false_discoveries_are_controlled_over_all_shifts_at_once(world):
     first, second = explain_all(shifts, store=EvidenceStore())
     assert first.causes[0].status == "confirmed"
     assert [c for c in second.causes if c.status == "confirmed"] == []
+
+
+def test_an_effect_says_whether_held_out_units_gave_it(world, explained, monkeypatch):
+    observed = world(0, planted=PLANTED)
+    (verified,) = explained(observed).causes
+    assert verified.effect.interval.method == "held-out units, clustered by unit"
+    monkeypatch.setattr(sys.modules["gne_analytics.causes.explain"], "cross_fit", lambda *_, **__: [])
+    pooled = explained(observed).causes[0]
+    assert (pooled.segment, pooled.status) == (PLANTED, "candidate")
+    assert pooled.effect.interval.method == "in sample, not held out"
+    assert pooled.status_reason.startswith("Only all units together")
+    assert pooled.status_reason.endswith("Its effect is in sample, not held out.")

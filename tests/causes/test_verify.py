@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from gne_analytics.causes import verify
 from gne_analytics.causes.baseline import fit_baseline
 from gne_analytics.causes.cells import NEW, STANDARD
 from gne_analytics.causes.cube import Axis, Cube
@@ -82,3 +85,17 @@ def test_a_new_segment_is_held_against_the_old_rate():
     estimate, thin, _ = held_out(fresh, fit_baseline(fresh, trained_on=cube), Found(Segment({}), NEW, 0.4, 6.0, 25.0))
     assert estimate.value == pytest.approx(0.4, abs=0.08)
     assert not thin
+
+
+def test_two_finds_of_one_fold_that_are_one_claim_give_one_estimate_that_of_the_first(monkeypatch):
+    whole = cell(8, 0.5)
+    cube = replace(whole, half=whole.unit % 2)
+    first, again = (Found(Segment.of(market="ID"), STANDARD, effect, 5.0, score)
+                    for effect, score in ((0.2, 20.0), (0.1, 30.0)))  # fmt: skip
+    monkeypatch.setattr(verify, "pursue", lambda *_, **__: [first, again])
+    (claim,) = verify.cross_fit(cube)
+    monkeypatch.setattr(verify, "pursue", lambda *_, **__: [first])
+    (alone,) = verify.cross_fit(cube)
+    assert (claim.found, claim.effects, claim.evalues) == (first, alone.effects, alone.evalues)
+    assert set(claim.evalues) == {0, 1}
+    assert len(claim.effects) == 2

@@ -150,3 +150,22 @@ def test_instant_rejections_are_off_where_times_are_days(record_of):
     assert why_off(record, "instant_rejection_share") is None
     coarse = replace(record, grain={**record.grain, "appeals": Grain.DAY})
     assert "coarser than an instant" in why_off(coarse, "instant_rejection_share")
+
+
+@pytest.mark.parametrize(
+    ("baseline", "focus", "empty"),
+    [("2099", "2026", "2099"), ("2026", "2098", "2098"), ("market=ID", "market=XX", "market=XX")],
+)
+def test_a_window_that_holds_no_row_is_an_error_that_names_it_and_the_span(record_of, baseline, focus, empty):
+    observed = observe(record_of([(f"v{i}", "1", "upheld") for i in range(10)]), "overturn_rate")
+    with pytest.raises(DataError, match=rf"{empty}.* holds no row.* from 2026-01-05 to 2026-01-14"):
+        make_shift(observed, parse_window(baseline), parse_window(focus))
+
+
+def test_an_empty_window_of_yearly_data_or_of_an_empty_scope_is_named_too():
+    frame = pl.DataFrame({"k": [1, 3], "n": [40, 40], "event_year": [2019, 2020], "market": ["A", "B"]})
+    observed = Observations.from_frame(frame, dims=("market",))
+    with pytest.raises(DataError, match=r"2021 holds no row.* from 2019 to 2020"):
+        make_shift(observed, parse_window("2019"), parse_window("2021"))
+    with pytest.raises(DataError, match="no dated row at all"):
+        make_shift(observed.within(Segment.of(market="C")), parse_window("2019"), parse_window("2020"))

@@ -5,8 +5,9 @@ import polars as pl
 import pytest
 
 from gne_analytics.evidence.types import Period
+from gne_analytics.metrics.observations import make_shift, observe
 from gne_analytics.metrics.scan import scan, window_pairs
-from gne_analytics.metrics.shifts import benjamini_yekutieli, e_of_p, find_shifts
+from gne_analytics.metrics.shifts import CHOSEN, benjamini_yekutieli, e_of_p, find_shifts
 
 
 def test_a_step_in_one_policy_is_found_there_at_its_week_and_only_there(stepping_record):
@@ -111,3 +112,12 @@ def test_a_slice_that_steps_is_named_by_its_place():
     found = scan(k, np.ones(n), time, unit, 20, pairs, rng, slices)
     assert found.slice == 3
     assert found.p < 1e-6
+
+
+def test_a_found_shift_says_that_its_windows_flatter_it_and_a_named_one_does_not(stepping_record):
+    record = stepping_record(hit=("a", "b", "c", "d"))
+    found = find_shifts(record, metrics=["overturn_rate"])
+    assert found
+    assert all(s.flags.count(CHOSEN) == 1 for s in found)
+    named = make_shift(observe(record, "overturn_rate"), found[0].baseline, found[0].focus)
+    assert CHOSEN not in named.flags
