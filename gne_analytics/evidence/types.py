@@ -90,7 +90,8 @@ class Shift(Frozen):
     """Focus rate minus baseline rate, with a cluster-robust interval where the source has a unit."""
     label_source: LabelSource
     e_value: float = 0.0
-    """Evidence against 'nothing moved', calibrated over units; compared with 1/level after e-BH."""
+    """Evidence against 'nothing moved', by which shifts are ordered: of a found one from its p-value, of a named one
+    from its z. What survives is decided on p-values, by Benjamini-Yekutieli."""
     significant: bool = False
     """Survives false-discovery control over all series that were looked at."""
     strongest: Segment = Segment({})

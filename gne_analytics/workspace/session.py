@@ -271,7 +271,7 @@ class Workspace:
         return f"{len(results)} policy tests pass; the set was {replayed}."
 
     def verify(self, release: str | Path, *, by: str) -> str:
-        """Say whether what a release promised happened on the rows decided since, and write it in the ledger."""
+        """Say whether a release is in force and what moved since, and write that in the ledger."""
         from gne_analytics.release.verify import verify
 
         return verify(Path(release), self.record, by=by)
