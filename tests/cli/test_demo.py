@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -17,6 +18,7 @@ from gne_analytics.release.traceable import untraced
 from gne_analytics.workspace import open_run
 from gne_analytics.workspace.writing import KINDS
 
+GNE = Path(sys.executable).with_name("gne")
 pytestmark = pytest.mark.xdist_group("demo")
 
 
@@ -24,7 +26,7 @@ pytestmark = pytest.mark.xdist_group("demo")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Run `gne demo` once: the folder it worked in, and what it printed."""
     out = tmp_path_factory.mktemp("demo")
-    said = subprocess.run(["gne", "demo", "--out", str(out)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    said = subprocess.run([str(GNE), "demo", "--out", str(out)], capture_output=True, text=True, check=False)  # noqa: S603, S607
     assert said.returncode == 0, said.stderr
     return out, said.stdout
 
@@ -48,7 +50,7 @@ def test_something_is_confirmed_something_is_recommended_and_it_was_released(dem
     recommended = [p.id for p in run.proposals if p.recommendation == "recommend"]
     assert recommended
     manifest = read_json(demo[0] / "release" / "manifest.json")
-    assert {p["proposal_id"] for p in manifest["proposals"]} <= set(recommended)
+    assert {p["subject"]["proposal_id"] for p in manifest["proposals"]} <= set(recommended)
     assert (demo[0] / "release" / "release.patch").read_text()
 
 
