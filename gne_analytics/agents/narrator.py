@@ -4,7 +4,7 @@ It is the default and the baseline. A language model may reword what stands here
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from gne_analytics.agents.cite import cite_shift
@@ -166,8 +166,3 @@ def _where(explanation: Explained, store: EvidenceStore) -> list[Claim]:
     if not explanation.causes:
         found.append(Claim(template="No segment stands out from the rest as its cause.", kind=ClaimKind.WHERE))
     return found
-
-
-def evidence_of(findings: Iterable[Finding]) -> tuple[str, ...]:
-    """Ids of all evidence that findings cite, each once, in order."""
-    return tuple(dict.fromkeys(i for f in findings for i in f.evidence))

@@ -12,8 +12,6 @@ from gne_analytics.strategy.identify import Label
 from gne_analytics.strategy.study import Study, open_study
 from gne_analytics.tables.record import Record
 
-BUCKETS = ("candidate_breaks", "candidate_fixes", "fires_but_legitimate", "misses_a_violation")
-
 
 def counterexamples(
     change: Proposal | Sequence[Edit],
