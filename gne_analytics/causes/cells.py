@@ -1,15 +1,15 @@
-"""Cells of all cuboids, scored at once: mix-adjusted change, its variance, and the price of naming the cell."""
+"""Cells of all cuboids, scored at once: mix-adjusted change, the evidence for it, and the price of naming the cell."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
-from math import comb, log
+from math import comb, isfinite, log
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from gne_analytics.causes.baseline import Baseline
 from gne_analytics.causes.cube import Cube, Mask
 from gne_analytics.metrics.intervals import Floats, Ints
 
@@ -21,15 +21,18 @@ VERSIONS = frozenset({"detector_version", "policy_revision", "template_version"}
 NEARLY_NONE = 0.05
 """A side with less than this share of the rows that the other side leads to expect counts as empty."""
 EXPECTED_MIN = 15.0
-WORK = 4_000_000
+LEAST_ROWS = 12.0
+LEAST_SHARE = 0.001
+"""A cell needs so many rows, and this share of the focus, to be looked at."""
+WORK = 12_000_000
 """Leaves times cuboids of one depth beyond two; above it the beam goes on alone."""
-CUBOIDS = 130
-"""And no more of them than this."""
-BEAM = 32
+BEAM = 48
 NEARLY_ALL = 0.9
 """A cell with more than this share of the rows is no segment: it is everything."""
+PRIOR_DOF = 8.0
 STANDARD, NEW, VANISHED = 0, 1, 2
-N0, N1, R0, R1, V0, V1, K0, K1 = range(8)
+N0, K0, E0, N1, K1, E1 = range(6)
+"""Columns of every table of sums: rows, hits and expected hits of the baseline, then of the focus."""
 
 
 def is_version(dimension: str) -> bool:
@@ -37,302 +40,467 @@ def is_version(dimension: str) -> bool:
     return dimension in VERSIONS or dimension.endswith(("_version", "_revision"))
 
 
-@dataclass
-class Residuals:
-    """Per leaf: what is left of both sides after the baseline model and the causes accepted so far."""
-
-    cube: Cube
-    baseline: Baseline
-    noise: float = 0.0
-    """Variance share of a cell's rate between periods (rho), where no unit tells how rows hang together."""
-    table: Floats = field(init=False)
-    phi: float = field(init=False, default=1.0)
-
-    def __post_init__(self) -> None:
-        c, p = self.cube, self.baseline.p
-        pq = p * (1 - p)
-        self.table = np.column_stack(
-            [c.n0, c.n1, c.k0 - c.n0 * p, c.k1 - c.n1 * p, c.n0 * pq, c.n1 * pq, c.k0, c.k1]
-        )  # fmt: skip
-        self.refresh_phi()
-
-    def refresh_phi(self) -> None:
-        """Measure overdispersion anew: squared residual sums of units against their binomial variance."""
-        if self.cube.unit is None:
-            return
-        units = self.cube.units
-        squares = sum(float((np.bincount(self.cube.unit, self.table[:, c], units) ** 2).sum()) for c in (R0, R1))
-        self.phi = max(1.0, squares / max(float(self.table[:, [V0, V1]].sum()), 1e-9))
-
-    def move_all(self, effect: float) -> None:
-        """Take a move of everything out of all focus residuals."""
-        self.table[:, R1] -= effect * self.table[:, N1]
-        self.table[:, K1] -= effect * self.table[:, N1]
-        self.refresh_phi()
-
-    def take_out(self, rows: Mask, effect: float, kind: int) -> Floats:
-        """Take a cause's effect out of its rows and return the change of the table on them.
-
-        A rate shift lowers the focus residuals; a new or vanished segment takes its rows with it.
-        """
-        change = np.zeros((int(rows.sum()), 8))
-        if kind == STANDARD:
-            change[:, R1] = -effect * self.table[rows, N1]
-            change[:, K1] = -effect * self.table[rows, N1]
-        else:
-            change = -self.table[rows]
-        self.table[rows] += change
-        self.refresh_phi()
-        return change
+def least_rows(cube: Cube) -> float:
+    """How many rows a cell of a cube needs to be looked at."""
+    return max(LEAST_ROWS, LEAST_SHARE * float(cube.n1.sum()))
 
 
 @dataclass(frozen=True)
-class Scored:
-    """One cell with its mix-adjusted change and its score."""
+class Measured:
+    """What some cells show, one entry each."""
 
-    conditions: Conditions
-    effect: float
-    variance: float
-    score: float
-    kind: int
-    price: float
+    effect: Floats
+    """Mix-adjusted change of the rate."""
+    binomial: Floats
+    """Its variance, were all rows independent; inf where the cell is not supported."""
+    pq: Floats
+    evidence: Floats
+    """Twice the log-likelihood ratio of two binomials, observed against expected, against one move of neither."""
+    kind: Ints
+
+    def variance(self, phi: float, noise: float) -> Floats:
+        """The variance of the effect under overdispersion phi and noise between periods."""
+        return phi * self.binomial + 2 * noise * self.pq
+
+    def surprise(self, phi: float, noise: float) -> Floats:
+        """The evidence on the scale of a squared z, -inf for a cell that is not supported."""
+        known = np.isfinite(self.binomial)
+        share = np.divide(self.binomial, self.variance(phi, noise), out=np.zeros_like(self.binomial), where=known)
+        return np.where(known, self.evidence * share, -np.inf)
 
 
-@dataclass
-class _Cuboid:
-    axes: tuple[int, ...]
-    index: npt.NDArray[np.int32]
-    keys: Ints
-    sums: Floats
-    versioned: bool
+def measure(
+    sums: Floats, *, totals: tuple[float, float], rate: float, versioned: Mask | bool, min_rows: float
+) -> Measured:
+    """Measure cells from their sums, rows of a table with the columns N0 to E1.
+
+    Standard: k1/n1 less expected, against k0/n0 less expected. New (no baseline rows to speak of): its rate against
+    the whole baseline's. Vanished: likewise. A new version is compared with what the model expects of what it replaced.
+    The evidence is the likelihood ratio, not a squared z under the null: expected rates near zero make that explode in
+    small cells (METHODS.md, section 7).
+    """
+    n0, k0, e0, n1, k1, e1 = sums.T
+    m0, m1 = np.maximum(n0, 1e-9), np.maximum(n1, 1e-9)
+    expected0, expected1 = n1 * (totals[0] / max(totals[1], 1.0)), n0 * (totals[1] / max(totals[0], 1.0))
+    few0 = (n0 < NEARLY_NONE * expected0) & (expected0 >= EXPECTED_MIN)
+    few1 = (n1 < NEARLY_NONE * expected1) & (expected1 >= EXPECTED_MIN)
+    effect = (k1 - e1) / m1 - (k0 - e0) / m0
+    q = np.clip((k0 + k1 + 0.5) / (n0 + n1 + 1), 1e-6, 1 - 1e-6)
+    pq = q * (1 - q)
+    binomial = (pq + 0.25 / m0) / m0 + (pq + 0.25 / m1) / m1
+    common = (k1 + k0 + 0.5) / (np.maximum(e1, 0) + e0 + 0.5)
+    evidence = _twice_log_ratio(sums, common)
+    unsupported = (n0 <= 0) | (n1 <= 0) | (n0 + n1 < 2 * min_rows) | (np.minimum(n0, n1) < 2)
+    kind = np.zeros(n0.size, dtype=np.int64)
+    fresh = few0 & versioned
+    if fresh.any():
+        effect = np.where(fresh, (k1 - e1) / m1, effect)
+        binomial = np.where(fresh, 1.5 * (pq + 0.25 / m1) / m1, binomial)
+        evidence = np.where(fresh, _twice_log_ratio(sums, np.ones_like(n0), focus_only=True) / 1.5, evidence)
+        unsupported = np.where(fresh, n1 < min_rows, unsupported)
+    unsupported |= few1 & versioned
+    for few, n, k, which in ((few0, m1, k1, NEW), (few1, m0, k0, VANISHED)):
+        gone = few & ~np.asarray(versioned)
+        if gone.any():
+            middle = np.clip((k / n + rate) / 2, 0.01, 0.99)
+            own = middle * (1 - middle)
+            spread = (own + 0.25 / n) / n
+            effect = np.where(gone, k / n - rate, effect)
+            binomial, pq = np.where(gone, spread, binomial), np.where(gone, own / 2, pq)
+            evidence = np.where(gone, (k / n - rate) ** 2 / spread, evidence)
+            unsupported = np.where(gone, n < min_rows, unsupported)
+            kind = np.where(gone, which, kind)
+    return Measured(effect, np.where(unsupported, np.inf, binomial), pq, evidence, kind)
 
 
-class Lattice:
-    """All cuboids up to a depth with their running sums, so that taking a cause out costs only its own rows."""
-
-    def __init__(self, residuals: Residuals, *, depth: int = 4, min_rows: float = 12.0) -> None:
-        self.residuals, self.depth, self.min_rows = residuals, depth, min_rows
-        cube = residuals.cube
-        table = residuals.table
-        self.totals = float(table[:, N0].sum()), float(table[:, N1].sum())
-        self.alive = [_alive(axis.codes, axis.size, table, min_rows) for axis in cube.axes]
-        self.live_rows = [(a.codes >= 0) & alive[a.codes] for a, alive in zip(cube.axes, self.alive, strict=True)]
-        self.cuboids = [self._cuboid(axes) for axes in self._subsets()]
-        self.full_depth = max((len(c.axes) for c in self.cuboids), default=0)
-        self.price_of = self._prices()
-
-    def _subsets(self) -> Iterator[tuple[int, ...]]:
-        axes = self.residuals.cube.axes
-        usable = [i for i, a in enumerate(axes) if a.size > 1 and int(self.alive[i].sum()) > 0]
-        for depth in range(1, self.depth + 1):
-            many = comb(len(usable), depth)
-            if depth > 2 and (many > CUBOIDS or many * self.residuals.cube.size > WORK):
-                return
-            for subset in combinations(usable, depth):
-                if len({axes[i].dimension for i in subset}) == depth:
-                    yield subset
-            if depth == 2 and len(usable) > 40:
-                return
-
-    def _cuboid(self, axes: tuple[int, ...]) -> _Cuboid:
-        cube = self.residuals.cube
-        key = np.zeros(cube.size, dtype=np.int64)
-        inside = np.ones(cube.size, dtype=bool)
-        span = 1
-        for i in axes:
-            axis = cube.axes[i]
-            key = key * axis.size + axis.codes
-            inside &= self.live_rows[i]
-            span *= axis.size
-        index = np.full(cube.size, -1, dtype=np.int32)
-        if span <= max(4 * cube.size, 4096):
-            present = np.zeros(span, dtype=bool)
-            present[key[inside]] = True
-            keys = np.flatnonzero(present)
-            place = np.cumsum(present, dtype=np.int32) - 1
-            index[inside] = place[key[inside]]
-        else:
-            keys, index[inside] = np.unique(key[inside], return_inverse=True)
-        sums = np.zeros((keys.size, 8))
-        versioned = any(is_version(cube.axes[i].dimension) for i in axes)
-        cuboid = _Cuboid(axes, index, keys, sums, versioned)
-        self._add(cuboid, np.flatnonzero(inside), self.residuals.table[inside])
-        return cuboid
-
-    @staticmethod
-    def _add(cuboid: _Cuboid, rows: Ints, change: Floats) -> None:
-        place = cuboid.index[rows]
-        keep = place >= 0
-        if not keep.all():
-            place, change = place[keep], change[keep]
-        cuboid.sums += sums_by(place, change, cuboid.keys.size)
-
-    def _prices(self) -> list[float]:
-        cells = [0] * (self.depth + 1)
-        for cuboid in self.cuboids:
-            supported = (cuboid.sums[:, N0] >= self.min_rows) | (cuboid.sums[:, N1] >= self.min_rows)
-            cells[len(cuboid.axes)] += int(supported.sum())
-        for depth in range(1, self.depth + 1):
-            cells[depth] = max(cells[depth], cells[depth - 1])
-        return [2 * log(max(c, 1)) for c in cells]
-
-    def move_all(self, effect: float) -> None:
-        """Take a move of everything out of every cuboid."""
-        self.residuals.move_all(effect)
-        for cuboid in self.cuboids:
-            cuboid.sums[:, R1] -= effect * cuboid.sums[:, N1]
-            cuboid.sums[:, K1] -= effect * cuboid.sums[:, N1]
-
-    def take_out(self, rows: Mask, effect: float, kind: int) -> None:
-        """Take an accepted cause out of every cuboid."""
-        change = self.residuals.take_out(rows, effect, kind)
-        places = np.flatnonzero(rows)
-        for cuboid in self.cuboids:
-            self._add(cuboid, places, change)
-
-    def best(self, each: int = 6, total: int = 60) -> list[Scored]:
-        """Return the best cells of every cuboid, and of the beam below the full depth, best first."""
-        found: list[Scored] = []
-        for cuboid in self.cuboids:
-            effect, variance, kind = self.measure(cuboid.sums, versioned=cuboid.versioned)
-            price = self.price_of[len(cuboid.axes)]
-            score = effect**2 / variance - price
-            score[cuboid.sums[:, N0] + cuboid.sums[:, N1] > NEARLY_ALL * sum(self.totals)] = -np.inf
-            top = np.argpartition(-score, each)[:each] if score.size > each else np.arange(score.size)
-            found += [
-                Scored(self._conditions(cuboid, int(i)), float(effect[i]), float(variance[i]), float(score[i]),
-                       int(kind[i]), price)
-                for i in top if np.isfinite(score[i])
-            ]  # fmt: skip
-        for depth in range(self.full_depth + 1, self.depth + 1):
-            parents = sorted((s for s in found if len(s.conditions) == depth - 1), key=_by_score)[:BEAM]
-            found += self._deeper(parents, depth)
-        return sorted(found, key=_by_score)[:total]
-
-    def _deeper(self, parents: Sequence[Scored], depth: int) -> list[Scored]:
-        cube, table, price = self.residuals.cube, self.residuals.table, self.price_of[depth]
-        found: dict[Conditions, Scored] = {}
-        for parent in parents:
-            rows = np.flatnonzero(self.rows(parent.conditions))
-            named = {cube.axes[i].dimension for i, _ in parent.conditions}
-            for i, axis in enumerate(cube.axes):
-                if axis.dimension in named or axis.size < 2:
-                    continue
-                codes = axis.codes[rows]
-                keep = codes >= 0
-                sums = sums_by(codes[keep], table[rows[keep]], axis.size)
-                versioned = any(is_version(d) for d in (*named, axis.dimension))
-                effect, variance, kind = self.measure(sums, versioned=versioned)
-                score = effect**2 / variance - price
-                for code in np.argsort(-score)[:2]:
-                    if np.isfinite(score[code]):
-                        conditions = tuple(sorted((*parent.conditions, (i, int(code)))))
-                        found[conditions] = Scored(
-                            conditions, float(effect[code]), float(variance[code]), float(score[code]),
-                            int(kind[code]), price,
-                        )  # fmt: skip
-        return list(found.values())
-
-    def _conditions(self, cuboid: _Cuboid, cell: int) -> Conditions:
-        key = int(cuboid.keys[cell])
-        conditions: list[tuple[int, int]] = []
-        for i in reversed(cuboid.axes):
-            key, code = divmod(key, self.residuals.cube.axes[i].size)
-            conditions.append((i, code))
-        return tuple(sorted(conditions))
-
-    def rows(self, conditions: Conditions) -> Mask:
-        """Return which leaves lie in a cell."""
-        inside = np.ones(self.residuals.cube.size, dtype=bool)
-        for i, code in conditions:
-            inside &= self.residuals.cube.axes[i].codes == code
-        return inside
-
-    def measure(self, sums: Floats, *, versioned: bool) -> tuple[Floats, Floats, Ints]:
-        """Score many cells at once, see `measure`."""
-        return measure(
-            sums, totals=self.totals, rate=self.residuals.baseline.rate, phi=self.residuals.phi,
-            noise=self.residuals.noise, versioned=versioned, min_rows=self.min_rows,
-        )  # fmt: skip
-
-    def measure_rows(self, rows: Mask, *, versioned: bool) -> tuple[float, float, int]:
-        """Return effect, variance and kind of a set of leaves, the variance over units where there are any."""
-        table = self.residuals.table[rows]
-        effect, variance, kind = self.measure(table.sum(axis=0, keepdims=True), versioned=versioned)
-        spread = float(variance[0])
-        unit = self.residuals.cube.unit
-        if unit is not None and np.isfinite(spread):
-            spread = _robust(table, unit[rows], int(kind[0]), spread)
-        return float(effect[0]), spread, int(kind[0])
+def _twice_log_ratio(sums: Floats, common: Floats, *, focus_only: bool = False) -> Floats:
+    """Twice the log-likelihood of what was seen over that under one factor, common to both sides, on the expected."""
+    total = np.zeros(sums.shape[0])
+    for n, k, e in ((N1, K1, E1),) if focus_only else ((N0, K0, E0), (N1, K1, E1)):
+        hits, rows = np.clip(sums[:, k], 0.0, None), sums[:, n]
+        expected = np.clip(common * sums[:, e], 1e-9, None)
+        misses = np.clip(rows - hits, 0.0, None)
+        total += hits * np.log(np.clip(hits, 1e-12, None) / expected)
+        total += misses * np.log(np.clip(misses, 1e-12, None) / np.clip(rows - expected, 0.5, None))
+    return np.clip(2 * total, 0.0, None)
 
 
 def sums_by(codes: npt.NDArray[np.integer], table: Floats, size: int) -> Floats:
     """Sum the table's columns by code: one row per code."""
     from scipy.sparse import csr_array
 
-    rows = np.arange(codes.size + 1)
+    rows = np.arange(codes.size + 1, dtype=np.int32)
     spread = csr_array((np.ones(codes.size), codes, rows), shape=(codes.size, size))
     return np.asarray(spread.T @ table)
 
 
-def measure(
-    sums: Floats, *, totals: tuple[float, float], rate: float, phi: float, noise: float, versioned: bool,
-    min_rows: float,
-) -> tuple[Floats, Floats, Ints]:  # fmt: skip
-    """Return per cell the mix-adjusted change, its variance and its kind; an unsupported cell has variance inf.
+@dataclass(frozen=True)
+class _Cuboid:
+    """The cells of one set of axes: how to find a leaf's cell, and each cell's codes."""
 
-    Standard: r1/n1 - r0/n0, both against the baseline model. New (no baseline rows to speak of): its rate against the
-    whole baseline's. Vanished: likewise. A new version of something is compared with the model: what it replaced.
+    axes: tuple[int, ...]
+    lookup: npt.NDArray[np.int32]
+    """Key of the two parts -> cell; as many as there are cells where the cell is not alive."""
+    parts: tuple[tuple[int, ...], ...]
+    """The cuboids (by their axes) whose cells make up the key."""
+    codes: npt.NDArray[np.int32]
+
+    @property
+    def size(self) -> int:
+        return int(self.codes.shape[0])
+
+
+class Lattice:
+    """The cells of all cuboids up to a depth that have enough rows, with the first sums of each half of the units.
+
+    One pass over the leaves per cuboid; what a search takes out afterwards costs its own rows only. Where a depth has
+    too many cuboids for the leaves, cells of that depth are looked for below the best of the depth before.
     """
-    n0, n1, r0, r1, v0, v1, k0, k1 = sums.T
-    expected0 = n1 * totals[0] / max(totals[1], 1.0)
-    expected1 = n0 * totals[1] / max(totals[0], 1.0)
-    few0 = (n0 < NEARLY_NONE * expected0) & (expected0 >= EXPECTED_MIN)
-    few1 = (n1 < NEARLY_NONE * expected1) & (expected1 >= EXPECTED_MIN)
-    m0, m1 = np.maximum(n0, 1e-9), np.maximum(n1, 1e-9)
-    effect = r1 / m1 - r0 / m0
-    pq = (v0 + v1) / np.maximum(n0 + n1, 1e-9)
-    variance = phi * ((v0 + 0.25) / m0**2 + (v1 + 0.25) / m1**2) + 2 * noise * pq
-    unsupported = (n0 <= 0) | (n1 <= 0) | (n0 + n1 < 2 * min_rows) | (np.minimum(n0, n1) < 2)
-    kind = np.zeros(n0.size, dtype=np.int64)
-    if versioned:
-        effect = np.where(few0, r1 / m1, effect)
-        variance = np.where(few0, phi * 1.5 * (v1 + 0.25) / m1**2 + 2 * noise * pq, variance)
-        unsupported = np.where(few0, n1 < min_rows, unsupported | few1)
-    else:
-        for few, n, k, which in ((few0, m1, k1, NEW), (few1, m0, k0, VANISHED)):
-            middle = np.clip((k / n + rate) / 2, 0.01, 0.99)
-            own = middle * (1 - middle)
-            effect = np.where(few, k / n - rate, effect)
-            variance = np.where(few, phi * (own + 0.25 / n) / n + noise * own, variance)
-            unsupported = np.where(few, n < min_rows, unsupported)
-            kind = np.where(few, which, kind)
-    return effect, np.where(unsupported, np.inf, variance), kind
+
+    def __init__(self, cube: Cube, p: Floats, *, depth: int = 4) -> None:
+        self.cube, self.depth = cube, depth
+        self.table = table_of(cube, p)
+        self.cuboids: dict[tuple[int, ...], _Cuboid] = {}
+        self.sums: list[Floats] = []
+        self.offsets: dict[tuple[int, ...], int] = {}
+        self._ids: dict[tuple[int, ...], npt.NDArray[np.int32]] = {}
+        self._least = least_rows(cube)
+        self._half = (cube.half & 1).astype(np.int32)
+        self.full_depth = 0
+        for axes in self._subsets():
+            self._add(axes)
+            self.full_depth = len(axes)
+        self._ids.clear()
+        self.first = np.concatenate(self.sums) if self.sums else np.zeros((0, 2, 6))
+        self.sums.clear()
+        width = max(depth, 1)
+        self.cell_axes = np.full((self.first.shape[0], width), -1, dtype=np.int32)
+        self.cell_codes = np.full((self.first.shape[0], width), -1, dtype=np.int32)
+        self.cell_depth = np.zeros(self.first.shape[0], dtype=np.int64)
+        self.cell_versioned = np.zeros(self.first.shape[0], dtype=bool)
+        for axes, start in self.offsets.items():
+            part = slice(start, start + self.cuboids[axes].size)
+            self.cell_axes[part, : len(axes)] = axes
+            self.cell_codes[part, : len(axes)] = self.cuboids[axes].codes
+            self.cell_depth[part] = len(axes)
+            self.cell_versioned[part] = any(is_version(cube.axes[i].dimension) for i in axes)
+
+    def _subsets(self) -> Iterator[tuple[int, ...]]:
+        axes = self.cube.axes
+        single = [i for i, a in enumerate(axes) if a.size > 1]
+        yield from ((i,) for i in single)
+        usable = [i for i in single if (i,) in self.cuboids and self.cuboids[i,].size]
+        for depth in range(2, self.depth + 1):
+            many = comb(len(usable), depth)
+            if many * self.cube.size > (WORK if depth > 2 else 20 * WORK) or many > 800:
+                return
+            for subset in combinations(usable, depth):
+                if len({axes[i].dimension for i in subset}) == depth:
+                    yield subset
+
+    def _add(self, axes: tuple[int, ...]) -> None:
+        """Count one cuboid and keep its cells that have enough rows."""
+        if len(axes) == 1:
+            axis = self.cube.axes[axes[0]]
+            key, span, parts = axis.codes.astype(np.int32) + 1, axis.size + 1, ()
+        else:
+            cut = 1 if len(axes) == 2 else 2
+            parts = (axes[:cut], axes[cut:])
+            wide = self.cuboids[parts[1]].size + 1
+            span = (self.cuboids[parts[0]].size + 1) * wide
+            key = self._ids_of(parts[0]) * np.int32(wide) + self._ids_of(parts[1]) if span < 2**31 else (
+                self._ids_of(parts[0]).astype(np.int64) * wide + self._ids_of(parts[1])
+            )  # fmt: skip
+        if span > 4 * self.cube.size + 65_536:
+            kept, index = np.unique(key, return_inverse=True)
+            sums = sums_by(index * 2 + self._half, self.table, 2 * kept.size).reshape(-1, 2, 6)
+        else:
+            kept = np.arange(span)
+            sums = sums_by(key * 2 + self._half, self.table, 2 * span).reshape(-1, 2, 6)
+        whole = sums.sum(axis=1)
+        alive = (whole[:, N0] >= self._least) | (whole[:, N1] >= self._least)
+        codes = self._codes(axes, parts, kept)
+        alive &= (codes >= 0).all(axis=1)
+        lookup = np.full(span, int(alive.sum()), dtype=np.int32)
+        lookup[kept[alive]] = np.arange(int(alive.sum()), dtype=np.int32)
+        cuboid = _Cuboid(axes, lookup, parts, codes[alive])
+        self.cuboids[axes] = cuboid
+        self.offsets[axes] = sum(s.shape[0] for s in self.sums)
+        self.sums.append(sums[alive])
+        if len(axes) <= 2 and self.depth >= 2:
+            self._ids[axes] = lookup[key]
+
+    def _codes(
+        self, axes: tuple[int, ...], parts: tuple[tuple[int, ...], ...], keys: Ints
+    ) -> npt.NDArray[np.int32]:
+        if not parts:
+            return (keys - 1).astype(np.int32)[:, None]
+        first, second = (self.cuboids[p] for p in parts)
+        a, b = np.divmod(keys, second.size + 1)
+        out = np.full((keys.size, len(axes)), -1, dtype=np.int32)
+        known = (a < first.size) & (b < second.size)
+        out[known] = np.hstack([first.codes[a[known]], second.codes[b[known]]])
+        return out
+
+    def _ids_of(self, axes: tuple[int, ...]) -> npt.NDArray[np.int32]:
+        return self._ids[axes]
+
+    def cells_at(self, axes: tuple[int, ...], codes: Sequence[npt.NDArray[np.integer]]) -> npt.NDArray[np.int32]:
+        """Return which cell of a cuboid each of some leaves lies in, by the leaves' codes on every axis of the cube."""
+        cuboid = self.cuboids[axes]
+        if not cuboid.parts:
+            return cuboid.lookup[codes[axes[0]] + 1]
+        a, b = (self.cells_at(p, codes) for p in cuboid.parts)
+        return cuboid.lookup[a.astype(np.int64) * (self.cuboids[cuboid.parts[1]].size + 1) + b]
 
 
-def _robust(table: Floats, unit: Ints, kind: int, prior: float) -> float:
-    units, code = np.unique(unit, return_inverse=True)
+def table_of(cube: Cube, p: Floats) -> Floats:
+    """Return the leaves as rows of sums: n, k and what the baseline model expects, of both sides."""
+    return np.column_stack([cube.n0, cube.k0, cube.n0 * p, cube.n1, cube.k1, cube.n1 * p])
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One cell with its mix-adjusted change and its scores."""
+
+    conditions: Conditions
+    effect: float
+    variance: float
+    told: float
+    """Evidence for the move, on the scale of a squared z under the dispersion of units: by this cells are compared."""
+    surprise: float
+    """The same under noise between periods too: by this it is decided whether it is beyond chance."""
+    kind: int
+    price: float
+
+    @property
+    def score(self) -> float:
+        """Evidence less the price of naming the cell."""
+        return self.told - self.price
+
+    @property
+    def passed_by(self) -> float:
+        """Surprise less the price: what must exceed the floor."""
+        return self.surprise - self.price
+
+
+class View:
+    """One search over some leaves: their table, from which accepted causes are taken out, and all cells' sums of it."""
+
+    def __init__(self, cube: Cube, p: Floats, rate: float, *, noise: float = 0.0) -> None:
+        self.cube, self.p, self.rate, self.noise = cube, p, rate, noise
+        self.table = table_of(cube, p)
+        self.totals = float(cube.n0.sum()), float(cube.n1.sum())
+        self.min_rows = least_rows(cube)
+        self.codes = [a.codes for a in cube.axes]
+        self.lattice: Lattice | None = None
+        self.sums = np.zeros((0, 6))
+        self.price_of = [0.0]
+        self.phi = 1.0
+        self.refresh_phi()
+
+    def over(self, lattice: Lattice, halves: Sequence[int]) -> "View":
+        """Take the cells and sums of some halves of a lattice, whose leaves and model these are."""
+        self.lattice = lattice
+        self.sums = lattice.first[:, list(halves)].sum(axis=1)
+        cells = [0] * (lattice.depth + 1)
+        supported = (self.sums[:, N0] >= self.min_rows) | (self.sums[:, N1] >= self.min_rows)
+        for depth in range(1, lattice.depth + 1):
+            cells[depth] = max(int((supported & (lattice.cell_depth == depth)).sum()), cells[depth - 1])
+        self.price_of = [2 * log(max(c, 1)) for c in cells]
+        return self
+
+    def copy(self) -> "View":
+        """Return a view that can go its own way."""
+        other = object.__new__(View)
+        other.__dict__.update(self.__dict__)
+        other.table, other.sums = self.table.copy(), self.sums.copy()
+        return other
+
+    def refresh_phi(self) -> None:
+        """Measure overdispersion anew: squared residual sums of units against their binomial variance."""
+        unit = self.cube.unit
+        if unit is None:
+            return
+        t, squares, binomial = self.table, 0.0, 0.0
+        for n, k, e in ((N0, K0, E0), (N1, K1, E1)):
+            squares += float((np.bincount(unit, t[:, k] - t[:, e]) ** 2).sum())
+            binomial += float((t[:, n] * self.p * (1 - self.p)).sum())
+        self.phi = max(1.0, squares / max(binomial, 1e-9))
+
+    def move_all(self, effect: float) -> None:
+        """Take a move of everything out of all leaves and cells."""
+        self.table[:, E1] += effect * self.table[:, N1]
+        self.sums[:, E1] += effect * self.sums[:, N1]
+        self.refresh_phi()
+
+    def take_out(self, rows: Ints, effect: float, kind: int) -> None:
+        """Take a cause out of its leaves, and these out of every cell that holds them.
+
+        A rate shift raises what is expected of the focus; a new or vanished segment takes its rows with it.
+        """
+        change = np.zeros((rows.size, 6))
+        if kind == STANDARD:
+            change[:, E1] = effect * self.table[rows, N1]
+        else:
+            change = -self.table[rows]
+        self.table[rows] += change
+        self.refresh_phi()
+        if self.lattice is None:
+            return
+        codes = [c[rows] for c in self.codes]
+        for axes, start in self.lattice.offsets.items():
+            size = self.lattice.cuboids[axes].size
+            place = self.lattice.cells_at(axes, codes)
+            if kind == STANDARD:
+                self.sums[start : start + size, E1] += np.bincount(place, change[:, E1], size + 1)[:size]
+            else:
+                self.sums[start : start + size] += sums_by(place, change, size + 1)[:size]
+
+    def rows(self, conditions: Conditions) -> Ints:
+        """Return the leaves in a cell, in order."""
+        rarest = sorted(conditions, key=lambda c: -self.cube.axes[c[0]].size)
+        rows: Ints | None = None
+        for i, code in rarest:
+            rows = np.flatnonzero(self.codes[i] == code) if rows is None else rows[self.codes[i][rows] == code]
+        return np.arange(self.cube.size) if rows is None else rows
+
+    def versioned(self, conditions: Conditions) -> bool:
+        """Whether a cell names a version."""
+        return any(is_version(self.cube.axes[i].dimension) for i, _ in conditions)
+
+    def measure(self, sums: Floats, *, versioned: Mask | bool) -> Measured:
+        """Measure cells by their sums, against this view's totals."""
+        return measure(sums, totals=self.totals, rate=self.rate, versioned=versioned, min_rows=self.min_rows)
+
+    def measure_rows(self, rows: Ints | Mask, *, versioned: bool) -> tuple[float, float, int]:
+        """Return the change of some leaves taken together, its variance over units, and its kind."""
+        cell = self.weigh((), rows, versioned=versioned)
+        return cell.effect, cell.variance, cell.kind
+
+    def weigh(self, conditions: Conditions, rows: Ints | Mask | None = None, *, versioned: bool | None = None) -> Cell:
+        """Measure one cell on its leaves: with a unit, its variance is taken over units, drawn to the view's own."""
+        rows = self.rows(conditions) if rows is None else rows
+        table = self.table[rows]
+        m = self.measure(
+            table.sum(axis=0)[None], versioned=self.versioned(conditions) if versioned is None else versioned
+        )
+        binomial, kind = float(m.binomial[0]), int(m.kind[0])
+        phi = self.phi
+        if self.cube.unit is not None and isfinite(binomial):
+            phi = _dispersion(table, self.cube.unit[rows], kind, self.phi, binomial)
+        variance = float(m.variance(phi, self.noise)[0]) if isfinite(binomial) else float("inf")
+        return Cell(
+            conditions, float(m.effect[0]), variance, float(m.surprise(phi, 0.0)[0]),
+            float(m.surprise(phi, self.noise)[0]), kind, self.price_of[min(len(conditions), len(self.price_of) - 1)],
+        )  # fmt: skip
+
+    @cached_property
+    def _deep_price(self) -> Floats:
+        assert self.lattice is not None  # noqa: S101
+        return np.asarray(self.price_of)[self.lattice.cell_depth]
+
+    def best(self, most: int = 48) -> list[Cell]:
+        """Return the cells that tell most, price paid, of all cuboids and of the beam below them, best first."""
+        if self.lattice is None or not self.sums.shape[0]:
+            return []
+        m = self.measure(self.sums, versioned=self.lattice.cell_versioned)
+        told, surprise = m.surprise(self.phi, 0.0), m.surprise(self.phi, self.noise)
+        told[self.sums[:, N0] + self.sums[:, N1] > NEARLY_ALL * sum(self.totals)] = -np.inf
+        score = told - self._deep_price
+        top = np.argpartition(-score, most)[:most] if score.size > most else np.arange(score.size)
+        variance = m.variance(self.phi, self.noise)
+
+        def cell(i: int) -> Cell:
+            return Cell(
+                self._conditions(i), float(m.effect[i]), float(variance[i]), float(told[i]), float(surprise[i]),
+                int(m.kind[i]), float(self._deep_price[i]),
+            )  # fmt: skip
+
+        found = [cell(int(i)) for i in top if np.isfinite(score[i])]
+        full = self.lattice.full_depth
+        if full < self.lattice.depth:
+            deepest = np.flatnonzero(self.lattice.cell_depth == full)
+            order = deepest[np.argsort(-told[deepest], kind="stable")[:BEAM]]
+            parents = [self._conditions(int(i)) for i in order if np.isfinite(told[i])]
+            for depth in range(full + 1, self.lattice.depth + 1):
+                deeper = self._deeper(parents, depth)
+                found += deeper
+                parents = [c.conditions for c in sorted(deeper, key=by_told)[:BEAM]]
+        return sorted(found, key=by_score)[:most]
+
+    def _conditions(self, cell: int) -> Conditions:
+        assert self.lattice is not None  # noqa: S101
+        axes, codes = self.lattice.cell_axes[cell], self.lattice.cell_codes[cell]
+        return tuple((int(i), int(c)) for i, c in zip(axes, codes, strict=True) if i >= 0)
+
+    def children(self, rows: Ints) -> tuple[Floats, Ints]:
+        """Return the sums of some leaves by every value of every axis, and where each axis begins among them."""
+        from scipy.sparse import csr_array
+
+        axes = self.cube.axes
+        starts = np.concatenate([[0], np.cumsum([a.size + 1 for a in axes])]).astype(np.int64)
+        place = np.empty((rows.size, len(axes)), dtype=np.int32)
+        for j, codes in enumerate(self.codes):
+            place[:, j] = codes[rows]
+            place[:, j] += np.int32(starts[j] + 1)  # the first place of an axis holds what has no value on it
+        ends = np.arange(0, place.size + 1, len(axes), dtype=np.int64)
+        spread = csr_array((np.ones(place.size), place.ravel(), ends), shape=(rows.size, int(starts[-1])))
+        return np.asarray(spread.T @ self.table[rows]), starts
+
+    def _deeper(self, parents: Sequence[Conditions], depth: int) -> list[Cell]:
+        axes, price = self.cube.axes, self.price_of[depth]
+        found: dict[Conditions, Cell] = {}
+        for parent in parents:
+            sums, starts = self.children(self.rows(parent))
+            named = {axes[i].dimension for i, _ in parent}
+            usable = np.zeros(sums.shape[0], dtype=bool)
+            version = np.zeros(sums.shape[0], dtype=bool)
+            for j, axis in enumerate(axes):
+                if axis.dimension not in named and axis.size > 1:
+                    usable[starts[j] + 1 : starts[j + 1]] = True
+                    version[starts[j] : starts[j + 1]] = is_version(axis.dimension)
+            usable &= (sums[:, N0] >= self.min_rows) | (sums[:, N1] >= self.min_rows)
+            places = np.flatnonzero(usable)
+            if not places.size:
+                continue
+            m = self.measure(sums[places], versioned=version[places] | any(is_version(d) for d in named))
+            told, surprise = m.surprise(self.phi, 0.0), m.surprise(self.phi, self.noise)
+            variance = m.variance(self.phi, self.noise)
+            for i in np.argsort(-told, kind="stable")[:4]:
+                if not np.isfinite(told[i]):
+                    break
+                j = int(np.searchsorted(starts, places[i], side="right")) - 1
+                conditions = tuple(sorted((*parent, (j, int(places[i] - starts[j] - 1)))))
+                found[conditions] = Cell(
+                    conditions, float(m.effect[i]), float(variance[i]), float(told[i]), float(surprise[i]),
+                    int(m.kind[i]), price,
+                )  # fmt: skip
+        return list(found.values())
+
+
+def _dispersion(table: Floats, unit: Ints, kind: int, phi: float, binomial: float) -> float:
+    """The variance of a cell's change over its units, over the binomial one, drawn to the view's by eight degrees."""
     n0, n1 = max(float(table[:, N0].sum()), 1e-9), max(float(table[:, N1].sum()), 1e-9)
-    one = table[:, R1] - table[:, N1] * float(table[:, R1].sum()) / n1
-    zero = table[:, R0] - table[:, N0] * float(table[:, R0].sum()) / n0
     if kind == NEW:
         influence = (table[:, K1] - table[:, N1] * float(table[:, K1].sum()) / n1) / n1
     elif kind == VANISHED:
         influence = (table[:, K0] - table[:, N0] * float(table[:, K0].sum()) / n0) / n0
     else:
-        influence = one / n1 - zero / n0
-    by_unit = np.bincount(code, influence, units.size)
-    squares = float((by_unit**2).sum())
-    dof = squares**2 / max(float((by_unit**4).sum()), 1e-300)
-    return (dof * squares + 8 * prior) / (dof + 8)
+        one, zero = table[:, K1] - table[:, E1], table[:, K0] - table[:, E0]
+        influence = (one - table[:, N1] * float(one.sum()) / n1) / n1
+        influence = influence - (zero - table[:, N0] * float(zero.sum()) / n0) / n0
+    squares = np.bincount(unit, influence) ** 2
+    total = float(squares.sum())
+    dof = total**2 / max(float((squares**2).sum()), 1e-300)
+    return max(1.0, (dof * total / binomial + PRIOR_DOF * phi) / (dof + PRIOR_DOF))
 
 
-def _alive(codes: npt.NDArray[np.int32], size: int, table: Floats, min_rows: float) -> Mask:
-    inside = codes >= 0
-    n0 = np.bincount(codes[inside], table[inside, N0], size)
-    n1 = np.bincount(codes[inside], table[inside, N1], size)
-    return np.asarray((n0 >= min_rows) | (n1 >= min_rows))
-
-
-def _by_score(cell: Scored) -> tuple[float, Conditions]:
+def by_score(cell: Cell) -> tuple[float, Conditions]:
+    """Best score first, then by name."""
     return (-cell.score, cell.conditions)
+
+
+def by_told(cell: Cell) -> tuple[float, Conditions]:
+    """Most evidence first, then by name."""
+    return (-cell.told, cell.conditions)

@@ -4,8 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from gne_analytics.causes.baseline import Baseline
-from gne_analytics.causes.cells import STANDARD, Lattice, Residuals, is_version
+from gne_analytics.causes.cells import STANDARD, View, is_version
 from gne_analytics.causes.cube import Cube, Mask
 from gne_analytics.causes.decompose import Part, leave_out
 from gne_analytics.causes.search import outside_of
@@ -32,11 +34,10 @@ def disjoint(cube: Cube, baseline: Baseline, claims: Sequence[Claim], noise: flo
 
     The empty segment comes last and keeps the rows that no other has.
     """
-    residuals = Residuals(cube, baseline, noise)
-    lattice = Lattice(residuals, depth=0)
+    view = View(cube, baseline.p, baseline.rate, noise=noise)
     everywhere = next((c for c in claims if not c.segment.depth), None)
     beyond = everywhere.found.effect if everywhere else 0.0
-    residuals.move_all(beyond)
+    view.move_all(beyond)
     order = sorted(claims, key=lambda c: (not c.segment.depth, not c.confirmed, -c.e, -c.found.score, str(c.segment)))
     kept: list[Kept] = []
     weight = cube.n0 + cube.n1
@@ -46,7 +47,7 @@ def disjoint(cube: Cube, baseline: Baseline, claims: Sequence[Claim], noise: flo
         size = float(weight[rows].sum())
         overlap = max((float(weight[rows & k.rows].sum()) / size for k in kept), default=0.0) if size else 1.0
         versioned = any(is_version(d) for d in claim.segment.dimensions)
-        effect, variance, kind = lattice.measure_rows(rows, versioned=versioned)
+        effect, variance, kind = view.measure_rows(rows, versioned=versioned)
         if not local:
             effect += beyond
         gone = not math.isfinite(variance) or effect * claim.found.effect <= 0 or kind != claim.found.kind
@@ -55,7 +56,7 @@ def disjoint(cube: Cube, baseline: Baseline, claims: Sequence[Claim], noise: flo
         if not math.isfinite(variance):
             continue
         kept.append(Kept(claim, rows, effect + beyond if local and kind == STANDARD else effect))
-        residuals.take_out(rows, effect, kind)
+        view.take_out(np.flatnonzero(rows), effect, kind)
     return kept
 
 

@@ -7,6 +7,7 @@ from html import escape
 import polars as pl
 
 from gne_analytics.causes.baseline import Baseline, fit_baseline
+from gne_analytics.causes.cells import Lattice, View
 from gne_analytics.causes.context import MechanismContext
 from gne_analytics.causes.cube import Cube, build_cube
 from gne_analytics.causes.decompose import Part, decompose
@@ -16,7 +17,7 @@ from gne_analytics.causes.noise import period_noise
 from gne_analytics.causes.screen import screen
 from gne_analytics.causes.search import FLOOR, SAME_ROWS, jaccard, pursue
 from gne_analytics.causes.telling import add_why, cause_id, tell_cause
-from gne_analytics.causes.verify import LEVEL, Claim, cross_fit, e_bh
+from gne_analytics.causes.verify import LEVEL, Claim, CrossFit, cross_fit, e_bh
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Cause, Decomposition, Shift
@@ -138,10 +139,12 @@ def _search(obs: Observations, shift: Shift, depth: int) -> _Searched | Explanat
     cube = build_cube(obs.frame.with_columns(side=sides), dims, unit=obs.has_unit, paths=obs.paths)
     baseline = fit_baseline(cube)
     if obs.has_unit:
-        tested = cross_fit(cube, depth=depth)
-        return _Searched(obs, shift, dims, refused, cube, baseline, tested, _pooled(cube, baseline, tested, depth), 0.0)
+        fitted = cross_fit(cube, depth=depth)
+        untested = _untested(cube, fitted)
+        return _Searched(obs, shift, dims, refused, cube, baseline, fitted.claims, untested, 0.0)
     noise = period_noise(obs, dims, shift)
-    found = [Claim(one) for one in pursue(cube, baseline, noise=noise, depth=depth)]
+    view = View(cube, baseline.p, baseline.rate, noise=noise).over(Lattice(cube, baseline.p, depth=depth), (0, 1))
+    found = [Claim(one) for one in pursue(view)]
     return _Searched(obs, shift, dims, refused, cube, baseline, [], found, noise)
 
 
@@ -172,21 +175,20 @@ def _told(
     )  # fmt: skip
 
 
-def _pooled(cube: Cube, baseline: Baseline, tested: Sequence[Claim], depth: int) -> list[Claim]:
-    """Search all units together: the best names for what was tested, and what halves are too small to find.
+def _untested(cube: Cube, fitted: CrossFit) -> list[Claim]:
+    """Take the names that all units together give to what was tested, and return what only they show.
 
-    What only this search shows is never more than a candidate.
+    What halves are too small to find is never more than a candidate.
     """
     weight = cube.n0 + cube.n1
     untested: list[Claim] = []
-    found = pursue(cube, baseline, depth=depth)
-    if all(one.segment.depth for one in found):  # a half missed what is local and took it for a move of everything
-        for claim in tested:
+    if all(one.segment.depth for one in fitted.together):  # a half missed what is local and took it for everything
+        for claim in fitted.claims:
             claim.thin |= not claim.segment.depth
-    for one in found:
+    for one in fitted.together:
         rows = cube.mask(one.segment)
         same = [
-            c for c in tested
+            c for c in fitted.claims
             if c.found.effect * one.effect > 0 and bool(c.segment.depth) == bool(one.segment.depth)
             and jaccard(cube.mask(c.segment), rows, weight) >= SAME_ROWS
         ]  # fmt: skip

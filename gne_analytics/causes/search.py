@@ -1,39 +1,45 @@
 """Greedy residual pursuit: accept the best cell, name it well, take its effect out, score again, stop by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 
-from gne_analytics.causes.baseline import Baseline
 from gne_analytics.causes.cells import (
     N0,
     N1,
     NEW,
     STANDARD,
+    Cell,
     Conditions,
-    Lattice,
-    Residuals,
-    Scored,
+    View,
     is_version,
     sums_by,
 )
 from gne_analytics.causes.cube import Cube, Mask
 from gne_analytics.evidence.segment import Segment
-from gne_analytics.metrics.intervals import Floats
+from gne_analytics.metrics.intervals import Floats, Ints
 
 FLOOR = 9.0
-"""z^2 less the price of naming must exceed this: a cell that chance would give about once in a hundred searches."""
+"""Surprise less the price of naming must exceed this: a cell that chance would give about once in a hundred searches."""
 SAME_ROWS = 0.9
 MOST = 8
+TRIED = 8
+"""So many of the best cells are named in full before one is chosen."""
 LARGE_VALUE = 0.8
 """Without a value that holds more than this, too little is left to tell whether everything moved."""
 MEDIAN_OF = 3
-DIFFERS = 2.0
-"""So many standard errors apart, rows in and outside a condition moved differently."""
+ALIKE = 1 / 3
+"""Rows beside a segment that moved by this part of its own move, in log-odds, moved with it."""
+SEEN = 4.0
+"""Rows must move by so much (of z squared) by themselves before they are said to have moved."""
+IDLE = 0.97
+"""A condition without which so much of the rows stays the same says nothing."""
 NOT_WORSE = 4.0
-"""By so much (of z squared) a description with fewer dimensions may fall short of the best one."""
+"""By so much (of z squared) a shorter name of the same rows may fall short of the best one."""
+WIDER = 1.08
+"""A set of values must tell so many times what it told with a value less."""
+RUNNERS_UP = 6
 
 
 @dataclass(frozen=True)
@@ -49,10 +55,14 @@ class Found:
     same_rows: tuple[Segment, ...] = ()
     beyond: float = 0.0
     """The move of everything, against which the segment is held."""
+    runners_up: tuple[Segment, ...] = ()
+    """What came next when the rows were named: descriptions that overlap them and tell less, best first."""
+    weak: bool = False
+    """Beyond the chance of sampling, but not beyond what periods differ by themselves."""
 
 
-def pursue(cube: Cube, baseline: Baseline, *, noise: float = 0.0, depth: int = 4, floor: float = FLOOR) -> list[Found]:
-    """Return the segments that explain the change between the cube's sides, in the order of acceptance.
+def pursue(view: View, *, floor: float = FLOOR) -> list[Found]:
+    """Return the segments that explain the change between a view's sides, in the order of acceptance.
 
     Two tellings are tried: local segments alone, and local segments beside a move of everything that is estimated
     robustly and set aside first, so that it makes no local causes. Local segments alone win where they are fewer and
@@ -60,33 +70,29 @@ def pursue(cube: Cube, baseline: Baseline, *, noise: float = 0.0, depth: int = 4
     The move of everything is listed last, as the empty segment, and only if the rows outside the local segments still
     move by themselves.
     """
-    if not cube.size or not cube.n0.sum() or not cube.n1.sum():
+    if not view.cube.size or not view.totals[0] or not view.totals[1]:
         return []
-    residuals = Residuals(cube, baseline, noise)
-    lattice = Lattice(residuals, depth=depth, min_rows=max(12.0, 0.001 * float(cube.n1.sum())))
-    everywhere = move_of_everything(lattice)
-    alone = _telling(lattice, 0.0, floor)
+    everywhere = move_of_everything(view)
     if not everywhere:
-        return alone
-    beside = _telling(
-        Lattice(Residuals(cube, baseline, noise), depth=depth, min_rows=lattice.min_rows), everywhere, floor
-    )
+        return _telling(view.copy(), 0.0, floor)
+    alone = _telling(view.copy(), 0.0, floor)
+    beside = _telling(view.copy(), everywhere, floor)
     complete = all(found.segment.depth for found in alone)
     return alone if complete and len(alone) < len(beside) else beside
 
 
-def _telling(lattice: Lattice, everywhere: float, floor: float) -> list[Found]:
+def _telling(view: View, everywhere: float, floor: float) -> list[Found]:
     """The local segments, given a move of everything, and that move where the rows outside them still make it."""
     if everywhere:
-        lattice.move_all(everywhere)
-    found = _local(lattice, floor)
-    outside = outside_of(lattice.residuals.cube, [lattice.residuals.cube.mask(f.segment) for f in found])
-    left, variance, kind = lattice.measure_rows(outside, versioned=False)
-    total = everywhere + left
-    score = total**2 / variance if np.isfinite(variance) and kind == STANDARD else 0.0
+        view.move_all(everywhere)
+    found = _local(view, floor)
+    outside = outside_of(view.cube, [view.cube.mask(f.segment) for f in found])
+    rest = view.weigh((), outside, versioned=False)
+    total = everywhere + rest.effect
+    score = total**2 / rest.variance if np.isfinite(rest.variance) and rest.kind == STANDARD else 0.0
     if score < FLOOR:
         return [replace(f, effect=f.effect + everywhere) if f.kind == STANDARD else f for f in found]
-    held = [replace(f, effect=f.effect - left if f.kind == STANDARD else f.effect, beyond=total) for f in found]
+    held = [replace(f, effect=f.effect - rest.effect if f.kind == STANDARD else f.effect, beyond=total) for f in found]
     return [*held, Found(Segment({}), STANDARD, total, float(np.copysign(np.sqrt(score), total)), score)]
 
 
@@ -98,32 +104,33 @@ def outside_of(cube: Cube, masks: Sequence[Mask]) -> Mask:
     return outside
 
 
-def move_of_everything(lattice: Lattice) -> float:
+def move_of_everything(view: View) -> float:
     """Estimate how far everything moved, whatever single segments did besides; 0 where nothing says that it did.
 
     The least that any dimension leaves of the whole's move: the weighted median over its values, and the move without
     any one of them, each given the benefit of one standard error.
     """
-    cube, table = lattice.residuals.cube, lattice.residuals.table
-    whole, variance, _ = lattice.measure_rows(np.ones(cube.size, dtype=bool), versioned=False)
+    cube = view.cube
+    whole, variance, _ = view.measure_rows(np.ones(cube.size, dtype=bool), versioned=False)
     if not np.isfinite(variance) or whole**2 < FLOOR * variance:
         return 0.0
     least = abs(whole)
+    everything = view.table.sum(axis=0)
     for axis in cube.axes:
         if is_version(axis.dimension):
             continue
-        known = axis.codes >= 0
-        sums = sums_by(axis.codes[known], table[known], axis.size)
-        without = table.sum(axis=0) - sums
-        small = sums[:, [N0, N1]].sum(axis=1) <= LARGE_VALUE * sum(lattice.totals)
-        for effect, spread, kind in (lattice.measure(without[small], versioned=False),):
-            usable = (kind == STANDARD) & np.isfinite(spread)
-            upper = np.sign(whole) * effect[usable] + np.sqrt(spread[usable])
-            least = min(least, float(upper.min(initial=least)))
-        effect, spread, kind = lattice.measure(sums, versioned=False)
-        usable = (kind == STANDARD) & np.isfinite(spread)
+        sums = sums_by(axis.codes + 1, view.table, axis.size + 1)[1:]
+        small = sums[:, [N0, N1]].sum(axis=1) <= LARGE_VALUE * sum(view.totals)
+        without = view.measure((everything - sums)[small], versioned=False)
+        spread = without.variance(view.phi, view.noise)
+        usable = (without.kind == STANDARD) & np.isfinite(spread)
+        upper = np.sign(whole) * without.effect[usable] + np.sqrt(spread[usable])
+        least = min(least, float(upper.min(initial=least)))
+        own = view.measure(sums, versioned=False)
+        spread = own.variance(view.phi, view.noise)
+        usable = (own.kind == STANDARD) & np.isfinite(spread)
         if usable.sum() >= MEDIAN_OF:
-            middle, error = _weighted_median(np.sign(whole) * effect[usable], 1 / spread[usable])
+            middle, error = _weighted_median(np.sign(whole) * own.effect[usable], 1 / spread[usable])
             least = min(least, middle + error)
     return float(np.sign(whole) * least) if least > 0 and least**2 >= FLOOR * variance else 0.0
 
@@ -134,183 +141,252 @@ def _weighted_median(values: Floats, weights: Floats) -> tuple[float, float]:
     return float(values[order][int(np.searchsorted(share, 0.5))]), float(1.25 / np.sqrt(weights.sum()))
 
 
-def _local(lattice: Lattice, floor: float) -> list[Found]:
-    cube = lattice.residuals.cube
+def _local(view: View, floor: float) -> list[Found]:
     found: list[Found] = []
     for _ in range(MOST):
-        shortlist = _rescored(lattice, lattice.best())
-        if not shortlist or shortlist[0].score < floor:
+        cells = view.best()
+        if not cells or cells[0].score < floor / 2:
             break
-        named = _name(lattice, shortlist)
-        rows = cube.mask(named.segment)
-        if named.score < floor or any(named.segment == f.segment for f in found):
+        best = _Naming(view, cells).chosen(floor, weak=not found and view.cube.unit is None)
+        if best is None or any(best.segment == f.segment for f in found):
             break
-        found.append(named)
-        lattice.take_out(rows, named.effect, named.kind)
+        found.append(best)
+        if best.weak:
+            break
+        view.take_out(np.flatnonzero(view.cube.mask(best.segment)), best.effect, best.kind)
     return found
 
 
-def _rescored(lattice: Lattice, cells: list[Scored]) -> list[Scored]:
-    if lattice.residuals.cube.unit is None:
-        return cells
-    out = []
-    for cell in cells:
-        effect, variance, kind = lattice.measure_rows(
-            lattice.rows(cell.conditions), versioned=_versioned(lattice, cell.conditions)
-        )
-        out.append(Scored(cell.conditions, effect, variance, effect**2 / variance - cell.price, kind, cell.price))
-    return sorted(out, key=lambda s: (-s.score, s.conditions))
+@dataclass(frozen=True)
+class _Name:
+    """One way to name a cell: its conditions, the values merged into them, what that tells."""
+
+    conditions: Conditions
+    merged: tuple[tuple[int, tuple[int, ...]], ...]
+    cell: Cell
+    told: float
+    """Evidence less all prices; of a cell whose conditions were loosened, that of the cell it came from."""
 
 
-def _versioned(lattice: Lattice, conditions: Conditions) -> bool:
-    return any(is_version(lattice.residuals.cube.axes[i].dimension) for i, _ in conditions)
+class _Naming:
+    """The names of the best cells, and the best of them: no idle condition, like rows beside, sibling values merged."""
+
+    def __init__(self, view: View, cells: Sequence[Cell]) -> None:
+        self.view, self.cells = view, cells
+        self._rows: dict[Conditions, Ints] = {}
+        self._cell: dict[Conditions, Cell] = {}
+
+    def rows(self, conditions: Conditions) -> Ints:
+        if conditions not in self._rows:
+            self._rows[conditions] = self.view.rows(conditions)
+        return self._rows[conditions]
+
+    def weigh(self, conditions: Conditions) -> Cell:
+        if conditions not in self._cell:
+            self._cell[conditions] = self.view.weigh(conditions, self.rows(conditions))
+        return self._cell[conditions]
+
+    def chosen(self, floor: float, *, weak: bool = False) -> Found | None:
+        """Return the best name that passes the floor; ``weak`` lets one pass that only noise between periods holds."""
+        names: dict[Conditions, _Name] = {}
+        tried = sorted((self.weigh(c.conditions) for c in self.cells[: 2 * TRIED]), key=lambda c: (-c.score, c))
+        tried = [c for c in tried if c.score >= floor / 2][:TRIED]
+        for cell in tried:
+            loose = self._loosened(cell)
+            if loose.conditions not in names:
+                names[loose.conditions] = self._merged(loose, max(cell.score, loose.score))
+        ranked = sorted(names.values(), key=lambda n: (-n.told, n.conditions))
+        passing = [n for n in ranked if n.cell.passed_by >= floor]
+        weak = weak and not passing
+        if weak:
+            passing = [n for n in ranked if n.cell.score >= floor]
+        if not passing:
+            return None
+        best = self._shortest(passing[0], passing)
+        segment = self._segment(best.merged)
+        own = self.rows(best.conditions)
+        alike = [c.conditions for c in self.cells if self._overlap(own, c.conditions) >= SAME_ROWS]
+        same = dict.fromkeys(self._segment(_single(self._without_idle(a, 1.0))) for a in alike)
+        same.pop(segment, None)
+        beside = self._runners_up(best, segment)
+        cell = best.cell
+        z = float(np.copysign(np.sqrt(max(cell.surprise, 0.0)), cell.effect))
+        return Found(
+            segment, cell.kind, cell.effect, z, cell.passed_by,
+            tuple(sorted(same, key=lambda s: (s.depth, str(s)))[:RUNNERS_UP]), 0.0, beside,
+            weak,
+        )  # fmt: skip
+
+    def _runners_up(self, best: _Name, segment: Segment) -> tuple[Segment, ...]:
+        """The cells that tell most beside the chosen name, of cells with the very same rows the first alone."""
+        known = [self.rows(best.conditions)]
+        found: list[Segment] = []
+        for cell in self.cells:
+            rows = self.rows(cell.conditions)
+            other = self._segment(_single(cell.conditions))
+            if cell.effect * best.cell.effect <= 0 or any(np.array_equal(rows, k) for k in known):
+                continue
+            known.append(rows)
+            if other != segment:
+                found.append(other)
+            if len(found) == RUNNERS_UP:
+                break
+        return tuple(found)
+
+    def _overlap(self, own: Ints, conditions: Conditions) -> float:
+        """The Jaccard overlap of a cell's rows with others, by what it holds; quick where the sizes differ much."""
+        rows = self.rows(conditions)
+        if not SAME_ROWS * 0.5 <= (rows.size + 1) / (own.size + 1) <= 2 / SAME_ROWS:
+            return 0.0
+        weight = self.view.table[:, N0] + self.view.table[:, N1]
+        both = np.intersect1d(own, rows, assume_unique=True)
+        inside = float(weight[both].sum())
+        either = float(weight[own].sum() + weight[rows].sum()) - inside
+        return inside / either if either else 0.0
+
+    def _shortest(self, best: _Name, names: Sequence[_Name]) -> _Name:
+        """Of names of nearly the same rows that tell hardly less, the one with fewest conditions, then fewest rows."""
+        if best.cell.kind == NEW:
+            return best
+        own = self.rows(best.conditions)
+        same = [
+            n for n in names
+            if n is best or (
+                n.cell.kind == best.cell.kind and n.told >= best.told - NOT_WORSE
+                and self._overlap(own, n.conditions) >= SAME_ROWS
+            )
+        ]  # fmt: skip
+        return min(same, key=lambda n: (len(n.conditions), self.rows(n.conditions).size, n.conditions))
+
+    def _loosened(self, cell: Cell) -> Cell:
+        """Drop what is idle, then every condition beside which the rows it kept out moved with the segment.
+
+        A segment without a past is named as fully as its rows allow: by all that only they have in common.
+        """
+        if cell.kind == NEW:
+            return self.weigh(self._named_in_full(cell))
+        cell = self.weigh(self._without_idle(cell.conditions, IDLE))
+        while len(cell.conditions) > 1:
+            wider = [w for c in cell.conditions if (w := self._beside_moved(cell, c)) is not None]
+            if not wider:
+                break
+            cell = max(wider, key=lambda w: (w.told, w.conditions))
+        return cell
+
+    def _beside_moved(self, cell: Cell, condition: tuple[int, int]) -> Cell | None:
+        """The cell without a condition, where the rows that the condition kept out moved alike; else None."""
+        fewer = tuple(c for c in cell.conditions if c != condition)
+        wider = self.weigh(fewer)
+        if wider.kind != cell.kind or not np.isfinite(wider.variance):
+            return None
+        rest = np.setdiff1d(self.rows(fewer), self.rows(cell.conditions), assume_unique=True)
+        apart = self.view.weigh(fewer, rest)
+        if apart.kind != cell.kind or apart.told < SEEN or apart.effect * cell.effect <= 0:
+            return None
+        own, other = self._lift(self.rows(cell.conditions)), self._lift(rest)
+        return wider if abs(other) >= ALIKE * abs(own) else None
+
+    def _lift(self, rows: Ints) -> float:
+        """The move of some rows in log-odds, beyond what the model expects on both sides."""
+        return _lift(self.view.table[rows].sum(axis=0))
+
+    def _named_in_full(self, cell: Cell) -> Conditions:
+        own, axes = self.rows(cell.conditions), self.view.cube.axes
+        single = [
+            c.conditions[0] for c in self.cells
+            if len(c.conditions) == 1 and self._overlap(own, c.conditions) >= SAME_ROWS
+        ]  # fmt: skip
+        deepest: dict[str, tuple[int, int]] = {}
+        for i, code in (*cell.conditions, *single):
+            known = deepest.get(axes[i].dimension)
+            if known is None or axes[known[0]].level < axes[i].level:
+                deepest[axes[i].dimension] = (i, code)
+        return self._without_idle(tuple(sorted(deepest.values())), 1.0)
+
+    def _without_idle(self, conditions: Conditions, least: float) -> Conditions:
+        """Drop every condition whose absence changes the rows by less than 1 - least, the coarsest first."""
+        if len(conditions) < 2:
+            return conditions
+        weight = self.view.table[:, N0] + self.view.table[:, N1]
+        held = float(weight[self.rows(conditions)].sum())
+        kept = conditions
+        for condition in sorted(conditions, key=lambda c: (-float(weight[self.rows((c,))].sum()), c)):
+            fewer = tuple(c for c in kept if c != condition)
+            if fewer and held >= least * float(weight[self.rows(fewer)].sum()):
+                kept = fewer
+        return kept
+
+    def _merged(self, cell: Cell, told: float) -> _Name:
+        """Add sibling values that moved alike, one dimension at a time, while that tells more than they cost."""
+        if cell.kind != STANDARD:  # each new value is an event by itself
+            return _Name(cell.conditions, _single(cell.conditions), cell, told)
+        values: dict[int, tuple[int, ...]] = {i: (code,) for i, code in cell.conditions}
+        axes = self.view.cube.axes
+        versioned = self.view.versioned(cell.conditions)
+        started = current = cell.told
+        price = 0.0
+        rows = self.rows(cell.conditions)
+        for i in sorted(values, key=lambda i: -axes[i].size):
+            others = self._others(values, i)
+            sums = sums_by(self.view.codes[i][others] + 1, self.view.table[others], axes[i].size + 1)[1:]
+            own, extra = self.view.table[rows].sum(axis=0), 2 * np.log(max(axes[i].size, 2))
+            for code in self._like_minded(sums, cell, values[i], versioned=versioned):
+                wide = self.view.measure((own + sums[code])[None], versioned=versioned)
+                reach = others[np.isin(self.view.codes[i][others], (*values[i], code))]
+                wider = self.view.weigh(cell.conditions, reach, versioned=versioned)
+                if int(wide.kind[0]) == cell.kind and wider.told > max(current + extra, WIDER * current):
+                    rows, own, current, price = reach, own + sums[code], wider.told, price + extra
+                    values[i] = (*values[i], code)
+        name = tuple(sorted((i, tuple(codes)) for i, codes in values.items()))
+        if not price:
+            return _Name(cell.conditions, name, cell, told)
+        whole = self.view.weigh(cell.conditions, rows, versioned=versioned)
+        gained = told * (current / started) - price if started > 0 else told
+        return _Name(cell.conditions, name, whole, max(gained, told))
+
+    def _others(self, values: dict[int, tuple[int, ...]], axis: int) -> Ints:
+        """The leaves that meet all conditions but those on one axis, and have a value on it."""
+        keep = self.view.codes[axis] >= 0
+        for j, codes in values.items():
+            if j != axis:
+                keep &= np.isin(self.view.codes[j], codes)
+        return np.flatnonzero(keep)
+
+    def _like_minded(self, sums: Floats, cell: Cell, taken: tuple[int, ...], *, versioned: bool) -> Iterator[int]:
+        m = self.view.measure(sums, versioned=versioned)
+        told = m.surprise(self.view.phi, 0.0)
+        lift = np.array([_lift(s) for s in sums[np.flatnonzero(told > SEEN)]])
+        strong = np.flatnonzero(told > SEEN)
+        own = _lift(sums[taken[0]])
+        fit = [
+            int(code) for code, move in zip(strong, lift, strict=True)
+            if m.kind[code] == cell.kind and m.effect[code] * cell.effect > 0 
+            and move * own > 0 and abs(move) >= ALIKE * abs(own) and code not in taken
+        ]  # fmt: skip
+        yield from sorted(fit, key=lambda c: (-told[c], c))[:12]
+
+    def _segment(self, merged: Sequence[tuple[int, tuple[int, ...]]]) -> Segment:
+        axes = self.view.cube.axes
+        return Segment.of({axes[i].dimension: [axes[i].values[c] for c in codes] for i, codes in merged})
 
 
-def _name(lattice: Lattice, shortlist: list[Scored]) -> Found:
-    """Name the best cell's rows: no idle condition, sibling values merged, other names of the same rows listed."""
-    best = shortlist[0]
-    weight = _weight(lattice.residuals.cube)
-    core = lattice.rows(best.conditions)
-    alike = [s.conditions for s in shortlist if jaccard(core, lattice.rows(s.conditions), weight) >= SAME_ROWS]
-    conditions = best.conditions
-    if best.kind == NEW:
-        single = [c[0] for c in alike if len(c) == 1]
-        conditions = tuple(sorted({*conditions, *single}))
-        conditions = _one_level_each(lattice, conditions)
-        conditions = _without_idle(lattice, conditions, 1.0)
-    else:
-        conditions = _simplest(lattice, _without_idle(lattice, conditions, 0.97), best, alike)
-    merged = _merge_siblings(lattice, conditions)
-    segment = _segment(lattice, merged)
-    rows = lattice.residuals.cube.mask(segment)
-    effect, variance, kind = lattice.measure_rows(rows, versioned=_versioned(lattice, conditions))
-    others: list[Segment] = []
-    for other in alike:
-        name = _segment(lattice, {i: (code,) for i, code in _without_idle(lattice, other, 1.0)})
-        if name != segment and name not in others:
-            others.append(name)
-    others.sort(key=lambda s: (s.depth, str(s)))
-    z = effect / np.sqrt(variance) if np.isfinite(variance) else 0.0
-    return Found(segment, kind, effect, float(z), float(z * z - best.price), tuple(others[:6]))
+def _single(conditions: Conditions) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    return tuple((i, (code,)) for i, code in conditions)
 
 
-def _one_level_each(lattice: Lattice, conditions: Conditions) -> Conditions:
-    axes = lattice.residuals.cube.axes
-    deepest: dict[str, tuple[int, int]] = {}
-    for i, code in conditions:
-        known = deepest.get(axes[i].dimension)
-        if known is None or axes[known[0]].level < axes[i].level:
-            deepest[axes[i].dimension] = (i, code)
-    return tuple(sorted(deepest.values()))
+def _lift(sums: Floats) -> float:
+    """The move of a row of sums in log-odds, what the model expects taken out on both sides."""
+
+    def logit(k: float, n: float) -> float:
+        return float(np.log((max(k, 0.0) + 0.5) / (max(n - k, 0.0) + 0.5)))
+
+    n0, k0, e0, n1, k1, e1 = (float(x) for x in sums)
+    return (logit(k1, n1) - logit(e1, n1)) - (logit(k0, n0) - logit(e0, n0))
 
 
-def _without_idle(lattice: Lattice, conditions: Conditions, least: float) -> Conditions:
-    """Drop every condition whose absence changes the rows by less than 1 - least, the coarsest first."""
-    weight = _weight(lattice.residuals.cube)
-    order = sorted(conditions, key=lambda c: -float(weight[lattice.rows((c,))].sum()))
-    kept = conditions
-    full = lattice.rows(conditions)
-    for condition in order:
-        fewer = tuple(c for c in kept if c != condition)
-        if fewer and jaccard(full, lattice.rows(fewer), weight) >= least:
-            kept = fewer
-    return kept
-
-
-def _simplest(lattice: Lattice, named: Conditions, best: Scored, alike: Sequence[Conditions]) -> Conditions:
-    """Among names of nearly the same rows that do not tell significantly less, the one with fewest dimensions.
-
-    Of equally many, the one with fewer rows: the finer level of a hierarchy. Then a condition is dropped where the rows
-    that it kept out moved alike.
-    """
-    weight = _weight(lattice.residuals.cube)
-    core = lattice.rows(best.conditions)
-    parts = {c for size in range(1, len(named)) for c in combinations(named, size)}
-    options: list[tuple[int, float, float, Conditions]] = []
-    for conditions in sorted({named, *alike, *parts}):
-        rows = lattice.rows(conditions)
-        if conditions != named and jaccard(core, rows, weight) < SAME_ROWS:
-            continue
-        effect, variance, kind = lattice.measure_rows(rows, versioned=_versioned(lattice, conditions))
-        told = effect**2 / variance
-        if conditions == named or (kind == best.kind and told >= best.score + best.price - NOT_WORSE):
-            options.append((len(conditions), float(weight[rows].sum()), -told, conditions))
-    kept = min(options)[-1]
-    while len(kept) > 1:
-        fewer = [f for c in kept if (f := _loosened(lattice, kept, c)) is not None]
-        if not fewer:
-            break
-        kept = max(fewer)[1]
-    return kept
-
-
-def _loosened(lattice: Lattice, conditions: Conditions, condition: tuple[int, int]) -> tuple[float, Conditions] | None:
-    """The cell without a condition and its z squared, None where the condition is needed."""
-    fewer = tuple(c for c in conditions if c != condition)
-    rows, wider = lattice.rows(conditions), lattice.rows(fewer)
-    own, own_variance, own_kind = lattice.measure_rows(rows, versioned=_versioned(lattice, conditions))
-    all_, all_variance, all_kind = lattice.measure_rows(wider, versioned=_versioned(lattice, fewer))
-    if all_kind != own_kind or not np.isfinite(all_variance):
-        return None
-    saved = lattice.price_of[len(conditions)] - lattice.price_of[len(fewer)]
-    told = all_**2 / all_variance
-    if told < own**2 / own_variance - saved - NOT_WORSE:
-        return None
-    added, spread, kind = lattice.measure_rows(wider & ~rows, versioned=_versioned(lattice, fewer))
-    if np.isfinite(spread) and kind == own_kind and abs(added - own) > DIFFERS * np.sqrt(spread + own_variance):
-        return None
-    return told, fewer
-
-
-def _merge_siblings(lattice: Lattice, conditions: Conditions) -> dict[int, tuple[int, ...]]:
-    """Add values beside the cell's own, one dimension at a time, while the score rises by more than their price."""
-    merged: dict[int, tuple[int, ...]] = {i: (code,) for i, code in conditions}
-    cube = lattice.residuals.cube
-    versioned = _versioned(lattice, conditions)
-    for i in sorted(merged, key=lambda i: -cube.axes[i].size):
-        others = np.ones(cube.size, dtype=bool)
-        for j, codes in merged.items():
-            if j != i:
-                others &= np.isin(cube.axes[j].codes, codes)
-        rows = others & np.isin(cube.axes[i].codes, merged[i])
-        effect, variance, kind = lattice.measure_rows(rows, versioned=versioned)
-        score, price = effect**2 / variance, 2 * np.log(max(cube.axes[i].size, 2))
-        for code in _like_minded(lattice, others, i, effect, kind, merged[i], versioned=versioned):
-            wider = rows | (others & (cube.axes[i].codes == code))
-            wide_effect, wide_variance, wide_kind = lattice.measure_rows(wider, versioned=versioned)
-            if wide_kind == kind and wide_effect**2 / wide_variance > score + price:
-                rows, score = wider, wide_effect**2 / wide_variance
-                merged[i] = (*merged[i], code)
-    return merged
-
-
-def _like_minded(
-    lattice: Lattice, others: Mask, axis: int, effect: float, kind: int, taken: tuple[int, ...], *, versioned: bool
-) -> list[int]:
-    codes = lattice.residuals.cube.axes[axis].codes
-    places = np.flatnonzero(others & (codes >= 0))
-    size = lattice.residuals.cube.axes[axis].size
-    table = lattice.residuals.table
-    sums = sums_by(codes[places], table[places], size)
-    own, variance, kinds = lattice.measure(sums, versioned=versioned)
-    ratio = own / effect if effect else np.zeros_like(own)
-    fit = (kinds == kind) & (ratio > 0.5) & (ratio < 2.0) & (own**2 > 6 * variance)
-    if kind != STANDARD:
-        fit &= own**2 > 12 * variance
-    ranked = np.argsort(-(own**2 / variance))
-    return [int(c) for c in ranked if fit[c] and c not in taken][:12]
-
-
-def _segment(lattice: Lattice, merged: dict[int, tuple[int, ...]]) -> Segment:
-    axes = lattice.residuals.cube.axes
-    return Segment.of({axes[i].dimension: [axes[i].values[c] for c in codes] for i, codes in merged.items()})
-
-
-def _weight(cube: Cube) -> "np.typing.NDArray[np.float64]":
-    return cube.n0 + cube.n1
-
-
-def jaccard(a: Mask, b: Mask, weight: "np.typing.NDArray[np.float64]") -> float:
+def jaccard(a: Mask, b: Mask, weight: Floats) -> float:
     """Return how much two row sets overlap: rows in both over rows in either."""
     either = float(weight[a | b].sum())
     return float(weight[a & b].sum()) / either if either else 0.0
+
+

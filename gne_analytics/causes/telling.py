@@ -66,7 +66,7 @@ def tell_cause(
         status_reason="" if claim.confirmed else _why_candidate(obs, claim),
         before=before, after=after, effect=effect, leave_out=finite(lost), contribution=share, e_value=claim.e,
         error_level=LEVEL, onset=onset.day if onset else None, onset_interval=(onset.lo, onset.hi) if onset else None,
-        same_rows=claim.found.same_rows, evidence=evidence,
+        same_rows=claim.found.same_rows, runners_up=claim.found.runners_up, evidence=evidence,
     )  # fmt: skip
 
 
@@ -140,7 +140,8 @@ def _effect(difference: Difference, before: Counts, after: Counts, method: str) 
 
 def _why_candidate(obs: Observations, claim: Claim) -> str:
     if not obs.has_unit:
-        return "The source declares no unit of independence, so it cannot be verified on held-out units."
+        weak = " It is not beyond what periods differ by themselves." if claim.found.weak else ""
+        return "The source declares no unit of independence, so it cannot be verified on held-out units." + weak
     return _why_unverified(claim) + ("" if claim.has_held_out else f" Its effect is {IN_SAMPLE}.")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gne_analytics.causes.baseline import Baseline, fit_baseline
-from gne_analytics.causes.cells import NEW, VANISHED
+from gne_analytics.causes.cells import NEW, VANISHED, Lattice, View
 from gne_analytics.causes.cube import Cube, Mask
 from gne_analytics.causes.search import SAME_ROWS, Found, jaccard, outside_of, pursue
 from gne_analytics.evidence.segment import Segment
@@ -63,17 +63,35 @@ class Claim:
         return Difference(value, se, max(min(d.dof for d in good), 1.0))
 
 
-def cross_fit(cube: Cube, *, depth: int = 4) -> list[Claim]:
-    """Search each half of the units and test what it found on the other half; near-equal claims are one."""
+@dataclass(frozen=True)
+class CrossFit:
+    """What each half of the units proposed, tested on the other, and what all units together show."""
+
+    claims: list[Claim]
+    together: list[Found]
+
+
+def cross_fit(cube: Cube, *, depth: int = 4) -> CrossFit:
+    """Search each half of the units and test what it found on the other half; near-equal claims are one.
+
+    The halves and the whole are searched over the same cells, each leaf held against the model of its own half.
+    """
     weight = cube.n0 + cube.n1
+    halves = [cube.half == fold for fold in (0, 1)]
+    models = [fit_baseline(cube, trained_on=cube.take(half)) if half.any() else None for half in halves]
+    own = np.full(cube.size, np.nan)
+    for half, model in zip(halves, models, strict=True):
+        if model is not None:
+            own[half] = model.p[half]
+    usable = np.isfinite(own).all()
+    lattice = Lattice(cube, own, depth=depth) if usable else None
     claims: list[Claim] = []
-    for fold in (0, 1):
-        mine = cube.half == fold
-        seen, held = cube.take(mine), cube.take(~mine)
-        if not seen.size or not held.size:
+    for fold, model in enumerate(models):
+        mine = halves[fold]
+        if model is None or mine.all() or lattice is None:
             continue
-        model = fit_baseline(cube, trained_on=seen)
-        found = pursue(seen, replace(model, p=model.p[mine]), depth=depth, floor=FOLD_FLOOR)
+        held = cube.take(~mine)
+        found = pursue(View(cube.take(mine), own[mine], model.rate).over(lattice, (fold,)), floor=FOLD_FLOOR)
         held_p = replace(model, p=model.p[~mine])
         taken: list[tuple[Found, Mask]] = []
         for one in found:
@@ -95,7 +113,10 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> list[Claim]:
     for claim in claims:
         claim.e = sum(claim.evalues.get(fold, 0.0) for fold in (0, 1)) / 2
         claim.related = _related(claim, claims, cube, weight)
-    return claims
+    if lattice is None:
+        return CrossFit(claims, [])
+    rate = float(np.clip(cube.k0.sum() / max(float(cube.n0.sum()), 1.0), 0.0, 1.0))
+    return CrossFit(claims, pursue(View(cube, own, rate).over(lattice, (0, 1))))
 
 
 def held_out(

@@ -191,6 +191,8 @@ class Cause(Frozen):
     changes: tuple[MatchedChange, ...] = ()
     same_rows: tuple[Segment, ...] = ()
     """Other descriptions of nearly the same rows (Jaccard >= .9)."""
+    runners_up: tuple[Segment, ...] = ()
+    """Descriptions of overlapping rows that tell less, best first: what the segment would be called next."""
     evidence: tuple[str, ...] = ()
     """Evidence ids (E<n>) of every number above that a reader sees."""
 

@@ -93,9 +93,9 @@ def test_two_finds_of_one_fold_that_are_one_claim_give_one_estimate_that_of_the_
     first, again = (Found(Segment.of(market="ID"), STANDARD, effect, 5.0, score)
                     for effect, score in ((0.2, 20.0), (0.1, 30.0)))  # fmt: skip
     monkeypatch.setattr(verify, "pursue", lambda *_, **__: [first, again])
-    (claim,) = verify.cross_fit(cube)
+    (claim,) = verify.cross_fit(cube).claims
     monkeypatch.setattr(verify, "pursue", lambda *_, **__: [first])
-    (alone,) = verify.cross_fit(cube)
+    (alone,) = verify.cross_fit(cube).claims
     assert (claim.found, claim.effects, claim.evalues) == (first, alone.effects, alone.evalues)
     assert set(claim.evalues) == {0, 1}
     assert len(claim.effects) == 2

@@ -1,0 +1,148 @@
+"""Real faults of a live-video service, each with the causes that its engineers named: are they found?
+
+    GNE_REALDATA=DIR python -m benchmarks.faults [--part all|settle|report] [--ablation] [--json FILE]
+
+``robustspot_rs.parquet`` holds one row per instance, minute and leaf: ``value`` failed of ``cnt``. The search sees the
+minutes before the labelled one as baseline and the labelled minute as focus; no unit is known. Answers are the causes
+in their order (a set of values is one answer a value), then what the first cause's naming left behind. Scored by exact
+match: F1 of the first answer, recall of the first three. Settings were fixed on the part ``settle`` (the first byte of
+blake2b of the instance's name is even); the other part is reported, with bootstrap intervals over instances.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from gne_analytics.causes import Explanation, explain
+from gne_analytics.evidence.segment import Segment
+from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.evidence.types import Period
+from gne_analytics.metrics.observations import Observations, measure_shift
+
+ATTRIBUTES = ("cdn", "bitrate", "p2p", "isp", "device", "platform", "gameid")
+FIRST = date(2020, 1, 6)
+PEERS = {"RobustSpot": (0.39, 0.83), "AutoRoot": (0.24, None), "Adtributor": (0.22, None), "RiskLoc": (0.05, None)}
+"""F1 of the first three and recall of the first three, as measured for the project on this half of the set."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One incident: its counts as observations, its windows, and the causes that engineers named."""
+
+    name: str
+    observations: Observations
+    baseline: Period
+    focus: Period
+    causes: tuple[Segment, ...]
+
+    @property
+    def settles(self) -> bool:
+        """Whether it belongs to the part on which settings were fixed."""
+        return blake2b(self.name.encode(), digest_size=2).digest()[0] % 2 == 0
+
+
+def faults(folder: Path) -> list[Fault]:
+    """Read the labelled incidents; a minute becomes a week, the shortest period that observations tell apart."""
+    rows = pl.read_parquet(folder / "robustspot_rs.parquet")
+    labels = pl.read_csv(folder / "robustspot_rs_labels.csv")
+    return [_fault(rows.filter(pl.col("instance") == i), i, at, causes) for i, at, causes in labels.iter_rows()]
+
+
+def _fault(rows: pl.DataFrame, name: str, at: int, causes: str) -> Fault:
+    dims = tuple(a for a in ATTRIBUTES if a in rows.columns and rows[a].null_count() < rows.height)
+    minute = (pl.col("min") - rows["min"].min()) // 60
+    frame = rows.filter(pl.col("min") <= at).select(
+        pl.col("value").cast(pl.Int64).alias("k"), pl.col("cnt").cast(pl.Int64).alias("n"),
+        (pl.lit(FIRST) + pl.duration(weeks=minute)).cast(pl.Date).alias("event_date"), *dims,
+    )  # fmt: skip
+    last = FIRST + timedelta(weeks=(at - rows["min"].min()) // 60)  # type: ignore[operator]
+    observed = Observations.from_frame(frame, dims=dims, metric="failure_rate")
+    named = tuple(Segment.of({d: str(v) for d, v in cause.items()}) for cause in json.loads(causes))
+    return Fault(name, observed, Period(start=FIRST, end=last), Period(start=last, end=last + timedelta(days=1)), named)
+
+
+def answers(told: Explanation) -> list[Segment]:
+    """The answers of an explanation in order: causes, a set of values one by one, then what came next in naming."""
+    rising = [c for c in told.causes if c.effect.value > 0] or list(told.causes)
+    given = [s for c in rising for s in _one_by_one(c.segment)]
+    given += [s for c in rising for r in (*c.runners_up, *c.same_rows) for s in _one_by_one(r)]
+    return list(dict.fromkeys(given))
+
+
+def _one_by_one(segment: Segment) -> list[Segment]:
+    sets = [d for d, values in segment.items() if len(values) > 1]
+    if len(sets) != 1:
+        return [segment]
+    return [Segment.of({**dict(segment.items()), sets[0]: v}) for v in segment.values(sets[0])]
+
+
+def answer(fault: Fault) -> list[Segment]:
+    """Explain one fault and return its answers."""
+    shift = measure_shift(fault.observations, fault.baseline, fault.focus)
+    return answers(explain(fault.observations, shift, store=EvidenceStore()))
+
+
+def score(found: Sequence[tuple[Fault, Sequence[Segment]]]) -> tuple[float, float]:
+    """Return F1 of the first answer and recall of the first three, over all causes."""
+    truth = sum(len(f.causes) for f, _ in found)
+    given = sum(bool(a) for _, a in found)
+    first = sum(a[0] in f.causes for f, a in found if a)
+    third = sum(c in a[:3] for f, a in found for c in f.causes)
+    return 2 * first / max(given + truth, 1), third / max(truth, 1)
+
+
+def interval(found: Sequence[tuple[Fault, Sequence[Segment]]], draws: int = 2000) -> list[list[float]]:
+    """Return 95 % bootstrap intervals of both scores, incidents drawn with replacement."""
+    rng = np.random.default_rng(0)
+    scores = [score([found[i] for i in rng.integers(0, len(found), len(found))]) for _ in range(draws)]
+    return [[round(float(q), 3) for q in np.quantile([s[j] for s in scores], (0.025, 0.975))] for j in (0, 1)]
+
+
+def main() -> None:
+    """Print both scores of each part, and what was missed."""
+    reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    reader.add_argument("--data", type=Path, default=os.environ.get("GNE_REALDATA"))
+    reader.add_argument("--part", choices=("all", "settle", "report"), default="all")
+    reader.add_argument("--missed", action="store_true", help="list the incidents that were missed")
+    reader.add_argument("--json", type=Path)
+    args = reader.parse_args()
+    if args.data is None:
+        reader.error("point --data or GNE_REALDATA at the folder that holds robustspot_rs.parquet")
+    found = [(f, answer(f)) for f in faults(args.data)]
+    parts = {
+        "all": found,
+        "settle": [x for x in found if x[0].settles],
+        "report": [x for x in found if not x[0].settles],
+    }
+    print(f"{'part':8} {'instances':>9} {'causes':>6}  {'top-1 F1':>18}  {'recall@3':>18}")
+    out: dict[str, object] = {}
+    for name, own in parts.items():
+        if not own or (args.part != "all" and name != args.part):
+            continue
+        (f1, recall), (f_span, r_span) = score(own), interval(own)
+        print(f"{name:8} {len(own):9} {sum(len(f.causes) for f, _ in own):6}  "
+              f"{f1:.3f} [{f_span[0]:.2f}, {f_span[1]:.2f}]  {recall:.3f} [{r_span[0]:.2f}, {r_span[1]:.2f}]")  # fmt: skip
+        out[name] = {"instances": len(own), "top1_f1": round(f1, 4), "recall_at_3": round(recall, 4),
+                     "top1_f1_interval": f_span, "recall_at_3_interval": r_span}  # fmt: skip
+    for name, (f1, recall) in PEERS.items():
+        print(f"{name:12} F1@3 {f1}{f', recall@3 {recall}' if recall else ''} (measured earlier, on the whole half)")
+    if args.missed:
+        for fault, given in found:
+            if not given or given[0] not in fault.causes or any(c not in given[:3] for c in fault.causes):
+                print(f"{fault.name}: {', '.join(map(str, fault.causes))} < {'; '.join(map(str, given[:3]))}")
+    if args.json:
+        shown = out.get("report" if args.part == "all" else args.part, {})
+        whole = {**shown, "parts": out} if isinstance(shown, dict) else out
+        args.json.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
