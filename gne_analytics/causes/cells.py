@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from math import comb, isfinite, log
+from math import comb, inf, isfinite, log
 from typing import TypeAlias
 
 import numpy as np
@@ -26,7 +26,9 @@ LEAST_SHARE = 0.001
 """A cell needs so many rows, and this share of the focus, to be looked at."""
 WORK = 12_000_000
 """Leaves times cuboids of one depth beyond two; above it the beam goes on alone."""
-BEAM = 48
+BEAM = 32
+CHILDREN = 4
+"""So many cells below one parent go on the list."""
 NEARLY_ALL = 0.9
 """A cell with more than this share of the rows is no segment: it is everything."""
 PRIOR_DOF = 8.0
@@ -111,6 +113,42 @@ def measure(
             unsupported = np.where(gone, n < min_rows, unsupported)
             kind = np.where(gone, which, kind)
     return Measured(effect, np.where(unsupported, np.inf, binomial), pq, evidence, kind)
+
+
+def measure_one(
+    sums: tuple[float, ...], *, totals: tuple[float, float], rate: float, versioned: bool, min_rows: float
+) -> tuple[float, float, float, float, int]:
+    """Measure one cell: its effect, binomial variance, pq, evidence and kind; what `measure` says, sooner."""
+    n0, k0, e0, n1, k1, e1 = sums
+    m0, m1 = max(n0, 1e-9), max(n1, 1e-9)
+    expected0, expected1 = n1 * (totals[0] / max(totals[1], 1.0)), n0 * (totals[1] / max(totals[0], 1.0))
+    few0 = n0 < NEARLY_NONE * expected0 and expected0 >= EXPECTED_MIN
+    few1 = n1 < NEARLY_NONE * expected1 and expected1 >= EXPECTED_MIN
+    q = min(max((k0 + k1 + 0.5) / (n0 + n1 + 1), 1e-6), 1 - 1e-6)
+    pq = q * (1 - q)
+    if (few0 or few1) and not versioned:
+        n, k, kind = (m0, k0, VANISHED) if few1 else (m1, k1, NEW)
+        middle = min(max((k / n + rate) / 2, 0.01), 0.99)
+        own = middle * (1 - middle)
+        spread = (own + 0.25 / n) / n
+        return k / n - rate, spread if n >= min_rows else inf, own / 2, (k / n - rate) ** 2 / spread, kind
+    if few0:
+        binomial = 1.5 * (pq + 0.25 / m1) / m1
+        evidence = max(2 * _log_ratio(n1, k1, e1), 0.0) / 1.5
+        return (k1 - e1) / m1, binomial if n1 >= min_rows and not few1 else inf, pq, evidence, STANDARD
+    effect = (k1 - e1) / m1 - (k0 - e0) / m0
+    unsupported = n0 <= 0 or n1 <= 0 or n0 + n1 < 2 * min_rows or min(n0, n1) < 2 or few1
+    binomial = inf if unsupported else (pq + 0.25 / m0) / m0 + (pq + 0.25 / m1) / m1
+    common = (k1 + k0 + 0.5) / (max(e1, 0.0) + e0 + 0.5)
+    evidence = max(2 * (_log_ratio(n0, k0, common * e0) + _log_ratio(n1, k1, common * e1)), 0.0)
+    return effect, binomial, pq, evidence, STANDARD
+
+
+def _log_ratio(n: float, k: float, expected: float) -> float:
+    k, expected = max(k, 0.0), max(expected, 1e-9)
+    misses = max(n - k, 0.0)
+    out = k * log(k / expected) if k > 0 else 0.0
+    return out + (misses * log(misses / max(n - expected, 0.5)) if misses > 0 else 0.0)
 
 
 def _twice_log_ratio(sums: Floats, common: Floats, *, focus_only: bool = False) -> Floats:
@@ -245,13 +283,22 @@ class Lattice:
     def _ids_of(self, axes: tuple[int, ...]) -> npt.NDArray[np.int32]:
         return self._ids[axes]
 
-    def cells_at(self, axes: tuple[int, ...], codes: Sequence[npt.NDArray[np.integer]]) -> npt.NDArray[np.int32]:
-        """Return which cell of a cuboid each of some leaves lies in, by the leaves' codes on every axis of the cube."""
-        cuboid = self.cuboids[axes]
-        if not cuboid.parts:
-            return cuboid.lookup[codes[axes[0]] + 1]
-        a, b = (self.cells_at(p, codes) for p in cuboid.parts)
-        return cuboid.lookup[a.astype(np.int64) * (self.cuboids[cuboid.parts[1]].size + 1) + b]
+    def cells_at(self, codes: Sequence[npt.NDArray[np.integer]]) -> Iterator[tuple[slice, npt.NDArray[np.int32]]]:
+        """Yield, for every cuboid, where its cells stand and which of them each of some leaves lies in.
+
+        ``codes`` are the leaves' codes on every axis of the cube; a leaf in no cell that is alive gets their number.
+        """
+        known: dict[tuple[int, ...], npt.NDArray[np.int32]] = {}
+        for axes, cuboid in self.cuboids.items():
+            if cuboid.parts:
+                first, second = cuboid.parts
+                place = cuboid.lookup[known[first].astype(np.int64) * (self.cuboids[second].size + 1) + known[second]]
+            else:
+                place = cuboid.lookup[codes[axes[0]] + 1]
+            if len(axes) < 3:
+                known[axes] = place
+            start = self.offsets[axes]
+            yield slice(start, start + cuboid.size), place
 
 
 def table_of(cube: Cube, p: Floats) -> Floats:
@@ -297,6 +344,8 @@ class View:
         self.sums = np.zeros((0, 6))
         self.price_of = [0.0]
         self.phi = 1.0
+        self._spread = p * (1 - p)
+        self._postings: dict[int, tuple[npt.NDArray[np.int32], Ints]] = {}
         self.refresh_phi()
 
     def over(self, lattice: Lattice, halves: Sequence[int]) -> "View":
@@ -325,7 +374,7 @@ class View:
         t, squares, binomial = self.table, 0.0, 0.0
         for n, k, e in ((N0, K0, E0), (N1, K1, E1)):
             squares += float((np.bincount(unit, t[:, k] - t[:, e]) ** 2).sum())
-            binomial += float((t[:, n] * self.p * (1 - self.p)).sum())
+            binomial += float(t[:, n] @ self._spread)
         self.phi = max(1.0, squares / max(binomial, 1e-9))
 
     def move_all(self, effect: float) -> None:
@@ -348,22 +397,34 @@ class View:
         self.refresh_phi()
         if self.lattice is None:
             return
-        codes = [c[rows] for c in self.codes]
-        for axes, start in self.lattice.offsets.items():
-            size = self.lattice.cuboids[axes].size
-            place = self.lattice.cells_at(axes, codes)
+        for cells, place in self.lattice.cells_at([c[rows] for c in self.codes]):
+            size = cells.stop - cells.start
             if kind == STANDARD:
-                self.sums[start : start + size, E1] += np.bincount(place, change[:, E1], size + 1)[:size]
+                self.sums[cells, E1] += np.bincount(place, change[:, E1], size + 1)[:size]
             else:
-                self.sums[start : start + size] += sums_by(place, change, size + 1)[:size]
+                self.sums[cells] += sums_by(place, change, size + 1)[:size]
 
     def rows(self, conditions: Conditions) -> Ints:
         """Return the leaves in a cell, in order."""
-        rarest = sorted(conditions, key=lambda c: -self.cube.axes[c[0]].size)
-        rows: Ints | None = None
-        for i, code in rarest:
-            rows = np.flatnonzero(self.codes[i] == code) if rows is None else rows[self.codes[i][rows] == code]
-        return np.arange(self.cube.size) if rows is None else rows
+        if not conditions:
+            return np.arange(self.cube.size)
+        held = sorted((self._posting(*c), c) for c in conditions)
+        (_, start, stop), (first, _) = held[0]
+        rows: Ints = self._postings[first][0][start:stop]
+        for _, (i, code) in held[1:]:
+            rows = rows[self.codes[i][rows] == code]
+        return rows
+
+    def _posting(self, axis: int, code: int) -> tuple[int, int, int]:
+        """How many leaves hold a value, and where they stand in the axis's list of leaves by value."""
+        if axis not in self._postings:
+            codes = self.codes[axis]
+            order = np.argsort(codes, kind="stable").astype(np.int32)
+            counts = np.bincount(codes + 1, minlength=self.cube.axes[axis].size + 1)
+            self._postings[axis] = order, np.concatenate([[0], np.cumsum(counts)])
+        ends = self._postings[axis][1]
+        start, stop = int(ends[code + 1]), int(ends[code + 2])
+        return stop - start, start, stop
 
     def versioned(self, conditions: Conditions) -> bool:
         """Whether a cell names a version."""
@@ -382,18 +443,18 @@ class View:
         """Measure one cell on its leaves: with a unit, its variance is taken over units, drawn to the view's own."""
         rows = self.rows(conditions) if rows is None else rows
         table = self.table[rows]
-        m = self.measure(
-            table.sum(axis=0)[None], versioned=self.versioned(conditions) if versioned is None else versioned
-        )
-        binomial, kind = float(m.binomial[0]), int(m.kind[0])
-        phi = self.phi
-        if self.cube.unit is not None and isfinite(binomial):
-            phi = _dispersion(table, self.cube.unit[rows], kind, self.phi, binomial)
-        variance = float(m.variance(phi, self.noise)[0]) if isfinite(binomial) else float("inf")
-        return Cell(
-            conditions, float(m.effect[0]), variance, float(m.surprise(phi, 0.0)[0]),
-            float(m.surprise(phi, self.noise)[0]), kind, self.price_of[min(len(conditions), len(self.price_of) - 1)],
+        effect, binomial, pq, evidence, kind = measure_one(
+            tuple(table.sum(axis=0).tolist()), totals=self.totals, rate=self.rate, min_rows=self.min_rows,
+            versioned=self.versioned(conditions) if versioned is None else versioned,
         )  # fmt: skip
+        price = self.price_of[min(len(conditions), len(self.price_of) - 1)]
+        if not isfinite(binomial):
+            return Cell(conditions, effect, binomial, -inf, -inf, kind, price)
+        phi = self.phi
+        if self.cube.unit is not None:
+            phi = _dispersion(table, self.cube.unit[rows], kind, self.phi, binomial)
+        variance = phi * binomial + 2 * self.noise * pq
+        return Cell(conditions, effect, variance, evidence / phi, evidence * binomial / variance, kind, price)
 
     @cached_property
     def _deep_price(self) -> Floats:
@@ -434,49 +495,59 @@ class View:
         axes, codes = self.lattice.cell_axes[cell], self.lattice.cell_codes[cell]
         return tuple((int(i), int(c)) for i, c in zip(axes, codes, strict=True) if i >= 0)
 
-    def children(self, rows: Ints) -> tuple[Floats, Ints]:
-        """Return the sums of some leaves by every value of every axis, and where each axis begins among them."""
+    def _deeper(self, parents: Sequence[Conditions], depth: int) -> list[Cell]:
+        """Measure every cell one condition below some parents, all at once, and return the best few of each."""
+        axes, price = self.cube.axes, self.price_of[depth]
+        sums, starts = self._children(parents)
+        span = int(starts[-1])
+        usable = np.zeros((len(parents), span), dtype=bool)
+        versioned = np.zeros((len(parents), span), dtype=bool)
+        for j, axis in enumerate(axes):
+            usable[:, starts[j] + 1 : starts[j + 1]] = axis.size > 1
+            versioned[:, starts[j] : starts[j + 1]] = is_version(axis.dimension)
+        for row, parent in enumerate(parents):
+            named = {axes[i].dimension for i, _ in parent}
+            versioned[row] |= any(is_version(d) for d in named)
+            for j, axis in enumerate(axes):
+                if axis.dimension in named:
+                    usable[row, starts[j] : starts[j + 1]] = False
+        usable &= ((sums[:, N0] >= self.min_rows) | (sums[:, N1] >= self.min_rows)).reshape(usable.shape)
+        places = np.flatnonzero(usable)
+        m = self.measure(sums[places], versioned=versioned.ravel()[places])
+        told, surprise = m.surprise(self.phi, 0.0), m.surprise(self.phi, self.noise)
+        variance = m.variance(self.phi, self.noise)
+        found: dict[Conditions, Cell] = {}
+        taken = np.zeros(len(parents), dtype=np.int64)
+        for i in np.argsort(-told, kind="stable"):
+            if not np.isfinite(told[i]) or len(found) > 4 * BEAM:
+                break
+            row, place = divmod(int(places[i]), span)
+            if taken[row] == CHILDREN:
+                continue
+            taken[row] += 1
+            j = int(np.searchsorted(starts, place, side="right")) - 1
+            conditions = tuple(sorted((*parents[row], (j, int(place - starts[j] - 1)))))
+            found[conditions] = Cell(
+                conditions, float(m.effect[i]), float(variance[i]), float(told[i]), float(surprise[i]),
+                int(m.kind[i]), price,
+            )  # fmt: skip
+        return list(found.values())
+
+    def _children(self, parents: Sequence[Conditions]) -> tuple[Floats, Ints]:
+        """The sums of every parent's leaves by every value of every axis, and where each axis begins among them."""
         from scipy.sparse import csr_array
 
-        axes = self.cube.axes
-        starts = np.concatenate([[0], np.cumsum([a.size + 1 for a in axes])]).astype(np.int64)
-        place = np.empty((rows.size, len(axes)), dtype=np.int32)
+        starts = np.concatenate([[0], np.cumsum([a.size + 1 for a in self.cube.axes])]).astype(np.int64)
+        span, width = int(starts[-1]), len(self.codes)
+        held = [self.rows(p) for p in parents]
+        rows = np.concatenate(held) if held else np.zeros(0, dtype=np.int64)
+        parent = np.repeat(np.arange(len(held), dtype=np.int32) * np.int32(span), [h.size for h in held])
+        place = np.empty((rows.size, width), dtype=np.int32)
         for j, codes in enumerate(self.codes):
-            place[:, j] = codes[rows]
-            place[:, j] += np.int32(starts[j] + 1)  # the first place of an axis holds what has no value on it
-        ends = np.arange(0, place.size + 1, len(axes), dtype=np.int64)
-        spread = csr_array((np.ones(place.size), place.ravel(), ends), shape=(rows.size, int(starts[-1])))
+            np.add(codes[rows], parent + np.int32(starts[j] + 1), out=place[:, j])  # an axis's first: no value on it
+        ends = np.arange(0, place.size + 1, width, dtype=np.int32)
+        spread = csr_array((np.ones(place.size), place.ravel(), ends), shape=(rows.size, span * len(held)))
         return np.asarray(spread.T @ self.table[rows]), starts
-
-    def _deeper(self, parents: Sequence[Conditions], depth: int) -> list[Cell]:
-        axes, price = self.cube.axes, self.price_of[depth]
-        found: dict[Conditions, Cell] = {}
-        for parent in parents:
-            sums, starts = self.children(self.rows(parent))
-            named = {axes[i].dimension for i, _ in parent}
-            usable = np.zeros(sums.shape[0], dtype=bool)
-            version = np.zeros(sums.shape[0], dtype=bool)
-            for j, axis in enumerate(axes):
-                if axis.dimension not in named and axis.size > 1:
-                    usable[starts[j] + 1 : starts[j + 1]] = True
-                    version[starts[j] : starts[j + 1]] = is_version(axis.dimension)
-            usable &= (sums[:, N0] >= self.min_rows) | (sums[:, N1] >= self.min_rows)
-            places = np.flatnonzero(usable)
-            if not places.size:
-                continue
-            m = self.measure(sums[places], versioned=version[places] | any(is_version(d) for d in named))
-            told, surprise = m.surprise(self.phi, 0.0), m.surprise(self.phi, self.noise)
-            variance = m.variance(self.phi, self.noise)
-            for i in np.argsort(-told, kind="stable")[:4]:
-                if not np.isfinite(told[i]):
-                    break
-                j = int(np.searchsorted(starts, places[i], side="right")) - 1
-                conditions = tuple(sorted((*parent, (j, int(places[i] - starts[j] - 1)))))
-                found[conditions] = Cell(
-                    conditions, float(m.effect[i]), float(variance[i]), float(told[i]), float(surprise[i]),
-                    int(m.kind[i]), price,
-                )  # fmt: skip
-        return list(found.values())
 
 
 def _dispersion(table: Floats, unit: Ints, kind: int, phi: float, binomial: float) -> float:

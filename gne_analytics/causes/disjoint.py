@@ -34,7 +34,7 @@ def disjoint(cube: Cube, baseline: Baseline, claims: Sequence[Claim], noise: flo
 
     The empty segment comes last and keeps the rows that no other has.
     """
-    view = View(cube, baseline.p, baseline.rate, noise=noise)
+    view = View(cube, baseline.own, baseline.rate, noise=noise)
     everywhere = next((c for c in claims if not c.segment.depth), None)
     beyond = everywhere.found.effect if everywhere else 0.0
     view.move_all(beyond)

@@ -24,8 +24,10 @@ FLOOR = 9.0
 """Surprise less the price of naming must exceed this: a cell that chance would give about once in a hundred searches."""
 SAME_ROWS = 0.9
 MOST = 8
-TRIED = 8
+TRIED = 6
 """So many of the best cells are named in full before one is chosen."""
+MOSTLY = 0.5
+"""Where so many of the rows lie outside all segments and have not moved, not everything moved."""
 LARGE_VALUE = 0.8
 """Without a value that holds more than this, too little is left to tell whether everything moved."""
 MEDIAN_OF = 3
@@ -37,6 +39,10 @@ IDLE = 0.97
 """A condition without which so much of the rows stays the same says nothing."""
 NOT_WORSE = 4.0
 """By so much (of z squared) a shorter name of the same rows may fall short of the best one."""
+LIKE = 2.0
+"""Two values' moves so many standard errors apart are two moves"""
+RATIO = 2 / 3
+"""unless they are this close in log-odds."""
 WIDER = 1.08
 """A set of values must tell so many times what it told with a value less."""
 RUNNERS_UP = 6
@@ -76,8 +82,10 @@ def pursue(view: View, *, floor: float = FLOOR) -> list[Found]:
     if not everywhere:
         return _telling(view.copy(), 0.0, floor)
     alone = _telling(view.copy(), 0.0, floor)
-    beside = _telling(view.copy(), everywhere, floor)
     complete = all(found.segment.depth for found in alone)
+    if complete and _share_outside(view.cube, alone) >= MOSTLY:
+        return alone  # most rows lie outside and have not moved
+    beside = _telling(view.copy(), everywhere, floor)
     return alone if complete and len(alone) < len(beside) else beside
 
 
@@ -94,6 +102,11 @@ def _telling(view: View, everywhere: float, floor: float) -> list[Found]:
         return [replace(f, effect=f.effect + everywhere) if f.kind == STANDARD else f for f in found]
     held = [replace(f, effect=f.effect - rest.effect if f.kind == STANDARD else f.effect, beyond=total) for f in found]
     return [*held, Found(Segment({}), STANDARD, total, float(np.copysign(np.sqrt(score), total)), score)]
+
+
+def _share_outside(cube: Cube, found: Sequence[Found]) -> float:
+    outside, weight = outside_of(cube, [cube.mask(f.segment) for f in found]), cube.n0 + cube.n1
+    return float(weight[outside].sum()) / max(float(weight.sum()), 1.0)
 
 
 def outside_of(cube: Cube, masks: Sequence[Mask]) -> Mask:
@@ -175,6 +188,7 @@ class _Naming:
         self.view, self.cells = view, cells
         self._rows: dict[Conditions, Ints] = {}
         self._cell: dict[Conditions, Cell] = {}
+        self._weight: Floats | None = None
 
     def rows(self, conditions: Conditions) -> Ints:
         if conditions not in self._rows:
@@ -190,8 +204,13 @@ class _Naming:
         """Return the best name that passes the floor; ``weak`` lets one pass that only noise between periods holds."""
         names: dict[Conditions, _Name] = {}
         tried = sorted((self.weigh(c.conditions) for c in self.cells[: 2 * TRIED]), key=lambda c: (-c.score, c))
-        tried = [c for c in tried if c.score >= floor / 2][:TRIED]
+        tried = [c for c in tried if c.score >= floor / 2]
+        seen: list[set[tuple[int, int]]] = []
         for cell in tried:
+            own = set(cell.conditions)
+            if len(names) == TRIED or any(own <= s or own >= s for s in seen):
+                continue  # above or below a cell that tells more and has been named
+            seen.append(own)
             loose = self._loosened(cell)
             if loose.conditions not in names:
                 names[loose.conditions] = self._merged(loose, max(cell.score, loose.score))
@@ -204,8 +223,7 @@ class _Naming:
             return None
         best = self._shortest(passing[0], passing)
         segment = self._segment(best.merged)
-        own = self.rows(best.conditions)
-        alike = [c.conditions for c in self.cells if self._overlap(own, c.conditions) >= SAME_ROWS]
+        alike = [c.conditions for c in self.cells if self._overlap(best.conditions, c.conditions) >= SAME_ROWS]
         same = dict.fromkeys(self._segment(_single(self._without_idle(a, 1.0))) for a in alike)
         same.pop(segment, None)
         beside = self._runners_up(best, segment)
@@ -233,27 +251,29 @@ class _Naming:
                 break
         return tuple(found)
 
-    def _overlap(self, own: Ints, conditions: Conditions) -> float:
-        """The Jaccard overlap of a cell's rows with others, by what it holds; quick where the sizes differ much."""
-        rows = self.rows(conditions)
-        if not SAME_ROWS * 0.5 <= (rows.size + 1) / (own.size + 1) <= 2 / SAME_ROWS:
+    def _overlap(self, own: Conditions, other: Conditions) -> float:
+        """The Jaccard overlap of two cells' rows; quick where their sizes forbid that it is much."""
+        a, b = self.rows(own), self.rows(other)
+        sides = dict(own)
+        if any(sides.get(i, code) != code for i, code in other):
             return 0.0
-        weight = self.view.table[:, N0] + self.view.table[:, N1]
-        both = np.intersect1d(own, rows, assume_unique=True)
-        inside = float(weight[both].sum())
-        either = float(weight[own].sum() + weight[rows].sum()) - inside
-        return inside / either if either else 0.0
+        weight = self.view.table[:, N0] + self.view.table[:, N1] if self._weight is None else self._weight
+        self._weight = weight
+        wa, wb = float(weight[a].sum()), float(weight[b].sum())
+        if min(wa, wb) < SAME_ROWS * max(wa, wb):
+            return 0.0
+        both = float(weight[self.rows(tuple(sorted({*own, *other})))].sum())
+        return both / (wa + wb - both) if wa + wb > both else 0.0
 
     def _shortest(self, best: _Name, names: Sequence[_Name]) -> _Name:
         """Of names of nearly the same rows that tell hardly less, the one with fewest conditions, then fewest rows."""
         if best.cell.kind == NEW:
             return best
-        own = self.rows(best.conditions)
         same = [
             n for n in names
             if n is best or (
                 n.cell.kind == best.cell.kind and n.told >= best.told - NOT_WORSE
-                and self._overlap(own, n.conditions) >= SAME_ROWS
+                and self._overlap(best.conditions, n.conditions) >= SAME_ROWS
             )
         ]  # fmt: skip
         return min(same, key=lambda n: (len(n.conditions), self.rows(n.conditions).size, n.conditions))
@@ -279,7 +299,8 @@ class _Naming:
         wider = self.weigh(fewer)
         if wider.kind != cell.kind or not np.isfinite(wider.variance):
             return None
-        rest = np.setdiff1d(self.rows(fewer), self.rows(cell.conditions), assume_unique=True)
+        whole, (axis, code) = self.rows(fewer), condition
+        rest = whole[self.view.codes[axis][whole] != code]
         apart = self.view.weigh(fewer, rest)
         if apart.kind != cell.kind or apart.told < SEEN or apart.effect * cell.effect <= 0:
             return None
@@ -291,10 +312,10 @@ class _Naming:
         return _lift(self.view.table[rows].sum(axis=0))
 
     def _named_in_full(self, cell: Cell) -> Conditions:
-        own, axes = self.rows(cell.conditions), self.view.cube.axes
+        axes = self.view.cube.axes
         single = [
             c.conditions[0] for c in self.cells
-            if len(c.conditions) == 1 and self._overlap(own, c.conditions) >= SAME_ROWS
+            if len(c.conditions) == 1 and self._overlap(cell.conditions, c.conditions) >= SAME_ROWS
         ]  # fmt: skip
         deepest: dict[str, tuple[int, int]] = {}
         for i, code in (*cell.conditions, *single):
@@ -346,23 +367,27 @@ class _Naming:
 
     def _others(self, values: dict[int, tuple[int, ...]], axis: int) -> Ints:
         """The leaves that meet all conditions but those on one axis, and have a value on it."""
-        keep = self.view.codes[axis] >= 0
+        single = tuple(sorted((j, codes[0]) for j, codes in values.items() if j != axis and len(codes) == 1))
+        rows = self.rows(single)
+        rows = rows[self.view.codes[axis][rows] >= 0]
         for j, codes in values.items():
-            if j != axis:
-                keep &= np.isin(self.view.codes[j], codes)
-        return np.flatnonzero(keep)
+            if j != axis and len(codes) > 1:
+                rows = rows[np.isin(self.view.codes[j][rows], codes)]
+        return rows
 
     def _like_minded(self, sums: Floats, cell: Cell, taken: tuple[int, ...], *, versioned: bool) -> Iterator[int]:
+        """The values beside the taken one that moved as it did: by no more or less points, or log-odds, than noise."""
         m = self.view.measure(sums, versioned=versioned)
-        told = m.surprise(self.view.phi, 0.0)
-        lift = np.array([_lift(s) for s in sums[np.flatnonzero(told > SEEN)]])
-        strong = np.flatnonzero(told > SEEN)
-        own = _lift(sums[taken[0]])
-        fit = [
-            int(code) for code, move in zip(strong, lift, strict=True)
-            if m.kind[code] == cell.kind and m.effect[code] * cell.effect > 0 
-            and move * own > 0 and abs(move) >= ALIKE * abs(own) and code not in taken
-        ]  # fmt: skip
+        told, variance = m.surprise(self.view.phi, 0.0), m.variance(self.view.phi, self.view.noise)
+        first = taken[0]
+        own = _lift(sums[first])
+        fit = []
+        for code in np.flatnonzero((told > SEEN) & (m.kind == cell.kind) & (m.effect * cell.effect > 0)):
+            if code in taken:
+                continue
+            apart = (m.effect[code] - m.effect[first]) ** 2 > LIKE**2 * (variance[code] + variance[first])
+            if not apart or RATIO <= _lift(sums[code]) / own <= 1 / RATIO:
+                fit.append(int(code))
         yield from sorted(fit, key=lambda c: (-told[c], c))[:12]
 
     def _segment(self, merged: Sequence[tuple[int, tuple[int, ...]]]) -> Segment:

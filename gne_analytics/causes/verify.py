@@ -82,7 +82,7 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> CrossFit:
     own = np.full(cube.size, np.nan)
     for half, model in zip(halves, models, strict=True):
         if model is not None:
-            own[half] = model.p[half]
+            own[half] = model.own[half]
     usable = np.isfinite(own).all()
     lattice = Lattice(cube, own, depth=depth) if usable else None
     claims: list[Claim] = []
@@ -92,7 +92,7 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> CrossFit:
             continue
         held = cube.take(~mine)
         found = pursue(View(cube.take(mine), own[mine], model.rate).over(lattice, (fold,)), floor=FOLD_FLOOR)
-        held_p = replace(model, p=model.p[~mine])
+        held_p = replace(model, own=model.own[~mine])
         taken: list[tuple[Found, Mask]] = []
         for one in found:
             estimate, thin, actor = held_out(held, held_p, one, taken)
@@ -138,7 +138,7 @@ def held_out(
         else:
             left1 += np.where(mask, earlier.effect, 0.0)
     cell = held.take(rows)
-    p, shift = baseline.p[rows], left1[rows]
+    p, shift = baseline.own[rows], left1[rows]
     dominant = dominant_units(cell)
     whole = _difference(cell, p, shift, found.kind, baseline.rate)
     if dominant.any():
