@@ -357,6 +357,10 @@ class View:
         for depth in range(1, lattice.depth + 1):
             cells[depth] = max(int((supported & (lattice.cell_depth == depth)).sum()), cells[depth - 1])
         self.price_of = [2 * log(max(c, 1)) for c in cells]
+        sizes = [a.size for a in self.cube.axes if a.size > 1]
+        for depth in range(lattice.full_depth + 1, lattice.depth + 1):
+            deeper = 2 * float(np.log(sizes).mean()) if sizes else 0.0
+            self.price_of[depth] = self.price_of[depth - 1] + deeper
         return self
 
     def copy(self) -> "View":

@@ -43,8 +43,10 @@ LIKE = 2.0
 """Two values' moves so many standard errors apart are two moves"""
 RATIO = 2 / 3
 """unless they are this close in log-odds."""
+ADDED = 6.0
+"""A value added to a set must tell so much more, beside the price of choosing it among its siblings,"""
 WIDER = 1.08
-"""A set of values must tell so many times what it told with a value less."""
+"""and the set so many times what it told without."""
 RUNNERS_UP = 6
 
 
@@ -350,8 +352,10 @@ class _Naming:
         for i in sorted(values, key=lambda i: -axes[i].size):
             others = self._others(values, i)
             sums = sums_by(self.view.codes[i][others] + 1, self.view.table[others], axes[i].size + 1)[1:]
-            own, extra = self.view.table[rows].sum(axis=0), 2 * np.log(max(axes[i].size, 2))
+            own, extra = self.view.table[rows].sum(axis=0), ADDED + 2 * np.log(max(axes[i].size, 2))
             for code in self._like_minded(sums, cell, values[i], versioned=versioned):
+                if self._of_its_own(cell.conditions, i, code):
+                    continue
                 wide = self.view.measure((own + sums[code])[None], versioned=versioned)
                 reach = others[np.isin(self.view.codes[i][others], (*values[i], code))]
                 wider = self.view.weigh(cell.conditions, reach, versioned=versioned)
@@ -364,6 +368,14 @@ class _Naming:
         whole = self.view.weigh(cell.conditions, rows, versioned=versioned)
         gained = told * (current / started) - price if started > 0 else told
         return _Name(cell.conditions, name, whole, max(gained, told))
+
+    def _of_its_own(self, conditions: Conditions, axis: int, code: int) -> bool:
+        """Whether a sibling moved beyond the other conditions too: then it belongs to something wider."""
+        if len(conditions) == 1:
+            return False
+        own = (axis, code)
+        sibling = self.weigh(tuple(sorted((*(c for c in conditions if c[0] != axis), own))))
+        return any(self._beside_moved(sibling, c) is not None for c in sibling.conditions if c != own)
 
     def _others(self, values: dict[int, tuple[int, ...]], axis: int) -> Ints:
         """The leaves that meet all conditions but those on one axis, and have a value on it."""
