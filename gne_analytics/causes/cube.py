@@ -11,6 +11,7 @@ import polars as pl
 from narwhals.typing import IntoFrame
 
 from gne_analytics.evidence.segment import Segment
+from gne_analytics.metrics.engines import check_names
 from gne_analytics.metrics.intervals import Floats, Ints
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -25,9 +26,11 @@ def count_leaves(frame: IntoFrame, dims: Sequence[str], *, unit: bool) -> pl.Dat
     ``frame`` holds the dimensions as text, ``side`` (0 baseline, 1 focus), ``fold``, ``k``, ``n`` and ``unit``. It may
     be a Polars frame, a DuckDB relation or a PySpark frame: the pass over rows runs on that engine, and what comes back
     is a sorted Polars frame, the same from each of them. The half is the fold's parity. Sums of whole numbers are exact
-    up to 2**53. DuckDB and Spark take names that differ only in case for one, and no name with a dot in it.
+    up to 2**53. A DataError names a column that is missing, or that the engine would take for another.
     """
-    rows = nw.from_native(frame).lazy().filter(~nw.col("side").is_null())
+    rows = nw.from_native(frame).lazy()
+    check_names(rows, [*dims, "side", "fold", "k", "n", *(["unit"] if unit else [])], ["half", *COUNTS])
+    rows = rows.filter(~nw.col("side").is_null())
     keys = [*dims, "half", *(["unit"] if unit else [])]
     half = (nw.coalesce(nw.col("fold"), nw.lit(0)) % 2).cast(nw.Int64)
     rows = rows.with_columns(nw.col("n", "k").cast(nw.Float64), half=half)  # engines widen and overflow integers apart

@@ -8,6 +8,7 @@ from narwhals.typing import IntoFrame
 
 from gne_analytics.errors import DataError
 from gne_analytics.evidence.types import LabelSource
+from gne_analytics.metrics.engines import check_names
 from gne_analytics.metrics.observations import Observations
 from gne_analytics.tables.derived import with_folds
 
@@ -38,13 +39,11 @@ def count_observations(
         paths: those of ``dims`` whose values are paths (``beauty/sun-care``).
 
     Raises:
-        DataError: a column is missing, or ``date`` holds no dates.
+        DataError: a column is missing, the engine would take it for another, or ``date`` holds no dates.
     """
     rows = nw.from_native(frame).lazy()
     schema = rows.collect_schema()
-    for column in ("k", date, *dims, *([unit] if unit else [])):
-        if column not in schema:
-            raise DataError.missing_column("rows", column, schema)
+    check_names(rows, ["k", date, *dims, *([unit] if unit else [])], ["event_date", "unit", "n"])
     if schema[date] != nw.Date:
         raise DataError(
             f"Column {date!r} holds {schema[date]}, not dates; derive the date in your own time zone first."

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from gne_analytics.causes.cube import COUNTS, count_leaves
+from gne_analytics.errors import DataError
 
 TYPES = {"unit": pl.String, "fold": pl.UInt8, "side": pl.Int8, "k": pl.Int64, "n": pl.Int64}
 TEXTS = [
@@ -112,6 +113,17 @@ def test_the_order_of_rows_is_nothing_to_the_leaves(engine):
     frame = rows(height=997, market=TEXTS, k=[0, 1, 2, 2**40], n=[2, 3])
     leaves = count_leaves(engine(frame.sample(fraction=1, shuffle=True, seed=5)), ["market"], unit=True)
     assert_frame_equal(leaves, counted_by_hand(frame, ["market"], unit=True), check_exact=True)
+
+
+@pytest.mark.parametrize("name", ["K", "Half", "a.b"])
+def test_a_name_is_counted_right_or_refused(engine, name):
+    frame = rows(**{name: [1, 2, 3]})
+    counted = counted_by_hand(frame, [name], unit=True)
+    if isinstance(native := engine(frame), pl.DataFrame | pl.LazyFrame):
+        assert_frame_equal(count_leaves(native, [name], unit=True), counted, check_exact=True)
+    else:
+        with pytest.raises(DataError, match="rename|no column 'K'"):  # DuckDB calls the second K_1
+            count_leaves(native, [name], unit=True)
 
 
 @pytest.mark.spark
