@@ -122,7 +122,7 @@ def test_a_name_is_counted_right_or_refused(engine, name):
     if isinstance(native := engine(frame), pl.DataFrame | pl.LazyFrame):
         assert_frame_equal(count_leaves(native, [name], unit=True), counted, check_exact=True)
     else:
-        with pytest.raises(DataError, match="rename|no column 'K'"):  # DuckDB calls the second K_1
+        with pytest.raises(DataError, match=r"rename|no column 'K'"):  # DuckDB calls the second K_1
             count_leaves(native, [name], unit=True)
 
 
