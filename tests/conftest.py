@@ -78,7 +78,7 @@ def chromium() -> str:
 def without_spark() -> str:
     """Say what a machine lacks to run Spark; nothing when it lacks nothing."""
     if importlib.util.find_spec("pyspark") is None:
-        return "install PySpark (pip install 'gne-analytics[spark]') to run the tests on Spark"
+        return "install PySpark (make setup-dev does) to run the tests on Spark"
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home, "bin", "java")) if home else "java"
     try:

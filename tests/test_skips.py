@@ -25,7 +25,13 @@ def run(tmp_path):
         bare = {k: v for k, v in os.environ.items() if not k.startswith(("GNE_", "JAVA_", "PYTEST_"))}
         done = subprocess.run(  # noqa: S603
             [sys.executable, *command, str(tmp_path)],
-            env={**bare, "PATH": str(tmp_path), "JAVA_HOME": str(java), **environment},
+            env={
+                **bare,
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+                "PATH": str(tmp_path),
+                "JAVA_HOME": str(java),
+                **environment,
+            },
             capture_output=True,
             text=True,
             check=False,
@@ -60,7 +66,7 @@ def test_with_a_java_that_is_new_enough_it_runs(run, tmp_path):
     assert (code, "1 passed" in said) == (0, True)
 
 
-@pytest.mark.parametrize("test", [SPARK, BROWSER, IMPORT])
+@pytest.mark.parametrize("test", [SPARK, BROWSER, IMPORT], ids=["spark", "browser", "import"])
 def test_where_nothing_may_be_lacking_a_skip_is_a_failure(run, test):
     assert run(test)[0] == 0
     code, said = run(test, GNE_REQUIRE_ALL="1")
