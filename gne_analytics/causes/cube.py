@@ -11,6 +11,7 @@ import polars as pl
 from narwhals.typing import IntoFrame
 
 from gne_analytics.evidence.segment import Segment
+from gne_analytics.metrics.engines import check_names
 from gne_analytics.metrics.intervals import Floats, Ints
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -22,19 +23,24 @@ COUNTS = ("n0", "k0", "n1", "k1")
 def count_leaves(frame: IntoFrame, dims: Sequence[str], *, unit: bool) -> pl.DataFrame:
     """Count n and k of both sides per leaf: dimensions x half x unit, in one lazy group_by.
 
-    ``frame`` holds the dimensions, ``side`` (0 baseline, 1 focus), ``fold``, ``k``, ``n`` and ``unit``; a Polars frame,
-    a DuckDB relation, or any lazy frame that narwhals reads. The half is the fold's parity. Comes back sorted.
+    ``frame`` holds the dimensions as text, ``side`` (0 baseline, 1 focus), ``fold``, ``k``, ``n`` and ``unit``. It may
+    be a Polars frame, a DuckDB relation or a PySpark frame: the pass over rows runs on that engine, and what comes back
+    is a sorted Polars frame, the same from each of them. The half is the fold's parity. Sums of whole numbers are exact
+    up to 2**53. A DataError names a column that is missing, or that the engine would take for another.
     """
-    rows = nw.from_native(frame).lazy().filter(~nw.col("side").is_null())
+    rows = nw.from_native(frame).lazy()
+    check_names(rows, [*dims, "side", "fold", "k", "n", *(["unit"] if unit else [])], ["half", *COUNTS])
+    rows = rows.filter(~nw.col("side").is_null())
     keys = [*dims, "half", *(["unit"] if unit else [])]
-    rows = rows.with_columns(half=(nw.coalesce(nw.col("fold"), nw.lit(0)) % 2).cast(nw.Int64))
+    half = (nw.coalesce(nw.col("fold"), nw.lit(0)) % 2).cast(nw.Int64)
+    rows = rows.with_columns(nw.col("n", "k").cast(nw.Float64), half=half)  # engines widen and overflow integers apart
     sums = [
-        nw.when(nw.col("side") == side).then(nw.col(value)).otherwise(nw.lit(0)).sum().alias(f"{value}{side}")
+        nw.when(nw.col("side") == side).then(nw.col(value)).otherwise(nw.lit(0.0)).sum().alias(f"{value}{side}")
         for side in (0, 1)
         for value in ("n", "k")
     ]
     leaves: pl.DataFrame = rows.group_by(*keys).agg(*sums).collect("polars").to_native()
-    return leaves.with_columns(pl.col(*COUNTS).cast(pl.Float64), pl.col("half").cast(pl.Int64)).sort(keys)
+    return leaves.sort(keys)
 
 
 @dataclass(frozen=True)
