@@ -32,6 +32,8 @@ CHILDREN = 4
 NEARLY_ALL = 0.9
 """A cell with more than this share of the rows is no segment: it is everything."""
 PRIOR_DOF = 8.0
+GIANT = 0.02
+"""A unit with more than this share of a side's rows says nothing of how the others scatter."""
 STANDARD, NEW, VANISHED = 0, 1, 2
 N0, K0, E0, N1, K1, E1 = range(6)
 """Columns of every table of sums: rows, hits and expected hits of the baseline, then of the focus."""
@@ -371,15 +373,20 @@ class View:
         return other
 
     def refresh_phi(self) -> None:
-        """Measure overdispersion anew: squared residual sums of units against their binomial variance."""
+        """Measure overdispersion anew: squared residual sums of units against their binomial variance.
+
+        Giants, units with a large part of a side, are left out: what one of them does is weighed in its own cells.
+        """
         unit = self.cube.unit
         if unit is None:
             return
         t, squares, binomial = self.table, 0.0, 0.0
         for n, k, e in ((N0, K0, E0), (N1, K1, E1)):
-            squares += float((np.bincount(unit, t[:, k] - t[:, e]) ** 2).sum())
-            binomial += float(t[:, n] @ self._spread)
-        self.phi = max(1.0, squares / max(binomial, 1e-9))
+            rows = np.bincount(unit, t[:, n])
+            common = rows <= GIANT * float(rows.sum())
+            squares += float((np.bincount(unit, t[:, k] - t[:, e])[common] ** 2).sum())
+            binomial += float(np.bincount(unit, t[:, n] * self._spread)[common].sum())
+        self.phi = max(1.0, squares / binomial) if binomial > 0 else 1.0
 
     def move_all(self, effect: float) -> None:
         """Take a move of everything out of all leaves and cells."""

@@ -17,7 +17,7 @@ from gne_analytics.causes.noise import period_noise
 from gne_analytics.causes.screen import screen
 from gne_analytics.causes.search import FLOOR, SAME_ROWS, jaccard, pursue
 from gne_analytics.causes.telling import add_why, cause_id, tell_cause
-from gne_analytics.causes.verify import LEVEL, Claim, CrossFit, cross_fit, e_bh
+from gne_analytics.causes.verify import LEVEL, Claim, CrossFit, cross_fit, e_bh, held_out
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Cause, Decomposition, Shift
@@ -140,7 +140,7 @@ def _search(obs: Observations, shift: Shift, depth: int) -> _Searched | Explanat
     baseline = fit_baseline(cube)
     if obs.has_unit:
         fitted = cross_fit(cube, depth=depth)
-        untested = _untested(cube, fitted)
+        untested = _untested(cube, baseline, fitted)
         return _Searched(obs, shift, dims, refused, cube, baseline, fitted.claims, untested, 0.0)
     noise = period_noise(obs, dims, shift)
     view = View(cube, baseline.p, baseline.rate, noise=noise).over(Lattice(cube, baseline.p, depth=depth), (0, 1))
@@ -175,7 +175,7 @@ def _told(
     )  # fmt: skip
 
 
-def _untested(cube: Cube, fitted: CrossFit) -> list[Claim]:
+def _untested(cube: Cube, baseline: Baseline, fitted: CrossFit) -> list[Claim]:
     """Take the names that all units together give to what was tested, and return what only they show.
 
     What halves are too small to find is never more than a candidate.
@@ -192,8 +192,10 @@ def _untested(cube: Cube, fitted: CrossFit) -> list[Claim]:
             if c.found.effect * one.effect > 0 and bool(c.segment.depth) == bool(one.segment.depth)
             and jaccard(cube.mask(c.segment), rows, weight) >= SAME_ROWS
         ]  # fmt: skip
+        _, thin, actor = held_out(cube, baseline, one)
         if not same:
-            untested.append(Claim(one))
+            untested.append(Claim(one, thin=thin, actor=actor))
         for claim in same:
             claim.found = replace(one, beyond=claim.found.beyond)
+            claim.actor |= actor
     return untested

@@ -35,6 +35,8 @@ ALIKE = 1 / 3
 """Rows beside a segment that moved by this part of its own move, in log-odds, moved with it."""
 SEEN = 4.0
 """Rows must move by so much (of z squared) by themselves before they are said to have moved."""
+ACTOR = 0.5
+"""A unit with so much of a cell's rows, without which the cell did not move, is what moved."""
 IDLE = 0.97
 """A condition without which so much of the rows stays the same says nothing."""
 NOT_WORSE = 4.0
@@ -168,8 +170,26 @@ def _local(view: View, floor: float) -> list[Found]:
         found.append(best)
         if best.weak:
             break
-        view.take_out(np.flatnonzero(view.cube.mask(best.segment)), best.effect, best.kind)
+        rows = np.flatnonzero(view.cube.mask(best.segment))
+        actor = _actor(view, rows)
+        if actor is not None:
+            view.take_out(actor, 0.0, NEW)  # whatever else it did is no finding of its own
+        else:
+            view.take_out(rows, best.effect, best.kind)
     return found
+
+
+def _actor(view: View, rows: Ints) -> Ints | None:
+    """All leaves of the unit that carries a cell by itself: most of its rows, and no move without it; else None."""
+    unit = view.cube.unit
+    if unit is None:
+        return None
+    held = np.bincount(unit[rows], view.table[rows, N0] + view.table[rows, N1])
+    top = int(np.argmax(held)) if held.size else 0
+    if not held.size or held[top] <= ACTOR * float(held.sum()):
+        return None
+    rest = view.weigh((), rows[unit[rows] != top], versioned=False)
+    return np.flatnonzero(unit == top) if rest.told < SEEN else None
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,9 @@ class Claim:
     related: set[int] = field(default_factory=set)
     evalues: dict[int, float] = field(default_factory=dict)
     effects: list[Difference] = field(default_factory=list)
+    """Held-out estimates beyond what was accepted before it: what is tested."""
+    wholes: list[Difference] = field(default_factory=list)
+    """Held-out estimates with nothing taken out: what is told."""
     thin: bool = False
     actor: bool = False
     """One unit carries it: without that unit nothing is left."""
@@ -49,18 +52,18 @@ class Claim:
     @property
     def has_held_out(self) -> bool:
         """Whether units that did not select it give its effect; else the effect is in sample."""
-        return any(math.isfinite(d.se) for d in self.effects)
+        return any(math.isfinite(d.se) for d in self.wholes)
 
     def effect(self) -> Difference:
-        """The mean of the held-out estimates, else what the search saw."""
-        good = [d for d in self.effects if math.isfinite(d.se)]
-        beyond = self.found.beyond if self.found.kind not in (NEW, VANISHED) else 0.0
+        """The mean of the held-out estimates, else what the search saw; Satterthwaite's degrees of freedom."""
+        good = [d for d in self.wholes if math.isfinite(d.se)]
         if not good:
+            beyond = self.found.beyond if self.found.kind not in (NEW, VANISHED) else 0.0
             se = abs(self.found.effect / self.found.z) if self.found.z else float("inf")
             return Difference(self.found.effect + beyond, se, 1e9)
-        value = float(np.mean([d.value for d in good])) + beyond
-        se = math.sqrt(sum(d.se**2 for d in good)) / len(good)
-        return Difference(value, se, max(min(d.dof for d in good), 1.0))
+        squares = [d.se**2 for d in good]
+        dof = sum(squares) ** 2 / max(sum(v**2 / d.dof for v, d in zip(squares, good, strict=True)), 1e-300)
+        return Difference(float(np.mean([d.value for d in good])), math.sqrt(sum(squares)) / len(good), max(dof, 1.0))
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,8 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> CrossFit:
             claim.thin |= thin
             claim.actor |= actor
             claim.effects.append(estimate)
+            whole = one.segment.depth and (taken[:-1] or one.beyond)
+            claim.wholes.append(held_out(held, held_p, replace(one, beyond=0.0))[0] if whole else estimate)
             claim.evalues[fold] = 0.0 if thin else e_value(estimate, one.effect)
     for claim in claims:
         claim.e = sum(claim.evalues.get(fold, 0.0) for fold in (0, 1)) / 2
