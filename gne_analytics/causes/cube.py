@@ -28,6 +28,11 @@ def count_leaves(frame: IntoFrame, dims: Sequence[str], *, unit: bool) -> pl.Dat
     is a sorted Polars frame, the same from each of them. The half is the fold's parity. Sums of whole numbers are exact
     up to 2**53. A DataError names a column that is missing, or that the engine would take for another.
     """
+    return group_leaves(frame, dims, unit=unit).sort([*dims, "half", *(["unit"] if unit else [])])
+
+
+def group_leaves(frame: IntoFrame, dims: Sequence[str], *, unit: bool) -> pl.DataFrame:
+    """Count leaves as `count_leaves` does, in whatever order the engine returns them: the group_by alone."""
     rows = nw.from_native(frame).lazy()
     check_names(rows, [*dims, "side", "fold", "k", "n", *(["unit"] if unit else [])], ["half", *COUNTS])
     rows = rows.filter(~nw.col("side").is_null())
@@ -40,7 +45,7 @@ def count_leaves(frame: IntoFrame, dims: Sequence[str], *, unit: bool) -> pl.Dat
         for value in ("n", "k")
     ]
     leaves: pl.DataFrame = rows.group_by(*keys).agg(*sums).collect("polars").to_native()
-    return leaves.sort(keys)
+    return leaves
 
 
 @dataclass(frozen=True)
@@ -109,35 +114,68 @@ class Cube:
 def build_cube(
     frame: IntoFrame, dims: Sequence[str], *, unit: bool, paths: frozenset[str] = frozenset(), depth_of_path: int = 3
 ) -> Cube:
-    """Count the leaves and encode them; see `count_leaves` for the columns that ``frame`` must have."""
-    leaves = count_leaves(frame, dims, unit=unit)
+    """Count the leaves and encode them, in the order of their codes; see `count_leaves` for the columns of ``frame``."""
+    keys = [*dims, *(["unit"] if unit else [])]
+    leaves = group_leaves(_encoded(frame, keys), dims, unit=unit)
+    places = {name: _places(leaves[name]) for name in keys}
+    half = leaves["half"].to_numpy().astype(np.int64)
+    order = _in_order([*(places[d][0] for d in dims), half, *([places["unit"][0]] if unit else [])])
     axes: list[Axis] = []
     for dimension in dims:
-        column = leaves[dimension]
-        axes += _path_axes(column, depth_of_path) if dimension in paths else [_axis(column, 0)]
-    codes = None
+        codes, values = places[dimension]
+        levels = _levels(values, depth_of_path) if dimension in paths else [(0, np.arange(len(values)), values)]
+        for level, cut, names in levels:
+            axes.append(Axis(dimension, level, np.append(cut, -1)[codes][order].astype(np.int32), names))
+    units = None
     if unit:
-        filled = leaves.select(
-            pl.coalesce(pl.col("unit"), pl.concat_str(pl.lit("\x00row "), pl.int_range(pl.len()).cast(pl.String)))
-        ).to_series()
-        codes = filled.rank("dense").to_numpy().astype(np.int64) - 1
-    n0, k0, n1, k1 = (leaves[c].to_numpy().astype(np.float64) for c in COUNTS)
-    return Cube(tuple(axes), n0, k0, n1, k1, leaves["half"].to_numpy().astype(np.int64), codes, paths)
+        codes = places["unit"][0][order].astype(np.int64)
+        alone = codes < 0  # a row without a unit is one of its own
+        codes[alone] = len(places["unit"][1]) + np.arange(int(alone.sum()))
+        units = np.unique(codes, return_inverse=True)[1].astype(np.int64) if alone.any() else codes
+    n0, k0, n1, k1 = (leaves[c].to_numpy()[order] for c in COUNTS)
+    return Cube(tuple(axes), n0, k0, n1, k1, half[order], units, paths)
 
 
-def _axis(column: pl.Series, level: int) -> Axis:
-    values = column.drop_nulls().unique().sort()
-    codes = column.replace_strict(values, pl.int_range(len(values), eager=True), default=-1, return_dtype=pl.Int32)
-    return Axis(column.name, level, codes.to_numpy().astype(np.int32), tuple(values.to_list()))
+def _encoded(frame: IntoFrame, keys: Sequence[str]) -> IntoFrame:
+    """Text columns as codes where the rows are in Polars' hands; other engines group texts by themselves."""
+    if not isinstance(frame, pl.DataFrame):
+        return frame
+    texts = [c for c in keys if c in frame.columns and frame.schema[c] == pl.String]
+    return frame.with_columns(pl.col(c).cast(pl.Enum(_values(frame[c]))) for c in texts)
 
 
-def _path_axes(column: pl.Series, depth: int) -> list[Axis]:
-    parts = column.str.split("/")
-    deepest = min(int(parts.list.len().max() or 1), depth)  # type: ignore[arg-type]
-    axes = []
-    for level in range(1, deepest + 1):
-        cut = pl.select(
-            pl.when(pl.lit(parts).list.len() >= level).then(pl.lit(parts).list.head(level).list.join("/")).alias("v")
-        ).to_series()
-        axes.append(_axis(cut.alias(column.name), level))
-    return axes
+def _values(column: pl.Series) -> pl.Series:
+    return column.drop_nulls().unique().sort()
+
+
+def _places(column: pl.Series) -> tuple[Codes, tuple[str, ...]]:
+    """Each entry's place among the column's values in order, -1 for null, and the values."""
+    if isinstance(column.dtype, pl.Enum):
+        values = column.dtype.categories
+    else:
+        column = column.cast(pl.String)
+        values = _values(column)
+        column = column.cast(pl.Enum(values))
+    return column.to_physical().cast(pl.Int32).fill_null(-1).to_numpy(), tuple(values.to_list())
+
+
+def _in_order(columns: Sequence[Codes | Ints]) -> Ints:
+    """The order of rows by some columns of codes, the first first."""
+    spans = [int(c.max(initial=0)) + 2 for c in columns]
+    if float(np.prod(np.asarray(spans, dtype=np.float64))) >= 2.0**62:
+        return np.lexsort(columns[::-1])
+    key = np.zeros(columns[0].size if columns else 0, dtype=np.int64)
+    for column, span in zip(columns, spans, strict=True):
+        key *= span
+        key += column + 1
+    return np.argsort(key, kind="stable")
+
+
+def _levels(values: tuple[str, ...], depth: int) -> Iterator[tuple[int, Ints, tuple[str, ...]]]:
+    """Each level of some paths: which of its values every path lies in, -1 where it ends before."""
+    parts = [v.split("/") for v in values]
+    for level in range(1, min(max((len(p) for p in parts), default=1), depth) + 1):
+        cut = ["/".join(p[:level]) if len(p) >= level else None for p in parts]
+        names = tuple(sorted({c for c in cut if c is not None}))
+        place = {name: i for i, name in enumerate(names)}
+        yield level, np.array([-1 if c is None else place[c] for c in cut], dtype=np.int64), names
