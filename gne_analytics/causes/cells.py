@@ -26,7 +26,7 @@ LEAST_SHARE = 0.001
 """A cell needs so many rows, and this share of the focus, to be looked at."""
 WORK = 12_000_000
 """Leaves times cuboids of one depth beyond two; above it the beam goes on alone."""
-BEAM = 32
+BEAM = 16
 CHILDREN = 4
 """So many cells below one parent go on the list."""
 NEARLY_ALL = 0.9

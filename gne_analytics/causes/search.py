@@ -71,33 +71,33 @@ class Found:
     """Beyond the chance of sampling, but not beyond what periods differ by themselves."""
 
 
-def pursue(view: View, *, floor: float = FLOOR) -> list[Found]:
+def pursue(view: View, *, floor: float = FLOOR, aliases: bool = True) -> list[Found]:
     """Return the segments that explain the change between a view's sides, in the order of acceptance.
 
     Two tellings are tried: local segments alone, and local segments beside a move of everything that is estimated
     robustly and set aside first, so that it makes no local causes. Local segments alone win where they are fewer and
     leave nothing behind: overlapping incidents lift most values of every dimension, and look like a move of everything.
     The move of everything is listed last, as the empty segment, and only if the rows outside the local segments still
-    move by themselves.
+    move by themselves. Other names of each segment are gathered where ``aliases`` are wanted.
     """
     if not view.cube.size or not view.totals[0] or not view.totals[1]:
         return []
     everywhere = move_of_everything(view)
     if not everywhere:
-        return _telling(view.copy(), 0.0, floor)
-    alone = _telling(view.copy(), 0.0, floor)
+        return _telling(view.copy(), 0.0, floor, aliases)
+    alone = _telling(view.copy(), 0.0, floor, aliases)
     complete = all(found.segment.depth for found in alone)
     if complete and _share_outside(view.cube, alone) >= MOSTLY:
         return alone  # most rows lie outside and have not moved
-    beside = _telling(view.copy(), everywhere, floor)
+    beside = _telling(view.copy(), everywhere, floor, aliases)
     return alone if complete and len(alone) < len(beside) else beside
 
 
-def _telling(view: View, everywhere: float, floor: float) -> list[Found]:
+def _telling(view: View, everywhere: float, floor: float, aliases: bool) -> list[Found]:
     """The local segments, given a move of everything, and that move where the rows outside them still make it."""
     if everywhere:
         view.move_all(everywhere)
-    found = _local(view, floor)
+    found = _local(view, floor, aliases)
     outside = outside_of(view.cube, [view.cube.mask(f.segment) for f in found])
     rest = view.weigh((), outside, versioned=False)
     total = everywhere + rest.effect
@@ -158,13 +158,13 @@ def _weighted_median(values: Floats, weights: Floats) -> tuple[float, float]:
     return float(values[order][int(np.searchsorted(share, 0.5))]), float(1.25 / np.sqrt(weights.sum()))
 
 
-def _local(view: View, floor: float) -> list[Found]:
+def _local(view: View, floor: float, aliases: bool) -> list[Found]:
     found: list[Found] = []
     for _ in range(MOST):
         cells = view.best()
         if not cells or cells[0].score < floor / 2:
             break
-        best = _Naming(view, cells).chosen(floor, weak=not found and view.cube.unit is None)
+        best = _Naming(view, cells).chosen(floor, weak=not found and view.cube.unit is None, aliases=aliases)
         if best is None or any(best.segment == f.segment for f in found):
             break
         found.append(best)
@@ -222,7 +222,7 @@ class _Naming:
             self._cell[conditions] = self.view.weigh(conditions, self.rows(conditions))
         return self._cell[conditions]
 
-    def chosen(self, floor: float, *, weak: bool = False) -> Found | None:
+    def chosen(self, floor: float, *, weak: bool = False, aliases: bool = True) -> Found | None:
         """Return the best name that passes the floor; ``weak`` lets one pass that only noise between periods holds."""
         names: dict[Conditions, _Name] = {}
         tried = sorted((self.weigh(c.conditions) for c in self.cells[: 2 * TRIED]), key=lambda c: (-c.score, c))
@@ -245,17 +245,16 @@ class _Naming:
             return None
         best = self._shortest(passing[0], passing)
         segment = self._segment(best.merged)
-        alike = [c.conditions for c in self.cells if self._overlap(best.conditions, c.conditions) >= SAME_ROWS]
-        same = dict.fromkeys(self._segment(_single(self._without_idle(a, 1.0))) for a in alike)
-        same.pop(segment, None)
-        beside = self._runners_up(best, segment)
         cell = best.cell
         z = float(np.copysign(np.sqrt(max(cell.surprise, 0.0)), cell.effect))
-        return Found(
-            segment, cell.kind, cell.effect, z, cell.passed_by,
-            tuple(sorted(same, key=lambda s: (s.depth, str(s)))[:RUNNERS_UP]), 0.0, beside,
-            weak,
-        )  # fmt: skip
+        same = self._same_rows(best, segment) if aliases else ()
+        beside = self._runners_up(best, segment) if aliases else ()
+        return Found(segment, cell.kind, cell.effect, z, cell.passed_by, same, 0.0, beside, weak)
+
+    def _same_rows(self, best: _Name, segment: Segment) -> tuple[Segment, ...]:
+        alike = [c.conditions for c in self.cells if self._overlap(best.conditions, c.conditions) >= SAME_ROWS]
+        same = {self._segment(_single(self._without_idle(a, 1.0))) for a in alike} - {segment}
+        return tuple(sorted(same, key=lambda s: (s.depth, str(s)))[:RUNNERS_UP])
 
     def _runners_up(self, best: _Name, segment: Segment) -> tuple[Segment, ...]:
         """The cells that tell most beside the chosen name, of cells with the very same rows the first alone."""

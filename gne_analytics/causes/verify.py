@@ -94,7 +94,8 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> CrossFit:
         if model is None or mine.all() or lattice is None:
             continue
         held = cube.take(~mine)
-        found = pursue(View(cube.take(mine), own[mine], model.rate).over(lattice, (fold,)), floor=FOLD_FLOOR)
+        view = View(cube.take(mine), own[mine], model.rate).over(lattice, (fold,))
+        found = pursue(view, floor=FOLD_FLOOR, aliases=False)
         held_p = replace(model, own=model.own[~mine])
         taken: list[tuple[Found, Mask]] = []
         for one in found:
