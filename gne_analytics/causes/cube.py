@@ -15,7 +15,7 @@ from gne_analytics.metrics.engines import check_names
 from gne_analytics.metrics.intervals import Floats, Ints
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
-Codes: TypeAlias = npt.NDArray[np.int32]
+Codes: TypeAlias = npt.NDArray[np.int16] | npt.NDArray[np.int32]
 
 COUNTS = ("n0", "k0", "n1", "k1")
 
@@ -86,8 +86,9 @@ class Cube:
         """How many units of independence there are; 0 when none is declared."""
         return 0 if self.unit is None or not self.size else int(self.unit.max()) + 1
 
-    def take(self, rows: Mask) -> "Cube":
+    def take(self, rows: Mask | Ints) -> "Cube":
         """Return the cube of some leaves only; codes keep their meaning."""
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         return replace(
             self,
             axes=tuple(replace(a, codes=a.codes[rows]) for a in self.axes),
@@ -125,7 +126,7 @@ def build_cube(
         codes, values = places[dimension]
         levels = _levels(values, depth_of_path) if dimension in paths else [(0, np.arange(len(values)), values)]
         for level, cut, names in levels:
-            axes.append(Axis(dimension, level, np.append(cut, -1)[codes][order].astype(np.int32), names))
+            axes.append(Axis(dimension, level, _small(np.append(cut, -1), len(names))[codes[order]], names))
     units = None
     if unit:
         codes = places["unit"][0][order].astype(np.int64)
@@ -134,6 +135,10 @@ def build_cube(
         units = np.unique(codes, return_inverse=True)[1].astype(np.int64) if alone.any() else codes
     n0, k0, n1, k1 = (leaves[c].to_numpy()[order] for c in COUNTS)
     return Cube(tuple(axes), n0, k0, n1, k1, half[order], units, paths)
+
+
+def _small(codes: Ints, size: int) -> Codes:
+    return codes.astype(np.int16 if size < 2**15 else np.int32)
 
 
 def _encoded(frame: IntoFrame, keys: Sequence[str]) -> IntoFrame:

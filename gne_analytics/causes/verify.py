@@ -11,7 +11,7 @@ from gne_analytics.causes.cells import NEW, VANISHED, Lattice, View
 from gne_analytics.causes.cube import Cube, Mask
 from gne_analytics.causes.search import SAME_ROWS, Found, jaccard, outside_of, pursue
 from gne_analytics.evidence.segment import Segment
-from gne_analytics.metrics.intervals import Difference, Floats, clustered_variance, t_two_sided
+from gne_analytics.metrics.intervals import Difference, Floats, Ints, clustered_variance, t_two_sided
 
 LEVEL = 0.02
 MIN_UNITS = 10.0
@@ -19,6 +19,8 @@ MIN_UNITS = 10.0
 ONE_ACTOR = 0.2
 """A unit with more than this share of a cell's rows is set apart."""
 RELATED = 0.5
+SCREEN_LEAVES = 1_200_000
+"""Of more leaves than this a sample of units is searched, and what it finds is counted on all."""
 BETS = (0.3, 0.6, 0.9)
 """Parts of the expected score that an e-value bets on."""
 MOST_BET = 8.0
@@ -86,15 +88,17 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> CrossFit:
     for half, model in zip(halves, models, strict=True):
         if model is not None:
             own[half] = model.own[half]
-    usable = np.isfinite(own).all()
-    lattice = Lattice(cube, own, depth=depth) if usable else None
+    seen = _screened(cube)
+    screen, screen_p = (cube, own) if seen is None else (cube.take(seen), own[seen])
+    lattice = Lattice(screen, screen_p, depth=depth) if np.isfinite(own).all() else None
     claims: list[Claim] = []
     for fold, model in enumerate(models):
         mine = halves[fold]
         if model is None or mine.all() or lattice is None:
             continue
         held = cube.take(~mine)
-        view = View(cube.take(mine), own[mine], model.rate).over(lattice, (fold,))
+        searched = np.flatnonzero(screen.half == fold)
+        view = View(screen.take(searched), screen_p[searched], model.rate).over(lattice, (fold,))
         found = pursue(view, floor=FOLD_FLOOR, aliases=False)
         held_p = replace(model, own=model.own[~mine])
         taken: list[tuple[Found, Mask]] = []
@@ -122,7 +126,19 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> CrossFit:
     if lattice is None:
         return CrossFit(claims, [])
     rate = float(np.clip(cube.k0.sum() / max(float(cube.n0.sum()), 1.0), 0.0, 1.0))
-    return CrossFit(claims, pursue(View(cube, own, rate).over(lattice, (0, 1))))
+    return CrossFit(claims, pursue(View(screen, screen_p, rate).over(lattice, (0, 1))))
+
+
+def _screened(cube: Cube) -> Ints | None:
+    """The leaves to search where there are more than a search needs: those of every so many-th unit; None for all.
+
+    Estimates and counts are of all leaves; only what may be found is.
+    """
+    if cube.size <= SCREEN_LEAVES or cube.unit is None:
+        return None
+    step = -(-cube.size // SCREEN_LEAVES)
+    kept = np.random.default_rng(0).permutation(cube.units) % step == 0  # units are in the order of their names
+    return np.flatnonzero(kept[cube.unit])
 
 
 def held_out(
@@ -143,7 +159,8 @@ def held_out(
             rows = rows & ~mask
         else:
             left1 += np.where(mask, earlier.effect, 0.0)
-    cell = held.take(rows)
+    rows = np.flatnonzero(rows)
+    cell = replace(held, axes=()).take(rows)
     p, shift = baseline.own[rows], left1[rows]
     dominant = dominant_units(cell)
     whole = _difference(cell, p, shift, found.kind, baseline.rate)

@@ -89,7 +89,7 @@ class Observations:
             pl.col("unit").cast(pl.String),
             pl.col("fold").cast(pl.UInt8),
             pl.col("matured").cast(pl.Boolean).fill_null(False),
-            *(pl.col(d).cast(pl.String).fill_null(MISSING) for d in dims),
+            *(_as_text(frame[d]) for d in dims),
         )
         return cls(frame, tuple(dims), metric, label_source, paths, unit, scope, source_hash, known_dims)
 
@@ -111,10 +111,14 @@ class Observations:
         """Each row's unit as 0..U-1, a row with no unit being one of its own; None when the source has no unit."""
         if not self.has_unit:
             return None
-        named = self.frame.select(
-            pl.coalesce(pl.col("unit"), pl.concat_str(pl.lit("\x00row "), pl.int_range(pl.len()).cast(pl.String)))
-        ).to_series()
-        return named.rank("dense").to_numpy().astype(np.int64) - 1
+        named = self.frame["unit"]
+        values = named.drop_nulls().unique().sort()
+        codes = named.cast(pl.Enum(values)).to_physical().cast(pl.Int64).fill_null(-1).to_numpy(writable=True)
+        alone = codes < 0
+        if not alone.any():
+            return codes
+        codes[alone] = len(values) + np.arange(int(alone.sum()))
+        return codes
 
     def within(self, scope: Segment) -> "Observations":
         """Return the same metric over the rows of a segment only."""
@@ -136,6 +140,13 @@ class Observations:
         return flags.select(
             pl.when("b").then(pl.lit(0, pl.Int8)).when("f").then(pl.lit(1, pl.Int8)).otherwise(None).alias("side")
         ).to_series()
+
+
+def _as_text(column: pl.Series) -> pl.Expr:
+    """A dimension's column as text with no null; the column itself, not a copy, where it is that already."""
+    own = pl.col(column.name)
+    own = own if column.dtype == pl.String else own.cast(pl.String)
+    return own.fill_null(MISSING) if column.null_count() else own
 
 
 def observe(record: Record, metric: str, scope: Segment = Segment({})) -> Observations:  # noqa: B008
