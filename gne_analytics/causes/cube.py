@@ -145,8 +145,8 @@ def _encoded(frame: IntoFrame, keys: Sequence[str]) -> IntoFrame:
     """Text columns as codes where the rows are in Polars' hands; other engines group texts by themselves."""
     if not isinstance(frame, pl.DataFrame):
         return frame
-    texts = [c for c in keys if c in frame.columns and frame.schema[c] == pl.String]
-    return frame.with_columns(pl.col(c).cast(pl.Enum(_values(frame[c]))) for c in texts)
+    texts = {c for c in keys if c in frame.columns and frame.schema[c] == pl.String}
+    return pl.DataFrame([c.cast(pl.Enum(_values(c))) if c.name in texts else c for c in frame.get_columns()])
 
 
 def _values(column: pl.Series) -> pl.Series:

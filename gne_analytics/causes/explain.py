@@ -136,7 +136,9 @@ def _search(obs: Observations, shift: Shift, depth: int) -> _Searched | Explanat
             decomposition=Decomposition(delta=shift.delta.value, causes={}, mix=(), residual=shift.delta.value),
         )  # fmt: skip
     sides = obs.sides(shift.baseline, shift.focus)
-    cube = build_cube(obs.frame.with_columns(side=sides), dims, unit=obs.has_unit, paths=obs.paths)
+    counted = obs.frame.select("k", "n", "unit", "fold").get_columns()
+    rows = pl.DataFrame([*counted, sides, *(obs.frame[d] for d in dims)])
+    cube = build_cube(rows, dims, unit=obs.has_unit, paths=obs.paths)
     baseline = fit_baseline(cube)
     if obs.has_unit:
         fitted = cross_fit(cube, depth=depth)
