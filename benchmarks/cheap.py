@@ -127,19 +127,17 @@ class Draft:
         return np.clip(1 / (1 + np.exp(-eta)) + self.points, 0.002, 0.998)
 
 
-def draft(
-    rng: np.random.Generator, *, rows: int, weeks: int = WEEKS, base: float | None = None, most: int = 1_500
-) -> Draft:
-    """Draw sellers, 250 to ``most``, and their rows; nothing has happened yet."""
-    sellers = int(np.exp(rng.uniform(np.log(250), np.log(most))))
-    weight = rng.pareto(rng.uniform(1.1, 1.8), sellers) + 0.2
-    weight = np.minimum(weight / weight.sum(), rng.uniform(0.01, 0.05))
+def draft(rng: np.random.Generator, *, rows: int, weeks: int = WEEKS, base: float | None = None) -> Draft:
+    """Draw sellers, few and heavy to many and alike, and their rows; nothing has happened yet."""
+    sellers = int(np.exp(rng.uniform(np.log(250), np.log(4_000))))
+    weight = rng.pareto(rng.uniform(1.1, 2.2), sellers) + 0.2
+    weight = np.minimum(weight / weight.sum(), rng.uniform(0.005, 0.05))
     size = {d: len(v) for d, v in VALUES.items()}
     share = rng.dirichlet(np.full(size["market"], 2.0))
     home = rng.choice(size["market"], sellers, p=share)
     trade = (rng.integers(0, size["category"], sellers) + 2 * home) % size["category"]
     tier, kind = rng.choice(3, sellers, p=[0.35, 0.45, 0.2]), rng.integers(0, 5, sellers)
-    spread = rng.uniform(0.2, 1.0)
+    spread = rng.uniform(0.1, 1.0)
     level = rng.normal(0, spread, sellers) if rng.random() < 0.6 else spread * 0.7 * rng.standard_t(4, sellers)
     centre = rng.integers(0, weeks, sellers)
     seller = rng.choice(sellers, rows, p=weight / weight.sum())
@@ -195,16 +193,15 @@ def mix_value(d: Draft) -> None:
 
 def mix_joint(d: Draft) -> None:
     """Inside a joint of two dimensions, whose rate no sum of effects tells, one cell grows (Simpson)."""
-    one, two = (str(x) for x in d.rng.choice(["market", "category", "seller_tier"], 2, replace=False))
-    a, b = int(d.rng.integers(0, len(d.values[one]))), int(d.rng.integers(0, len(d.values[two])))
+    one, two = (
+        str(x) for x in d.rng.choice(["market", "seller_tier", "category"], 2, replace=False, p=[0.4, 0.4, 0.2])
+    )
+    cells, size = np.unique(np.stack([d.codes[one], d.codes[two]]), axis=1, return_counts=True)
+    a, b = cells[:, d.rng.choice(np.argsort(-size)[:8])]
     crossed = np.zeros((len(d.values[one]) + 1, len(d.values[two]) + 1))
-    crossed[a, b] = d.rng.choice([-1, 1]) * d.rng.uniform(1.0, 2.0)
-    d.effects = {k: v for k, v in d.effects.items() if k != (one, two)} | {(one, two): crossed}
-    inside = (d.codes[one] == a) & (d.codes[two] == b)
-    if inside.sum() < 60:
-        d.codes[two] = np.where((d.codes[one] == a) & (d.rng.random(inside.size) < 0.5), b, d.codes[two])
-        inside = (d.codes[one] == a) & (d.codes[two] == b)
-    _grow(d, inside)
+    crossed[a, b] = d.rng.choice([-1, 1]) * d.rng.uniform(1.2, 2.5)
+    d.effects = {k: v for k, v in d.effects.items() if set(k) != {one, two}} | {(one, two): crossed}
+    _grow(d, (d.codes[one] == a) & (d.codes[two] == b))
 
 
 def mix_sellers(d: Draft) -> None:
@@ -375,7 +372,7 @@ def planted_world(seed: int) -> PlantedWorld:
     rng = np.random.default_rng([seed, 99])
     weeks = 12
     base = float(rng.choice([0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9]) * rng.uniform(0.9, 1.05))
-    d = draft(rng, rows=int(rng.integers(14_000, 20_000)), weeks=weeks, base=base, most=4_000)
+    d = draft(rng, rows=int(rng.integers(14_000, 20_000)), weeks=weeks, base=base)
     d.codes.pop("detector_version", None)
     d.day += 7 * (ONSET - weeks // 2)
     if rng.random() < 0.5:
@@ -396,7 +393,7 @@ def planted_world(seed: int) -> PlantedWorld:
         if min(n0, n1) < 60 or n0 + n1 > 0.15 * taken.size or (inside & taken).any():
             continue
         p = float(without[inside].mean())
-        plain = float(np.exp(rng.uniform(np.log(5), np.log(25))))
+        plain = float(np.exp(rng.uniform(np.log(6), np.log(30))))
         size = plain * np.sqrt(1.4 * p * (1 - p) * (1 / n0 + 1 / n1))
         ways = [w for w, room in ((-1, p), (1, 1 - p)) if size < 0.7 * room]
         if not ways:
