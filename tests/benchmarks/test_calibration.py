@@ -4,10 +4,10 @@ import sys
 
 import numpy as np
 import pytest
+
 from benchmarks import calibration
 from benchmarks.calibration import EffectLine, NullLine, coverage, false_causes, is_false, null_tasks, upper_limit
 from benchmarks.cheap import DECOYS, ONSET, PATHS, RESTLESS, Asked, draft, null_world, planted_world
-
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.types import Cause, CauseKind, Mechanism
 from gne_analytics.metrics import segment_mask
@@ -86,7 +86,8 @@ def test_planted_segments_are_disjoint_and_nothing_moves_outside_them_or_before(
     inside = np.column_stack([frame.select(segment_mask(p.segment, PATHS)).to_numpy()[:, 0] for p in made.planted])
     late = (made.observations.sides(made.shift.baseline, made.shift.focus) == 1).to_numpy()
     moved = made.with_ != made.without
-    assert inside.shape[1] >= 2 and inside.sum(axis=1).max() == 1
+    assert inside.shape[1] >= 2
+    assert inside.sum(axis=1).max() == 1
     assert not moved[~late | ~inside.any(axis=1)].any()
     assert all(moved[late & column].any() for column in inside.T)
 
@@ -94,17 +95,19 @@ def test_planted_segments_are_disjoint_and_nothing_moves_outside_them_or_before(
 def test_hits_follow_the_chances_that_are_kept_as_truth():
     made = planted_world(3)
     k = made.observations.frame["k"].to_numpy()
-    error = math.sqrt((made.with_ * (1 - made.with_)).sum())
-    assert abs((k - made.with_).sum()) < 4 * error
-    inside = made.with_ != made.without
-    assert abs((k - made.without)[inside].sum()) > 4 * error or not inside.any()
+    for up in (True, False):
+        inside = (made.with_ > made.without) if up else (made.with_ < made.without)
+        error = math.sqrt((made.with_ * (1 - made.with_))[inside].sum())
+        assert abs((k - made.with_)[inside].sum()) < 4 * error
+        assert abs((k - made.without)[inside].sum()) > 4 * error
 
 
 @pytest.mark.parametrize("kind", ["noise", "mix: a value", "mix: in a joint", "mix: sellers", "new segment"])
 def test_a_mix_moves_rows_and_no_chance(kind):
     d = draft(np.random.default_rng(1), rows=6_000)
     DECOYS[kind].make(d)
-    assert not d.extra.any() and not d.points.any()
+    assert not d.extra.any()
+    assert not d.points.any()
     known = {}
     for key, p in zip(zip(d.seller, *d.codes.values(), strict=True), d.chances(), strict=True):
         assert known.setdefault(key, p) == p
@@ -114,7 +117,8 @@ def test_a_peak_comes_back_before_the_focus():
     d = draft(np.random.default_rng(1), rows=6_000)
     DECOYS["season: everywhere"].make(d)
     weeks = {int(w) for w in np.unique(d.day[d.extra != 0] // 7)}
-    assert {ONSET, ONSET + 1, ONSET - 7, ONSET - 6} <= weeks and ONSET - 1 not in weeks
+    assert {ONSET, ONSET + 1, ONSET - 7, ONSET - 6} <= weeks
+    assert ONSET - 1 not in weeks
 
 
 def test_a_world_is_the_same_again_and_another_with_another_seed():
