@@ -93,13 +93,14 @@ def test_planted_segments_are_disjoint_and_nothing_moves_outside_them_or_before(
 
 
 def test_hits_follow_the_chances_that_are_kept_as_truth():
-    made = planted_world(3)
-    k = made.observations.frame["k"].to_numpy()
+    made = [planted_world(seed) for seed in (2, 3, 5)]
+    k = np.concatenate([m.observations.frame["k"].to_numpy() for m in made])
+    with_, without = np.concatenate([m.with_ for m in made]), np.concatenate([m.without for m in made])
     for up in (True, False):
-        inside = (made.with_ > made.without) if up else (made.with_ < made.without)
-        error = math.sqrt((made.with_ * (1 - made.with_))[inside].sum())
-        assert abs((k - made.with_)[inside].sum()) < 4 * error
-        assert abs((k - made.without)[inside].sum()) > 4 * error
+        inside = (with_ > without) if up else (with_ < without)
+        error = math.sqrt((with_ * (1 - with_))[inside].sum())
+        assert abs((k - with_)[inside].sum()) < 4 * error
+        assert abs((k - without)[inside].sum()) > 4 * error
 
 
 @pytest.mark.parametrize("kind", ["noise", "mix: a value", "mix: in a joint", "mix: sellers", "new segment"])
