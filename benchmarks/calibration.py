@@ -297,7 +297,7 @@ def main() -> None:
     part3 = mechanism_accuracy(args.mechanism_seeds) if args.mechanism_seeds else {"accuracy": None, "found": 0}
     seconds = round(time.perf_counter() - start, 1)
     if part3["accuracy"] is not None:
-        print(f"\nmechanism right in {part3['accuracy']:.3f} of {part3['found']} planted causes found (simulated worlds)")
+        print(f"\nmechanism right in {part3['accuracy']:.3f} of {part3['found']} planted causes found")
     print(f"\n{seconds} s")
     out = {
         "false_cause_rate": part1["rate"],
