@@ -18,8 +18,9 @@ Part 3, mechanisms: the share typed right among the planted causes found on simu
 import argparse
 import json
 import os
+import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -232,16 +233,25 @@ mechanism_accuracy: Callable[[int], dict[str, Any]] = getattr(worlds, "mechanism
 
 
 def measure(
-    tasks: Sequence[tuple[str, int, bool]], seeds: Iterable[int], workers: int
+    tasks: Sequence[tuple[str, int, bool]], seeds: Sequence[int], workers: int
 ) -> tuple[list[NullLine], list[EffectLine]]:
     """Search all worlds, in processes of one thread each; one worker stays in this process."""
     if workers == 1:
-        return [search_null(t) for t in tasks], [line for s in seeds for line in search_planted(s)]
+        return list(map(search_null, tasks)), [line for s in seeds for line in search_planted(s)]
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"):
         os.environ[name] = "1"  # the workers', which are spawned
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        nulls = list(pool.map(search_null, tasks, chunksize=4))
-        return nulls, [line for lines in pool.map(search_planted, seeds, chunksize=4) for line in lines]
+        nulls = list(_counted(pool.map(search_null, tasks, chunksize=4), "worlds without a cause", len(tasks)))
+        planted = _counted(pool.map(search_planted, seeds, chunksize=4), "planted worlds", len(seeds))
+        return nulls, [line for lines in planted for line in lines]
+
+
+def _counted(lines: Iterable[Line], what: str, of: int) -> Iterator[Line]:
+    """Say every fiftieth how far it is, on stderr: the tables go to stdout."""
+    for done, line in enumerate(lines, start=1):
+        if done % 50 == 0 or done == of:
+            print(f"{done} of {of} {what}", file=sys.stderr, flush=True)
+        yield line
 
 
 def null_tasks(count: int) -> list[tuple[str, int, bool]]:
