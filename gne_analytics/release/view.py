@@ -35,7 +35,7 @@ STORIES: Final = 3
 """Shifts that the first screen tells in full; the rest are named below them."""
 
 _QUESTIONS: Final = (
-    ("What moved", (ClaimKind.WHAT,)),
+    ("What we see", (ClaimKind.WHAT,)),
     ("Where", (ClaimKind.WHERE,)),
     ("Why", (ClaimKind.WHY,)),
     ("What else it could be", (ClaimKind.RIVAL,)),
