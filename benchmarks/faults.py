@@ -128,8 +128,8 @@ def main() -> None:
         if not own or (args.part != "all" and name != args.part):
             continue
         (f1, recall), (f_span, r_span) = score(own), interval(own)
-        print(f"{name:8} {len(own):9} {sum(len(f.causes) for f, _ in own):6}  "
-              f"{f1:.3f} [{f_span[0]:.2f}, {f_span[1]:.2f}]  {recall:.3f} [{r_span[0]:.2f}, {r_span[1]:.2f}]")  # fmt: skip
+        spans = [f"{x:.3f} [{lo:.2f}, {hi:.2f}]" for x, (lo, hi) in ((f1, f_span), (recall, r_span))]
+        print(f"{name:8} {len(own):9} {sum(len(f.causes) for f, _ in own):6}  {'  '.join(spans)}")
         out[name] = {"instances": len(own), "top1_f1": round(f1, 4), "recall_at_3": round(recall, 4),
                      "top1_f1_interval": f_span, "recall_at_3_interval": r_span}  # fmt: skip
     for name, (f1, recall) in PEERS.items():

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from gne_analytics.causes.cube import Cube, Mask
+from gne_analytics.causes.cube import Codes, Cube, Mask
 from gne_analytics.metrics.intervals import Floats, Ints
 
 Conditions: TypeAlias = tuple[tuple[int, int], ...]
@@ -240,17 +240,19 @@ class Lattice:
 
     def _add(self, axes: tuple[int, ...]) -> None:
         """Count one cuboid and keep its cells that have enough rows."""
+        key: Codes
+        parts: tuple[tuple[int, ...], ...] = ()
         if len(axes) == 1:
             axis = self.cube.axes[axes[0]]
-            key, span, parts = axis.codes.astype(np.int32) + 1, axis.size + 1, ()
+            key, span = axis.codes.astype(np.int32) + 1, axis.size + 1
         else:
             cut = 1 if len(axes) == 2 else 2
             parts = (axes[:cut], axes[cut:])
             wide = self.cuboids[parts[1]].size + 1
             span = (self.cuboids[parts[0]].size + 1) * wide
-            key = self._ids_of(parts[0]) * np.int32(wide) + self._ids_of(parts[1]) if span < 2**31 else (
-                self._ids_of(parts[0]).astype(np.int64) * wide + self._ids_of(parts[1])
-            )  # fmt: skip
+            first = self._ids[parts[0]] if span < 2**31 else self._ids[parts[0]].astype(np.int64)
+            key = first * first.dtype.type(wide) + self._ids[parts[1]]
+        kept: Codes
         if span > 4 * self.cube.size + 65_536:
             kept, index = np.unique(key, return_inverse=True)
             sums = sums_by(index * 2 + self._half, self.table, 2 * kept.size).reshape(-1, 2, 6)
@@ -270,9 +272,7 @@ class Lattice:
         if len(axes) <= 2 and self.depth >= 2:
             self._ids[axes] = lookup[key]
 
-    def _codes(
-        self, axes: tuple[int, ...], parts: tuple[tuple[int, ...], ...], keys: Ints
-    ) -> npt.NDArray[np.int32]:
+    def _codes(self, axes: tuple[int, ...], parts: tuple[tuple[int, ...], ...], keys: Ints) -> npt.NDArray[np.int32]:
         if not parts:
             return (keys - 1).astype(np.int32)[:, None]
         first, second = (self.cuboids[p] for p in parts)
@@ -281,9 +281,6 @@ class Lattice:
         known = (a < first.size) & (b < second.size)
         out[known] = np.hstack([first.codes[a[known]], second.codes[b[known]]])
         return out
-
-    def _ids_of(self, axes: tuple[int, ...]) -> npt.NDArray[np.int32]:
-        return self._ids[axes]
 
     def cells_at(self, codes: Sequence[npt.NDArray[np.integer]]) -> Iterator[tuple[slice, npt.NDArray[np.int32]]]:
         """Yield, for every cuboid, where its cells stand and which of them each of some leaves lies in.
@@ -421,7 +418,7 @@ class View:
             return np.arange(self.cube.size)
         held = sorted((self._posting(*c), c) for c in conditions)
         (_, start, stop), (first, _) = held[0]
-        rows: Ints = self._postings[first][0][start:stop]
+        rows: Ints = self._postings[first][0][start:stop].astype(np.int64)
         for _, (i, code) in held[1:]:
             rows = rows[self.codes[i][rows] == code]
         return rows
@@ -438,8 +435,13 @@ class View:
         return stop - start, start, stop
 
     def versioned(self, conditions: Conditions) -> bool:
-        """Whether a cell names a version."""
-        return any(is_version(self.cube.axes[i].dimension) for i, _ in conditions)
+        """Whether a cell names a version of something that has a past; a new market's version is as new as it."""
+        rest = tuple(c for c in conditions if not is_version(self.cube.axes[c[0]].dimension))
+        if len(rest) == len(conditions):
+            return False
+        n0, _, _, n1, *_ = self.table[self.rows(rest)].sum(axis=0).tolist()
+        expected = n1 * self.totals[0] / max(self.totals[1], 1.0)
+        return not (n0 < NEARLY_NONE * expected and expected >= EXPECTED_MIN)
 
     def measure(self, sums: Floats, *, versioned: Mask | bool) -> Measured:
         """Measure cells by their sums, against this view's totals."""

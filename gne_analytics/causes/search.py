@@ -21,7 +21,7 @@ from gne_analytics.evidence.segment import Segment
 from gne_analytics.metrics.intervals import Floats, Ints
 
 FLOOR = 9.0
-"""Surprise less the price of naming must exceed this: a cell that chance would give about once in a hundred searches."""
+"""Surprise less the price must exceed this: a cell that chance would give about once in a hundred searches."""
 SAME_ROWS = 0.9
 MOST = 8
 TRIED = 6
@@ -381,6 +381,8 @@ class _Naming:
                 if int(wide.kind[0]) == cell.kind and wider.told > max(current + extra, WIDER * current):
                     rows, own, current, price = reach, own + sums[code], wider.told, price + extra
                     values[i] = (*values[i], code)
+            if len(values[i]) > 1 and len(values) > 1 and rows.size >= IDLE * others.size:  # all values: no condition
+                return self._merged(self.weigh(tuple(c for c in cell.conditions if c[0] != i)), told)
         name = tuple(sorted((i, tuple(codes)) for i, codes in values.items()))
         if not price:
             return _Name(cell.conditions, name, cell, told)
@@ -444,5 +446,3 @@ def jaccard(a: Mask, b: Mask, weight: Floats) -> float:
     """Return how much two row sets overlap: rows in both over rows in either."""
     either = float(weight[a | b].sum())
     return float(weight[a & b].sum()) / either if either else 0.0
-
-
