@@ -35,7 +35,7 @@ class Peer:
 
 
 PEERS = (
-    Peer("pysubgroup", ("beam_residual", "exhaustive_residual")),
+    Peer("pysubgroup", ("residual", "difference")),
     Peer("sliceline", ("clipped", "shifted")),
     Peer("wise-pizza", ("changes", "levels")),
     Peer("divexplorer", ("residual", "difference")),
