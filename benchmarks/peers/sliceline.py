@@ -1,0 +1,47 @@
+"""sliceline, slice finding for model errors: the error is what a focus row exceeds its expected rate by."""
+
+import sys
+from pathlib import Path
+
+here = str(Path(__file__).parent)
+sys.path = [p for p in sys.path if p != here]  # this file has the name of the package
+import numpy as np  # noqa: E402
+from sliceline.slicefinder import Slicefinder  # noqa: E402
+
+sys.path.insert(0, here)
+from runner import DEPTH, RANKED, SUPPORT, Columns, Segments, dims_of, distinct, main, target_of  # noqa: E402
+
+ALPHA = 0.95
+
+
+def _formulation(error: str, alpha: float):
+    def prepare(table: Columns, causes: int):
+        rows, target = target_of(table, "residual")
+        names = dims_of(table)
+        values = np.column_stack([rows[d].astype(object) for d in names])
+        errors = np.maximum(target, 0) if error == "clipped" else target - target.min()
+
+        def run():
+            return Slicefinder(alpha=alpha, k=RANKED, max_l=DEPTH, min_sup=SUPPORT, verbose=False).fit(values, errors)
+
+        def read(result) -> Segments:
+            ranked = [
+                {d: str(v) for d, v in zip(names, one, strict=True) if v is not None} for one in result.top_slices_
+            ]
+            return distinct([r for r in ranked if r], rows, causes)
+
+        return run, read
+
+    return prepare
+
+
+if __name__ == "__main__":
+    common = f"max_l={DEPTH}, min_sup={SUPPORT}, first distinct of k={RANKED}, numpy (no numba)"
+    main(
+        {"clipped": _formulation("clipped", ALPHA), "shifted": _formulation("shifted", 0.98)},
+        {
+            "clipped": f"Slicefinder(alpha={ALPHA}) on max(k - p, 0) of the focus rows, {common}",
+            "shifted": f"Slicefinder(alpha=0.98) on k - p less its least value, {common}",
+        },
+        "sliceline", "numpy", "scikit-learn",
+    )  # fmt: skip
