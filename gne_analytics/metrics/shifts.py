@@ -25,12 +25,10 @@ PLATFORM_SHARE = 0.6
 """A move that so large a share of the policies makes at once is one event of the platform."""
 
 
-SLICED = (
-    "market", "category", "seller_tier", "detector_version", "queue", "language", "template_version", "object_type",
-)  # fmt: skip
-"""Dimensions whose values are looked at inside a series, the top level of a path."""
-MOST_SLICES = 40
-MIN_SLICE = 100
+MOST_SLICES = 60
+MIN_SLICE = 60
+MOST_VALUES = 100
+"""A dimension with more values than that is not looked at value by value."""
 NEARLY_WHOLE = 0.9
 CHOSEN = "The windows are the pair with the strongest difference, so the size and its interval flatter."
 PLAINEST = "It shows most plainly in one part of these rows, which is named as the strongest."
@@ -133,28 +131,40 @@ def _series_of(record: Record, metric: str, rng: np.random.Generator) -> list[_S
 
 
 def _slicing(obs: Observations) -> list[tuple[str, tuple[str, ...], Ints]]:
-    """Each dimension to slice by: its values (of a path its first part) and each row's code."""
+    """Each dimension to slice by: its values (of a path its first part) and each row's code.
+
+    What an appeal says of itself is left out: it tells why, not where.
+    """
     out = []
-    for dimension in SLICED:
-        if dimension in obs.dims:
-            column = obs.frame[dimension]
-            if dimension in obs.paths:
-                column = column.str.split("/").list.first()
-            values = column.unique().sort()
+    for dimension in obs.dims:
+        if dimension == SERIES_DIMENSION or dimension.startswith("appeal_"):
+            continue
+        column = obs.frame[dimension]
+        if dimension in obs.paths:
+            column = column.str.split("/").list.first()
+        values = column.unique().sort()
+        if 1 < len(values) <= MOST_VALUES:
             codes = column.replace_strict(values, pl.int_range(len(values), eager=True), return_dtype=pl.Int64)
             out.append((dimension, tuple(values.to_list()), codes.to_numpy().astype(np.int64)))
     return out
 
 
 def _slices(values_of: Sequence[tuple[str, tuple[str, ...], Ints]], rows: Ints) -> list[tuple[Segment, Ints]]:
-    """The parts of a series that are large enough to look at and are not nearly all of it; the largest ones."""
+    """The parts of a series that are large enough to look at and are not nearly all of it; the largest ones.
+
+    Of several names of the same rows the first dimension's is kept.
+    """
     sized: list[tuple[int, Segment, Ints]] = []
+    seen: set[bytes] = set()
     for dimension, values, codes in values_of:
         own = codes[rows]
         counts = np.bincount(own, minlength=len(values))
         for code in np.flatnonzero((counts >= MIN_SLICE) & (counts <= NEARLY_WHOLE * rows.size)):
-            if values[code] != MISSING:
-                place = np.flatnonzero(own == code)
+            if values[code] == MISSING:
+                continue
+            place = np.flatnonzero(own == code)
+            if (key := place.tobytes()) not in seen:
+                seen.add(key)
                 sized.append((-place.size, Segment.of({dimension: values[code]}), place))
     sized.sort(key=lambda s: (s[0], str(s[1])))
     return [(segment, place) for _, segment, place in sized[:MOST_SLICES]]
