@@ -10,6 +10,8 @@ import numpy.typing as npt
 from gne_analytics.metrics.intervals import Floats, Ints
 
 Singles: TypeAlias = npt.NDArray[np.float32]
+DENSE = 60_000
+"""Up to so many units times bins a dense table is faster than a sparse one."""
 CHUNK = 3_000_000
 """So many matrix entries are held at once: slices are taken in groups that fit."""
 
@@ -34,7 +36,7 @@ class Moments:
     @property
     def bins(self) -> int:
         """How many bins there are."""
-        return self.n.shape[1]
+        return int(self.n.shape[1])
 
     def rate(self) -> Floats:
         """Each slice's rate over all bins, off 0 and 1."""
@@ -68,26 +70,38 @@ def moments(
             else _by_unit(k[r], n[r], time[r], unit[r], bins, signs)
             for r in group
         ]
-        yield first, Moments(*(np.stack(part) for part in zip(*made, strict=True)), clustered=unit is not None)
+        k_, n_, kk, kn, nn, signed_k, signed_n = (np.stack(part) for part in zip(*made, strict=True))
+        yield first, Moments(k_, n_, kk, kn, nn, signed_k, signed_n, unit is not None)
 
 
 def _by_unit(k: Floats, n: Floats, time: Ints, unit: Ints, bins: int, signs: Singles) -> tuple[Floats | Singles, ...]:
-    from scipy.sparse import csr_array
-
-    shape = (signs.shape[0], 2 * bins)
-    cells = csr_array((np.concatenate([k, n]), (np.tile(unit, 2), np.concatenate([time, time + bins]))), shape=shape)
-    across = cells.T.tocsr()
-    gram = (across @ cells).toarray()
-    signed = (across.astype(np.float32) @ signs).astype(np.float32)
+    ids, code = np.unique(unit, return_inverse=True)
+    gram, signed = (_dense if ids.size * bins <= DENSE else _sparse)(k, n, time, code, bins, signs[ids])
     return (
-        np.bincount(time, k, bins), np.bincount(time, n, bins),
+        np.bincount(time, k, bins).astype(np.float64), np.bincount(time, n, bins).astype(np.float64),
         gram[:bins, :bins], gram[:bins, bins:], gram[bins:, bins:], signed[:bins], signed[bins:],
     )  # fmt: skip
 
 
+def _dense(k: Floats, n: Floats, time: Ints, code: Ints, bins: int, signs: Singles) -> tuple[Floats, Singles]:
+    shape = (signs.shape[0], bins)
+    cell = code * bins + time
+    table = np.hstack([np.bincount(cell, x, shape[0] * bins).astype(np.float64).reshape(shape) for x in (k, n)])
+    return table.T @ table, table.T.astype(np.float32) @ signs
+
+
+def _sparse(k: Floats, n: Floats, time: Ints, code: Ints, bins: int, signs: Singles) -> tuple[Floats, Singles]:
+    from scipy.sparse import csr_array
+
+    shape = (signs.shape[0], 2 * bins)
+    cells = csr_array((np.concatenate([k, n]), (np.tile(code, 2), np.concatenate([time, time + bins]))), shape=shape)
+    across = cells.T.tocsr()
+    return (across @ cells).toarray(), (across.astype(np.float32) @ signs).astype(np.float32)
+
+
 def _no_units(k: Floats, n: Floats, time: Ints, bins: int, signs: Singles) -> tuple[Floats | Singles, ...]:
     """Bins in the place of units, each with its binomial spread."""
-    kb, nb = np.bincount(time, k, bins), np.bincount(time, n, bins)
+    kb, nb = (np.bincount(time, x, bins).astype(np.float64) for x in (k, n))
     q = float(np.clip(kb.sum() / max(nb.sum(), 1.0), 1e-6, 1 - 1e-6))
     spread, none = np.sqrt(nb * q * (1 - q)), np.zeros((bins, bins))
     signed = (spread[:, None] * signs).astype(np.float32)

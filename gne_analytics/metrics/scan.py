@@ -9,21 +9,24 @@ import numpy.typing as npt
 
 from gne_analytics.metrics.intervals import Floats, Ints
 from gne_analytics.metrics.moments import Moments, moments
-from gne_analytics.metrics.season import Season
+from gne_analytics.metrics.season import Season, contrasts
 
 DRAWS = 64
 RESTLESS = 1.5
 """A variance ratio under this is what sampling gives by itself."""
 RESTLESS_PART = 2.5
-"""The same in a slice, of which there are many."""
+"""The same in a slice, of which there are many, with at least so many full bins:"""
+ENOUGH_BINS = 20
 MIN_SIDE = 15.0
 """Fewer rows on a side: the pair of windows is not looked at."""
 MIN_UNITS = 6.0
 """Fewer effective units (Kish) on a side: likewise."""
 ONSETS = 75
 """So many onsets are tried at most, evenly along the record."""
-SHARP = 0.5
-"""Of the pairs with so large a part of the strongest one's squared z, the one that tells the step most sharply is shown."""
+SHARP = 0.25
+"""Of the pairs with so large a part of the strongest one's squared z, the one with the plainest step is shown."""
+AS_GOOD = 0.8
+"""A longer baseline is shown if it keeps so much of the evidence."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,10 @@ class Scan:
     """Which slice it showed in; None for the whole series."""
     season: Season | None = None
     """The season that was taken out, if any."""
+    design: float = 1.0
+    """Variance over units and bins of the strongest pair, over the binomial one."""
+    restless: bool = False
+    """Whether neighbouring bins of the whole differ beyond sampling."""
 
 
 def window_pairs(bins: int, *, lengths: Sequence[int]) -> list[Pair]:
@@ -68,6 +75,7 @@ class _Best:
     pair: Pair
     z: float
     p: float
+    design: float
 
 
 def scan(
@@ -86,7 +94,7 @@ def scan(
     size = bins if unit is None else int(unit.max()) + 1
     signs = (rng.integers(0, 2, (size, DRAWS)) * 2 - 1).astype(np.float32)
     parts = [np.arange(k.size), *(slices if unit is not None else ())]
-    peaks = np.zeros(DRAWS, dtype=np.float32)
+    peaks = np.zeros(DRAWS, dtype=np.float64)
     best: _Best | None = None
     likeness, whole = None, None
     for first, group in moments(k, n, time, unit, bins, parts, signs):
@@ -95,13 +103,14 @@ def scan(
         factors = _restless(group, looks, season, whole)
         whole = whole or (float(factors[0]), float(group.n[0].sum()))
         found = _strongest(group, looks, factors)
-        np.maximum(peaks, looks.peaks(group), out=peaks)
+        np.maximum(peaks, looks.peaks, out=peaks)
         if found is not None and (best is None or found.p < best.p):
             best = replace(found, slice=first + found.slice)
     if best is None:
         return None
     p = min(1.0, _effective_looks(float(np.median(peaks))) * best.p)
-    return Scan(best.pair, best.z, p, best.slice - 1 if best.slice else None, season)
+    restless = whole is not None and whole[0] > 1
+    return Scan(best.pair, best.z, p, best.slice - 1 if best.slice else None, season, best.design, restless)
 
 
 @dataclass(frozen=True)
@@ -115,10 +124,8 @@ class _Looks:
     z: Floats
     dof: Floats
     usable: npt.NDArray[np.bool_]
-    peaks_: Floats
-
-    def peaks(self, group: Moments) -> Floats:
-        return self.peaks_
+    peaks: Floats
+    """Under each set of signs, the largest standardised difference."""
 
 
 def _plain(group: Moments, pairs: Sequence[Pair], likeness: float) -> _Looks:
@@ -150,6 +157,36 @@ def _plain(group: Moments, pairs: Sequence[Pair], likeness: float) -> _Looks:
     return _Looks(pairs, p1 - p0, variance, binomial, z, np.maximum(dof - 2, 2.0), usable, peaks)
 
 
+def _seasonal(group: Moments, pairs: Sequence[Pair], likeness: float, season: Season) -> _Looks:
+    spans = [(p.a, p.b, p.c) for p in pairs]
+    shape = (group.n.shape[0], len(pairs))
+    difference, variance, binomial, rows = (np.zeros(shape) for _ in range(4))
+    peaks = np.zeros(group.signed_k.shape[2])
+    for s in range(shape[0]):
+        of_k, of_n = contrasts(group.k[s], group.n[s], spans, season, MIN_SIDE)
+        live = of_k.any(axis=0)
+        if not live.any():
+            continue
+        g, h = of_k[:, live], of_n[:, live]
+        rate = np.divide(h, g, out=np.zeros_like(g), where=g != 0)
+        rows[s, live] = (group.n[s][:, None] * (g != 0)).sum(axis=0)
+        pq = np.maximum(rate * (1 - rate), float(group.rate()[s] * (1 - group.rate()[s])) / 2)
+        single = (g * g * pq * group.n[s][:, None]).sum(axis=0)
+        sandwich = (g * (group.kk[s] @ g)).sum(axis=0) - 2 * (g * (group.kn[s] @ h)).sum(axis=0)
+        sandwich += (h * (group.nn[s] @ h)).sum(axis=0)
+        root = g * np.sqrt(pq)
+        together = (root * (group.nn[s] @ root)).sum(axis=0) if group.clustered else single
+        binomial[s, live] = single
+        variance[s, live] = np.maximum(np.maximum(sandwich, single), single + likeness * (together - single))
+        difference[s, live] = group.k[s] @ g
+        flips = (group.signed_k[s].T @ g - group.signed_n[s].T @ h) / np.sqrt(np.maximum(sandwich, 1e-30))
+        np.maximum(peaks, np.abs(flips).max(axis=1), out=peaks)
+    usable = variance > 0
+    variance, binomial = np.where(usable, variance, 1.0), np.where(usable, binomial, 1.0)
+    dof = np.maximum(rows * binomial / variance / 2 - 2, 2.0)
+    return _Looks(pairs, difference, variance, binomial, difference / np.sqrt(variance), dof, usable, peaks)
+
+
 @dataclass(frozen=True)
 class _Blocks:
     """Sums of a bins x bins matrix over the windows' squares: baseline, focus, baseline x focus, focus x baseline."""
@@ -177,7 +214,7 @@ def _peaks(group: Moments, a: Ints, b: Ints, c: Ints, n0: Floats, n1: Floats, us
     blocks = _Blocks.of(group.kk - q * (group.kn + group.kn.transpose(0, 2, 1)) + q * q * group.nn, a, b, c)
     variance = blocks.before / n0**2 + blocks.after / n1**2 - (blocks.across + blocks.back) / (n0 * n1)
     sums = _cumulative(group.signed_k - q.astype(np.float32) * group.signed_n)
-    out = np.zeros(sums.shape[2], dtype=np.float32)
+    out = np.zeros(sums.shape[2])
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.where(usable & (variance > 0), 1 / np.sqrt(np.maximum(variance, 1e-300)), 0.0)
     for own, s1, s0, live in zip(sums, scale / n1, scale / n0, usable, strict=True):
@@ -211,9 +248,34 @@ def _strongest(group: Moments, looks: _Looks, factors: Floats) -> _Best | None:
         return None
     z = looks.z / np.sqrt(factors)[:, None]
     p = np.where(looks.usable, _two_sided(np.abs(z), looks.dof), 2.0)
-    own, at = np.unravel_index(int(np.argmin(p)), p.shape)
-    pair = looks.pairs[at]
-    return _Best(int(own), pair, float(z[own, at]), float(p[own, at]))
+    own, at = (int(x) for x in np.unravel_index(int(np.argmin(p)), p.shape))
+    design = (looks.variance / looks.binomial)[own]
+    shown = _sharpest(group, looks, own, at, z[own] ** 2 * (z[own] * z[own, at] > 0), design)
+    return _Best(own, looks.pairs[shown], float(z[own, at]), float(p[own, at]), float(design[at] * factors[own]))
+
+
+def _sharpest(group: Moments, looks: _Looks, own: int, at: int, evidence: Floats, design: Floats) -> int:
+    """The pair that is shown: the most evidence for how uneven its windows are, then the longest baseline as good."""
+    near = looks.usable[own] & (evidence >= SHARP * evidence[at])
+    a, b, c = (np.array([getattr(p, f) for p in looks.pairs]) for f in ("a", "b", "c"))
+    uneven = _unevenness(group.k[own], group.n[own], a, b, c) / design
+    worth = np.where(near, evidence / np.maximum(uneven, 1.0), -1.0)
+    best = int(np.argmax(worth))
+    like = np.flatnonzero((b == b[best]) & (c == c[best]) & near & (evidence >= AS_GOOD * evidence[best]))
+    return int(like[np.argmin(a[like])])
+
+
+def _unevenness(k: Floats, n: Floats, a: Ints, b: Ints, c: Ints) -> Floats:
+    """Pearson's dispersion of the bins inside a pair's two windows, each about its own rate."""
+    full = n > 0
+    sums = _cumulative(np.stack([k, n, np.where(full, k * k / np.maximum(n, 1e-9), 0.0), full.astype(float)]))
+    off, bins = np.zeros(a.size), np.zeros(a.size)
+    for start, end in ((a, b), (b, c)):
+        hits, rows, squares, count = sums[:, end] - sums[:, start]
+        rate, floor = hits / np.maximum(rows, 1e-9), 0.5 / (rows + 1)
+        off += (squares - rate * hits) / np.maximum(rate * (1 - rate), floor * (1 - floor))
+        bins += count
+    return np.asarray(off / np.maximum(bins - 2, 1.0))
 
 
 def _restless(group: Moments, looks: _Looks, season: Season | None, whole: tuple[float, float] | None) -> Floats:
@@ -227,7 +289,8 @@ def _restless(group: Moments, looks: _Looks, season: Season | None, whole: tuple
         own = looks.usable[place]
         design = float(np.median((looks.variance / looks.binomial)[place, own])) if own.any() else 1.0
         first = whole is None and place == 0
-        ratio = _jumpiness(group.k[place], group.n[place], max(design, 1.0), season)
+        least = 6 if first else ENOUGH_BINS
+        ratio = _jumpiness(group.k[place], group.n[place], max(design, 1.0), season, least)
         out[place] = (2.0 if not group.clustered else 1.0) if ratio is None else ratio
         out[place] = out[place] if out[place] > (RESTLESS if first else RESTLESS_PART) else 1.0
         if not first:
@@ -236,14 +299,21 @@ def _restless(group: Moments, looks: _Looks, season: Season | None, whole: tuple
     return out
 
 
-def _jumpiness(kb: Floats, nb: Floats, design: float, season: Season | None) -> float | None:
+def _jumpiness(kb: Floats, nb: Floats, design: float, season: Season | None, least: int) -> float | None:
     """The robust variance of the steps between neighbouring bins over what sampling gives; one step leaves it be."""
     live = nb >= 10
-    if live.sum() < 6:
+    if live.sum() < least:
         return None
-    k, n = kb[live], nb[live]
+    k, n = (kb, nb) if season else (kb[live], nb[live])
+    n = np.maximum(n, 1.0)
     p = np.clip((k[1:] + k[:-1] + 0.5) / (n[1:] + n[:-1] + 1), 0.01, 0.99)
-    gap = (k[1:] / n[1:] - k[:-1] / n[:-1]) / np.sqrt(p * (1 - p) * (1 / n[1:] + 1 / n[:-1]) * design)
+    step, spread = k[1:] / n[1:] - k[:-1] / n[:-1], p * (1 - p) * (1 / n[1:] + 1 / n[:-1]) * design
+    if season and step.size > season.period + 5:
+        step, spread = (
+            step[season.period :] - step[: -season.period],
+            spread[season.period :] + spread[: -season.period],
+        )
+    gap = step / np.sqrt(spread)
     return float(np.median(np.abs(gap)) / 0.6745) ** 2
 
 
