@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from gne_analytics.metrics.intervals import Floats, Ints
 from gne_analytics.metrics.moments import Moments, moments
-from gne_analytics.metrics.season import Season, contrasts
+from gne_analytics.metrics.season import VARIES, Season, contrasts
 
 DRAWS = 64
 RESTLESS = 1.5
@@ -102,7 +102,7 @@ def scan(
         looks = _plain(group, pairs, likeness) if season is None else _seasonal(group, pairs, likeness, season)
         factors = _restless(group, looks, season, whole)
         whole = whole or (float(factors[0]), float(group.n[0].sum()))
-        found = _strongest(group, looks, factors)
+        found = _strongest(group, looks, factors, sharpest=season is None)
         np.maximum(peaks, looks.peaks, out=peaks)
         if found is not None and (best is None or found.p < best.p):
             best = replace(found, slice=first + found.slice)
@@ -110,6 +110,8 @@ def scan(
         return None
     p = min(1.0, _effective_looks(float(np.median(peaks))) * best.p)
     restless = whole is not None and whole[0] > 1
+    if season is not None and (held := season.held(best.pair.a, best.pair.b, best.pair.c, bins)) is not None:
+        best = replace(best, pair=Pair(held.a, held.b, held.c))
     return Scan(best.pair, best.z, p, best.slice - 1 if best.slice else None, season, best.design, restless)
 
 
@@ -163,7 +165,7 @@ def _seasonal(group: Moments, pairs: Sequence[Pair], likeness: float, season: Se
     difference, variance, binomial, rows = (np.zeros(shape) for _ in range(4))
     peaks = np.zeros(group.signed_k.shape[2])
     for s in range(shape[0]):
-        of_k, of_n = contrasts(group.k[s], group.n[s], spans, season, MIN_SIDE)
+        of_k, of_n, swing = contrasts(group.k[s], group.n[s], spans, season, MIN_SIDE)
         live = of_k.any(axis=0)
         if not live.any():
             continue
@@ -178,6 +180,7 @@ def _seasonal(group: Moments, pairs: Sequence[Pair], likeness: float, season: Se
         together = (root * (group.nn[s] @ root)).sum(axis=0) if group.clustered else single
         binomial[s, live] = single
         variance[s, live] = np.maximum(np.maximum(sandwich, single), single + likeness * (together - single))
+        variance[s, live] += (VARIES * swing[live]) ** 2
         difference[s, live] = group.k[s] @ g
         flips = (group.signed_k[s].T @ g - group.signed_n[s].T @ h) / np.sqrt(np.maximum(sandwich, 1e-30))
         np.maximum(peaks, np.abs(flips).max(axis=1), out=peaks)
@@ -242,7 +245,7 @@ def _xlog(x: Floats, expected: Floats) -> Floats:
     return np.asarray(np.where(x > 0, x * np.log(np.maximum(x, 1e-300) / np.maximum(expected, 1e-300)), 0.0))
 
 
-def _strongest(group: Moments, looks: _Looks, factors: Floats) -> _Best | None:
+def _strongest(group: Moments, looks: _Looks, factors: Floats, *, sharpest: bool) -> _Best | None:
     """The slice and pair with the smallest p; of the pairs nearly as strong there, the one with the sharpest step."""
     if not looks.usable.any():
         return None
@@ -250,7 +253,8 @@ def _strongest(group: Moments, looks: _Looks, factors: Floats) -> _Best | None:
     p = np.where(looks.usable, _two_sided(np.abs(z), looks.dof), 2.0)
     own, at = (int(x) for x in np.unravel_index(int(np.argmin(p)), p.shape))
     design = (looks.variance / looks.binomial)[own]
-    shown = _sharpest(group, looks, own, at, z[own] ** 2 * (z[own] * z[own, at] > 0), design)
+    evidence = z[own] ** 2 * (z[own] * z[own, at] > 0)
+    shown = _sharpest(group, looks, own, at, evidence, design) if sharpest else at
     return _Best(own, looks.pairs[shown], float(z[own, at]), float(p[own, at]), float(design[at] * factors[own]))
 
 

@@ -11,38 +11,63 @@ YEAR = {"day": (52, 53), "month": (12,)}
 """A year in bins, by grain."""
 SHORTER = {"day": tuple(range(3, 27)), "month": (2, 3, 4, 6)}
 """Periods of shorter recurring peaks, in bins."""
-BEFORE = 2.5
+BEFORE = 2.0
 """So many standard errors must the same weeks of the cycles before have moved the same way."""
-EXPLAINS = 0.5
+EXPLAINS = 0.25
 """So large a part of a move must the cycles before hold, for the season to be asked."""
 SHORTEST = 2
-"""A baseline is not cut shorter than so many bins."""
+"""A window is not cut shorter than so many bins."""
+MOSTLY = 2 / 3
+"""So large a share of the other cycles must have moved the same way."""
+VARIES = 0.5
+"""A season does not repeat exactly: its size is taken as known to this part (one standard error)."""
 REGULAR = 0.4
 """A correlation with the cycle before, from which a restless series is taken to be seasonal."""
 
 
 @dataclass(frozen=True)
+class Held:
+    """A pair of windows cut to one cycle, and by how many bins the same windows of the other cycles lie off."""
+
+    a: int
+    b: int
+    c: int
+    offsets: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Season:
-    """A period in bins, and how many cycles of history a pair of windows needs."""
+    """A period in bins, and how many other cycles a pair of windows needs to be held against."""
 
     period: int
     cycles: int
 
-    def windows(self, a: int, b: int, c: int) -> tuple[int, int, int, int] | None:
-        """A pair cut to one cycle, and how many cycles lie before it; None where there are too few."""
+    def held(self, a: int, b: int, c: int, bins: int) -> Held | None:
+        """Cut a pair to one cycle and find its like in the cycles before it.
+
+        Where too few lie before, in those after: a step that stays shows nothing there, a season does. None where
+        there are too few of either.
+        """
         focus = min(c - b, max(self.period // 2, 1))
-        start = max(a, b - (self.period - focus), self.cycles * self.period)
-        if b - start < min(SHORTEST, b - a):
-            return None
-        return start, b, b + focus, start // self.period
+        start = max(a, b - (self.period - focus))
+        before = max(start, self.cycles * self.period)
+        least = min(SHORTEST, b - a)
+        if b - before >= least:
+            back = range(1, before // self.period + 1)
+            return Held(before, b, b + focus, tuple(-j * self.period for j in back))
+        focus = min(focus, max(bins - b - self.cycles * self.period, min(SHORTEST, focus)))
+        after = (bins - b - focus) // self.period
+        if after >= self.cycles and b - start >= least:
+            return Held(start, b, b + focus, tuple(j * self.period for j in range(1, after + 1)))
+        return None
 
 
 def season_behind(
     k: Floats, n: Floats, pair: tuple[int, int, int], grain: str, design: float
 ) -> Season | None:  # fmt: skip
-    """Return the season that holds most of a move, by what came before its onset; None where no season does.
+    """Return the season that holds most of a move, by what came at the same distance before (or after).
 
-    ``k`` and ``n`` are per bin. A year needs one cycle before, a shorter peak two, all of which moved the same way.
+    ``k`` and ``n`` are per bin. A year needs one cycle before, a shorter peak two, most of which moved the same way.
     """
     for periods, cycles in ((YEAR.get(grain, ()), 1), (SHORTER.get(grain, ()), 2)):
         told = [
@@ -57,19 +82,18 @@ def season_behind(
 
 def _explains(k: Floats, n: Floats, pair: tuple[int, int, int], season: Season, design: float) -> float | None:
     """How plainly the cycles before moved the same way, in standard errors; None where they leave most of the move."""
-    held = season.windows(*pair)
+    held = season.held(*pair, n.size)
     if held is None:
         return None
-    a, b, c, cycles = held
-    moved, error = _step(k, n, a, b, c, design)
-    backs = [j * season.period for j in range(1, cycles + 1)]
-    earlier = [_step(k, n, a - x, b - x, c - x, design) for x in backs]
+    moved, error = _step(k, n, held.a, held.b, held.c, design)
+    earlier = [_step(k, n, held.a + x, held.b + x, held.c + x, design) for x in held.offsets]
     earlier = [(d, e) for d, e in earlier if np.isfinite(e)]
-    if len(earlier) < season.cycles or not np.isfinite(error) or any(d * moved <= 0 for d, _ in earlier):
+    alike = sum(d * moved > 0 for d, _ in earlier)
+    if len(earlier) < season.cycles or not np.isfinite(error) or alike < MOSTLY * len(earlier):
         return None
-    before = float(np.mean([d for d, _ in earlier]))
-    strength = abs(before) / (float(np.sqrt(sum(e * e for _, e in earlier))) / len(earlier))
-    held_by_it = abs(before) >= EXPLAINS * abs(moved)
+    before = float(np.mean([d for d, _ in earlier])) * float(np.sign(moved))
+    strength = before / (float(np.sqrt(sum(e * e for _, e in earlier))) / len(earlier))
+    held_by_it = before >= EXPLAINS * abs(moved)
     return strength if strength >= BEFORE and held_by_it else None
 
 
@@ -107,26 +131,26 @@ def recurring(k: Floats, n: Floats, grain: str) -> Season | None:
 
 def contrasts(
     k: Floats, n: Floats, pairs: Sequence[tuple[int, int, int]], season: Season, least: float
-) -> tuple[Floats, Floats]:
-    """Return, as bins x pairs, what each bin's count of hits and rows weighs in a pair's difference less its season's.
+) -> tuple[Floats, Floats, Floats]:
+    """Return what a bin's hits and rows weigh in a pair's difference less its season's (bins x pairs), and the latter.
 
-    The difference of rates between the windows less the mean of the same differences in the cycles before. A pair
-    without history, or with a window of fewer than ``least`` rows, has weights of nought.
+    The difference of rates between the windows less the mean of the same differences in the other cycles, the season's.
+    A pair without other cycles, or with a window of fewer than ``least`` rows, has weights of nought.
     """
-    of_k, of_n = np.zeros((n.size, len(pairs))), np.zeros((n.size, len(pairs)))
+    of_k, of_n, swing = np.zeros((n.size, len(pairs))), np.zeros((n.size, len(pairs))), np.zeros(len(pairs))
     for place, pair in enumerate(pairs):
-        held = season.windows(*pair)
+        held = season.held(*pair, n.size)
         if held is None:
             continue
-        a, b, c, cycles = held
-        spans = [(b, c, 1.0), (a, b, -1.0)]
-        for j in range(1, cycles + 1):
-            back = j * season.period
-            spans += [(b - back, c - back, -1.0 / cycles), (a - back, b - back, 1.0 / cycles)]
+        spans = [(held.b, held.c, 1.0), (held.a, held.b, -1.0)]
+        for x in held.offsets:
+            part = 1.0 / len(held.offsets)
+            spans += [(held.b + x, held.c + x, -part), (held.a + x, held.b + x, part)]
         sizes = [float(n[x:y].sum()) for x, y, _ in spans]
         if min(sizes) < least:
             continue
-        for (x, y, weight), size in zip(spans, sizes, strict=True):
-            of_k[x:y, place] = weight / size
-            of_n[x:y, place] = weight / size * float(k[x:y].sum()) / size
-    return of_k, of_n
+        for number, ((x, y, weight), size) in enumerate(zip(spans, sizes, strict=True)):
+            rate = float(k[x:y].sum()) / size
+            of_k[x:y, place], of_n[x:y, place] = weight / size, weight / size * rate
+            swing[place] -= weight * rate if number > 1 else 0.0
+    return of_k, of_n, swing

@@ -26,7 +26,9 @@ NEARLY_WHOLE = 0.9
 WORTH_ASKING = 0.05
 """Only a move with at most this p is asked for a lone actor or a season behind it."""
 ONE_ACTOR = 0.2
-"""A unit with more than this share of a window's rows is set apart, and the rest is scanned again."""
+"""A unit with more than this share of a window's rows, without which the move is not plain, is set apart."""
+STILL_PLAIN = 0.01
+"""The p at which the same windows must still differ without the actor."""
 ACTORS = 3
 ACTOR = "One actor holds much of a window's rows; the test set it apart, the rates hold it."
 SEASONAL = "A like move came in the cycle before; what moved beyond it was tested, the rates hold both."
@@ -96,6 +98,13 @@ class _Rows:
                 return int(held.argmax())
         return None
 
+    def still_moves(self, found: Scan, rng: np.random.Generator) -> bool:
+        """Whether a move shows in these rows too, in the same windows and the same part."""
+        rows = self.inside(found)
+        unit = None if self.unit is None else np.unique(self.unit[rows], return_inverse=True)[1].astype(np.int64)
+        again = scan(self.k[rows], self.n[rows], self.bin[rows], unit, self.bins, [found.pair], rng)
+        return again is not None and again.p <= STILL_PLAIN and again.z * found.z > 0
+
     def by_bin(self, found: Scan) -> tuple[Floats, Floats]:
         rows = self.inside(found)
         k, n = (np.bincount(self.bin[rows], x[rows], self.bins).astype(np.float64) for x in (self.k, self.n))
@@ -138,10 +147,12 @@ def _judged(data: _Rows, rng: np.random.Generator) -> tuple[Scan | None, tuple[s
     found = data.scan(rng)
     flags: tuple[str, ...] = ()
     for _ in range(ACTORS):
-        actor = data.lone_actor(found) if found is not None and found.p <= WORTH_ASKING else None
-        if actor is None:
+        if found is None or found.p > WORTH_ASKING or (actor := data.lone_actor(found)) is None:
             break
-        data, flags = data.without(actor), (ACTOR,)
+        rest = data.without(actor)
+        if rest.still_moves(found, rng):
+            break
+        data, flags = rest, (ACTOR,)
         found = data.scan(rng)
     if found is None:
         return None, flags
@@ -153,8 +164,10 @@ def _judged(data: _Rows, rng: np.random.Generator) -> tuple[Scan | None, tuple[s
             return found, flags
         found = min((replace(f, p=min(1.0, 2 * f.p)) for f in (found, beyond)), key=lambda f: f.p)
         return found, (*flags, SEASONAL) if found.season else flags
-    pair = found.pair
-    season = season_behind(k, n, (pair.a, pair.b, pair.c), data.grain, found.design)
+    pair = (found.pair.a, found.pair.b, found.pair.c)
+    season = season_behind(k, n, pair, data.grain, found.design)
+    if season is None and found.slice is not None:  # a part may have no past of its own
+        season = season_behind(*data.by_bin(replace(found, slice=None)), pair, data.grain, found.design)
     if season is None:
         return found, flags
     beyond = data.scan(rng, season)
