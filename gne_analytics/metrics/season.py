@@ -11,9 +11,9 @@ YEAR = {"day": (52, 53), "month": (12,)}
 """A year in bins, by grain."""
 SHORTER = {"day": tuple(range(3, 27)), "month": (2, 3, 4, 6)}
 """Periods of shorter recurring peaks, in bins."""
-BEFORE = 2.0
+BEFORE, BEFORE_SHORTER = 2.0, 3.0
 """So many standard errors must the same weeks of the cycles before have moved the same way."""
-EXPLAINS = 0.25
+EXPLAINS, EXPLAINS_SHORTER = 0.25, 0.5
 """So large a part of a move must the cycles before hold, for the season to be asked."""
 SHORTEST = 2
 """A window is not cut shorter than so many bins."""
@@ -93,8 +93,8 @@ def _explains(k: Floats, n: Floats, pair: tuple[int, int, int], season: Season, 
         return None
     before = float(np.mean([d for d, _ in earlier])) * float(np.sign(moved))
     strength = before / (float(np.sqrt(sum(e * e for _, e in earlier))) / len(earlier))
-    held_by_it = before >= EXPLAINS * abs(moved)
-    return strength if strength >= BEFORE and held_by_it else None
+    plain, part = (BEFORE, EXPLAINS) if season.cycles == 1 else (BEFORE_SHORTER, EXPLAINS_SHORTER)
+    return strength if strength >= plain and before >= part * abs(moved) else None
 
 
 def _step(k: Floats, n: Floats, a: int, b: int, c: int, design: float) -> tuple[float, float]:

@@ -157,21 +157,21 @@ def _judged(data: _Rows, rng: np.random.Generator) -> tuple[Scan | None, tuple[s
     if found is None:
         return None, flags
     k, n = data.by_bin(found)
-    if found.p > WORTH_ASKING:
-        season = recurring(k, n, data.grain) if found.restless else None
-        beyond = data.scan(rng, season) if season else None
-        if beyond is None:
-            return found, flags
-        found = min((replace(f, p=min(1.0, 2 * f.p)) for f in (found, beyond)), key=lambda f: f.p)
-        return found, (*flags, SEASONAL) if found.season else flags
-    pair = (found.pair.a, found.pair.b, found.pair.c)
-    season = season_behind(k, n, pair, data.grain, found.design)
-    if season is None and found.slice is not None:  # a part may have no past of its own
-        season = season_behind(*data.by_bin(replace(found, slice=None)), pair, data.grain, found.design)
-    if season is None:
+    if found.p <= WORTH_ASKING:
+        pair = (found.pair.a, found.pair.b, found.pair.c)
+        season = season_behind(k, n, pair, data.grain, found.design)
+        if season is None and found.slice is not None:  # a part may have no past of its own
+            season = season_behind(*data.by_bin(replace(found, slice=None)), pair, data.grain, found.design)
+        if season is not None:
+            beyond = data.scan(rng, season)
+            return (replace(found, p=1.0), flags) if beyond is None else (beyond, (*flags, SEASONAL))
+    # peaks that come round make a series restless, which may hide a step
+    season = recurring(*data.by_bin(replace(found, slice=None)), data.grain) if found.restless else None
+    beyond = data.scan(rng, season) if season else None
+    if beyond is None:
         return found, flags
-    beyond = data.scan(rng, season)
-    return (replace(found, p=1.0), flags) if beyond is None else (beyond, (*flags, SEASONAL))
+    found = min((replace(f, p=min(1.0, 2 * f.p)) for f in (found, beyond)), key=lambda f: f.p)
+    return found, (*flags, SEASONAL) if found.season else flags
 
 
 def _slicing(obs: Observations) -> list[tuple[str, tuple[str, ...], Ints]]:
