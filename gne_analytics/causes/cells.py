@@ -268,9 +268,7 @@ class Lattice:
         if len(axes) <= 2 and self.depth >= 2:
             self._ids[axes] = lookup[key]
 
-    def _codes(
-        self, axes: tuple[int, ...], parts: tuple[tuple[int, ...], ...], keys: Ints
-    ) -> npt.NDArray[np.int32]:
+    def _codes(self, axes: tuple[int, ...], parts: tuple[tuple[int, ...], ...], keys: Ints) -> npt.NDArray[np.int32]:
         if not parts:
             return (keys - 1).astype(np.int32)[:, None]
         first, second = (self.cuboids[p] for p in parts)

@@ -425,5 +425,3 @@ def jaccard(a: Mask, b: Mask, weight: Floats) -> float:
     """Return how much two row sets overlap: rows in both over rows in either."""
     either = float(weight[a | b].sum())
     return float(weight[a & b].sum()) / either if either else 0.0
-
-

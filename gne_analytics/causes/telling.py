@@ -7,12 +7,15 @@ import numpy as np
 import polars as pl
 
 from gne_analytics.causes.cells import NEW, STANDARD, VANISHED
+from gne_analytics.causes.changes import match_changes
 from gne_analytics.causes.context import MechanismContext
 from gne_analytics.causes.cube import Cube, Mask
 from gne_analytics.causes.decompose import Part, Split, leave_out
 from gne_analytics.causes.disjoint import Kept
-from gne_analytics.causes.mechanism import match_changes, type_mechanism
+from gne_analytics.causes.kinds import is_batch, moved_beyond
+from gne_analytics.causes.mechanism import type_mechanism
 from gne_analytics.causes.onset import Onset, find_onset
+from gne_analytics.causes.season import comes_back
 from gne_analytics.causes.verify import LEVEL, Claim, dominant_units
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
@@ -23,14 +26,11 @@ from gne_analytics.evidence.types import (
     Decomposition,
     Estimate,
     Interval,
-    Period,
     Shift,
 )
 from gne_analytics.metrics.intervals import Difference
 from gne_analytics.metrics.observations import Observations
 
-BATCH_SHARE = 0.4
-"""So much of a segment's reversals at one instant, or marked as a batch, is one correction run."""
 IN_SAMPLE = "in sample, not held out"
 KINDS = {STANDARD: CauseKind.RATE_SHIFT, NEW: CauseKind.NEW_SEGMENT, VANISHED: CauseKind.VANISHED_SEGMENT}
 
@@ -74,15 +74,16 @@ def add_why(
     obs: Observations, shift: Shift, cause: Cause, changes: pl.DataFrame | None, context: MechanismContext | None,
     store: EvidenceStore,
 ) -> Cause:  # fmt: skip
-    """Add the changes that fit, and the mechanism."""
-    if _is_batch(shift, cause.segment, context):
-        cause = cause.model_copy(update={"kind": CauseKind.BATCH_CORRECTION})
+    """Add what it really is where it is no failing, the changes that fit, the themes that rose, and the mechanism."""
+    cause = cause.model_copy(update={"kind": kind_of(obs, shift, cause, context)})
     if cause.effect.value * shift.delta.value < 0:
         return cause  # it holds the shift back: nothing failed there
-    matched = match_changes(obs, shift, cause.segment, cause.onset, changes)
+    onset = Onset(cause.onset, *cause.onset_interval) if cause.onset and cause.onset_interval else None
+    cases = context.cases if context else None
+    matched = match_changes(obs, shift, cause.segment, onset, changes, cases)
     known = changes is not None and not changes.is_empty()
     typed = type_mechanism(
-        shift, cause.segment, cause.kind, cause.onset, matched, changes_known=known, context=context, store=store
+        shift, cause.segment, cause.kind, onset, matched, changes_known=known, context=context, store=store
     )
     return cause.model_copy(
         update={
@@ -92,23 +93,17 @@ def add_why(
     )  # fmt: skip
 
 
-def _is_batch(shift: Shift, segment: Segment, context: MechanismContext | None) -> bool:
-    """Whether the segment's reversals came in one run: by source, or at one instant."""
-    cases = (
-        context.rows(context.cases, Segment.of({**dict(shift.scope.items()), **dict(segment.items())}))
-        if context
-        else None
-    )
-    if shift.metric != "reversal_rate" or cases is None or "reversed_at" not in cases.columns:
-        return False
-    if isinstance(shift.focus, Period):
-        cases = cases.filter((pl.col("event_date") >= shift.focus.start) & (pl.col("event_date") < shift.focus.end))
-    reversed_ = cases.filter(pl.col("reversed_at").is_not_null())
-    if reversed_.height < 10:
-        return False
-    at_once = float(reversed_["reversed_at"].value_counts()["count"].max()) / reversed_.height  # type: ignore[arg-type]
-    batch = reversed_.filter(pl.col("reversal_source") == "batch").height if "reversal_source" in cases.columns else 0
-    return max(at_once, batch / reversed_.height) > BATCH_SHARE
+def kind_of(obs: Observations, shift: Shift, cause: Cause, context: MechanismContext | None) -> CauseKind:
+    """What a cause is: a correction run, a season, a move of the whole platform, or as the search found it."""
+    if is_batch(shift, cause.segment, context):
+        return CauseKind.BATCH_CORRECTION
+    if cause.kind not in (CauseKind.RATE_SHIFT, CauseKind.PLATFORM_EVENT):
+        return cause.kind
+    if comes_back(obs, shift, cause.segment):
+        return CauseKind.SEASONALITY
+    if not cause.segment.depth and shift.scope.depth and moved_beyond(obs, shift, context):
+        return CauseKind.PLATFORM_EVENT
+    return cause.kind
 
 
 def finite(value: float) -> float:
