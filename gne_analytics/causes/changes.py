@@ -65,7 +65,7 @@ def rows_beside(obs: Observations, shift: Shift, cases: pl.DataFrame | None) -> 
 
 def match_changes(
     obs: Observations, shift: Shift, segment: Segment, onset: Onset | None, changes: pl.DataFrame | None,
-    cases: pl.DataFrame | None = None,
+    cases: pl.DataFrame | None = None, *, rising: bool | None = None,
 ) -> tuple[MatchedChange, ...]:  # fmt: skip
     """Return the changes whose date fits the onset and whose scope meets the segment, best first.
 
@@ -77,6 +77,7 @@ def match_changes(
         return ()
     if not isinstance(shift.baseline, Period):
         return ()
+    rising = shift.delta.value >= 0 if rising is None else rising
     since = onset.day if onset else shift.focus.start
     first = min(since - SLACK, onset.lo - BEYOND) if onset else since - SLACK
     last = max(since + SLACK, onset.hi + BEYOND) if onset else since + SLACK
@@ -99,7 +100,7 @@ def match_changes(
             rows = beside = beside or rows_beside(obs, shift, cases)
             did = did_around(rows, scope, row["day"])
         placebo = did_around(rows, scope, row["day"] - REACH) if did else None
-        supported = supports(did, placebo, shift.delta.value)
+        supported = supports(did, placebo, rising=rising)
         change = MatchedChange(
             change_id=str(row["change_id"]), kind=str(row.get("kind") or ""), at=row["day"],
             did=_told(did, rows, row["day"]), placebo=_told(placebo, rows, row["day"] - REACH), supported=supported,
@@ -109,14 +110,14 @@ def match_changes(
     return tuple(change for *_, change in sorted(found, key=lambda f: (*f[:3], f[3].change_id))[:MOST])
 
 
-def supports(did: Difference | None, placebo: Difference | None, direction: float) -> bool | None:
+def supports(did: Difference | None, placebo: Difference | None, *, rising: bool) -> bool | None:
     """Say whether a change's date and place show in the metric: True, False, or None where the rows cannot tell.
 
     False: the scope moved no further than the rest, or as far at the placebo's date already.
     """
     if did is None or not np.isfinite(did.se):
         return None
-    sign = 1.0 if direction >= 0 else -1.0
+    sign = 1.0 if rising else -1.0
     moved, reach = sign * did.value, 2 * did.se
     if placebo is not None and np.isfinite(placebo.se):
         before = sign * placebo.value

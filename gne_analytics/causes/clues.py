@@ -90,7 +90,7 @@ def _carries(scene: Scene, column: str, arrived: list[str]) -> Clue | None:
     past = scene.hits(scene.before)
     if new is None or old is None or past is None:
         return None
-    sign = 1.0 if scene.shift.delta.value >= 0 else -1.0
+    sign = 1.0 if scene.rising else -1.0
     moved, stayed = sign * (new.value - past.value), sign * (old.value - past.value)
     if moved <= 0:
         return Clue(0.0)

@@ -8,6 +8,10 @@ from gne_analytics.causes.scene import ENOUGH, Clue, Scene, Share, rise, shares,
 
 TIMES = 5
 """A wording that stands so often is pasted."""
+AGAIN = 2.0
+"""And so often by each of its sellers, on the mean."""
+PARTS = ((0, 40), (30, 40), (-1, 40))
+"""Beginning, middle and end of a text: where they start, and their letters."""
 BUSIEST = 15
 WORDS: Mapping[str, tuple[str, ...]] = {
     "says_misread": (
@@ -48,14 +52,14 @@ REVERSED: Mapping[str, tuple[str, ...]] = {
 
 def _pasted(scene: Scene) -> dict[str, Clue]:
     out: dict[str, Clue] = {}
-    said = [
-        f.filter(pl.col("said").is_not_null() & (pl.col("said").str.len_chars() > 20)) if "said" in f.columns
-        else f.head(0) for f in scene.sides
-    ]  # fmt: skip
-    if said[1].height >= ENOUGH:
-        before, after = (repeated(f["said"]) for f in said)
+    said = [_written(f) for f in (*scene.sides, *scene.rest)]
+    past = said[0] if said[0].height >= ENOUGH else said[2]
+    if said[1].height >= ENOUGH and past.height >= ENOUGH:
+        after = repeated(past, said[1])
         share = scene.share(after, said[1].height, "appeals whose text was pasted")
-        out["pasted"] = Clue(unit(rise(before, after) / 0.2), f"{share} of its appeals are the same text pasted.")
+        out["pasted"] = Clue(
+            unit((after.value - after.variance**0.5) / 0.2), f"{share} of its appeals are the same text pasted."
+        )
     if "seller_id" in scene.after.columns and "filed_at" in scene.after.columns:
         filed = [f.filter(pl.col("filed_at").is_not_null(), pl.col("seller_id").is_not_null()) for f in scene.sides]
         if min(f.height for f in filed) >= 2 * BUSIEST:
@@ -66,6 +70,16 @@ def _pasted(scene: Scene) -> dict[str, Clue]:
     return out
 
 
+def _written(frame: pl.DataFrame) -> pl.DataFrame:
+    """Appeal texts of some length, letters alone, beside their seller."""
+    if "said" not in frame.columns:
+        return pl.DataFrame(schema={"text": pl.String, "seller": pl.String})
+    seller = pl.col("seller_id").cast(pl.String) if "seller_id" in frame.columns else pl.lit(None, pl.String)
+    return frame.filter(pl.col("said").str.len_chars() > 20).select(
+        text=pl.col("said").str.to_lowercase().str.replace_all(r"[\W\d_]+", ""), seller=seller
+    )
+
+
 def _busiest(frame: pl.DataFrame, size: int) -> Share:
     """What part of the appeals the busiest sellers filed, over equally many appeals on either side."""
     drawn = frame.sample(size, seed=0) if frame.height > size else frame
@@ -73,19 +87,25 @@ def _busiest(frame: pl.DataFrame, size: int) -> Share:
     return Share(float(counts.top_k(min(BUSIEST, len(counts))).sum()), float(size))
 
 
-def repeated(texts: pl.Series) -> Share:
-    """Of texts, those whose beginning, middle or end stands five times or more, letters alone.
+def repeated(before: pl.DataFrame, after: pl.DataFrame) -> Share:
+    """Of texts, those of a wording that stands far oftener than before and that single sellers sent again and again.
 
-    A pasted text often differs in a greeting, a number or a plea.
+    A pasted text often differs in a greeting, a number or a plea, so its beginning, its middle and its end are looked
+    at. What many sellers wrote once is no paste: people in one plight say alike things.
     """
-    if not len(texts):
-        return Share(0.0, 0.0)
-    level = texts.str.to_lowercase().str.replace_all(r"[\W\d_]+", "")
-    pasted = pl.repeat(False, len(level), eager=True)
-    for part in (level.str.slice(0, 40), level.str.slice(30, 40), level.str.tail(40)):
-        long = part.str.len_chars() >= 15
-        counted = pl.DataFrame({"part": part}).with_columns(n=pl.len().over("part"))["n"]
-        pasted = pasted | ((counted >= TIMES) & long)
+    pasted = pl.repeat(False, after.height, eager=True)
+    for start, length in PARTS:
+        part = pl.col("text").str.slice(start, length) if start >= 0 else pl.col("text").str.tail(length)
+        old, new = (f.with_columns(part=part).filter(pl.col("part").str.len_chars() >= 15) for f in (before, after))
+        was = old.group_by("part").agg(old=pl.len() / max(before.height, 1))
+        now = new.group_by("part").agg(
+            n=pl.len(), sellers=pl.col("seller").n_unique(), named=pl.col("seller").is_not_null().any()
+        ).join(was, on="part", how="left")  # fmt: skip
+        share = pl.col("n") / after.height
+        grown = share - pl.col("old").fill_null(0.0) > 0.5 * share
+        again = ~pl.col("named") | (pl.col("n") >= AGAIN * pl.col("sellers"))
+        wordings = now.filter((pl.col("n") >= TIMES) & grown & again)["part"]
+        pasted = pasted | after.select(part.is_in(wordings.implode())).to_series()
     return Share.of(pasted)
 
 

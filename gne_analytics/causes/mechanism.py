@@ -19,6 +19,8 @@ from gne_analytics.metrics.windows import segment_mask
 
 UNSURE = timedelta(days=14)
 """At most so many days before the onset, where its interval holds them, are no past."""
+VAGUE = timedelta(days=28)
+"""An onset's interval longer than this, with the start of the focus in it, gives way to that start."""
 LEAST = 0.4
 """A mechanism must reach this part of its signature's weight."""
 LEAD = 0.05
@@ -50,11 +52,22 @@ class Typed:
 def type_mechanism(
     shift: Shift, segment: Segment, kind: CauseKind, onset: Onset | None,
     changes: Sequence[MatchedChange], *, changes_known: bool, context: MechanismContext | None, store: EvidenceStore,
+    rising: bool | None = None,
 ) -> Typed:  # fmt: skip
     """Type a cause's mechanism by the table of signatures; a decoy is never typed, and unknown is an answer."""
     if kind in DECOYS or not isinstance(shift.baseline, Period) or not isinstance(shift.focus, Period):
         return Typed()
-    scene = _scene(shift, segment, kind, onset, changes, changes_known, context or MechanismContext(), store)
+    scene = _scene(
+        shift,
+        segment,
+        kind,
+        onset,
+        changes,
+        changes_known,
+        context or MechanismContext(),
+        store,
+        shift.delta.value >= 0 if rising is None else rising,
+    )
     clues = read_clues(scene)
     scores = {m: _score(m, clues) for m in OPEN_TO.get(kind, frozenset(SIGNATURES))}
     ranked = sorted(scores, key=lambda m: (-scores[m], m))
@@ -91,8 +104,12 @@ def _score(mechanism: Mechanism, clues: dict[str, Clue]) -> float:
 def _scene(
     shift: Shift, segment: Segment, kind: CauseKind, onset: Onset | None,
     changes: Sequence[MatchedChange], changes_known: bool, context: MechanismContext, store: EvidenceStore,
+    rising: bool,
 ) -> Scene:  # fmt: skip
     assert isinstance(shift.baseline, Period) and isinstance(shift.focus, Period)  # noqa: S101, PT018
+    vague = onset is not None and onset.hi - onset.lo > VAGUE and onset.lo <= shift.focus.start <= onset.hi
+    if vague:  # the windows say more of when it began than the rate does
+        onset = None
     since = onset.day if onset else shift.focus.start
     # Days on which it is unsure whether the move had begun speak for neither side, if they are few.
     until = max(onset.lo, since - UNSURE) if onset and onset.lo < since else since
@@ -115,7 +132,7 @@ def _scene(
         shift=shift, segment=segment, kind=kind, onset=since, changes=changes, changes_known=changes_known,
         before=cases.filter(mask & early), after=cases.filter(segment_mask(named, context.paths) & late),
         wider=cases.filter(mask & late), rest_before=cases.filter(~mask & early), rest_after=cases.filter(~mask & late),
-        audits_before=audits.filter(early), audits_after=audits.filter(late), themes=context.themes, store=store,
+        audits_before=audits.filter(early), audits_after=audits.filter(late), themes=context.themes, store=store, rising=rising,
     )  # fmt: skip
 
 

@@ -87,6 +87,8 @@ class Scene:
     audits_before: pl.DataFrame
     audits_after: pl.DataFrame
     themes: pl.DataFrame | None
+    rising: bool
+    """Whether the segment's rate rose."""
     store: EvidenceStore
 
     @cached_property

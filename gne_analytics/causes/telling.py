@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from gne_analytics.causes.cells import NEW, STANDARD, VANISHED
-from gne_analytics.causes.changes import match_changes
+from gne_analytics.causes.changes import VERSION_DIMS, match_changes
 from gne_analytics.causes.context import MechanismContext
 from gne_analytics.causes.cube import Cube, Mask
 from gne_analytics.causes.decompose import Part, Split, leave_out
@@ -28,9 +28,12 @@ from gne_analytics.evidence.types import (
     Interval,
     Shift,
 )
+from gne_analytics.metrics.definitions import METRICS, HigherIs
 from gne_analytics.metrics.intervals import Difference
 from gne_analytics.metrics.observations import Observations
 
+HAS_A_PAST = 30
+"""Baseline rows without which a version's own rate can show no step."""
 IN_SAMPLE = "in sample, not held out"
 KINDS = {STANDARD: CauseKind.RATE_SHIFT, NEW: CauseKind.NEW_SEGMENT, VANISHED: CauseKind.VANISHED_SEGMENT}
 
@@ -57,7 +60,7 @@ def tell_cause(
     kind = _kind(claim, cube.take(kept.rows), shift)
     effect = _effect(claim.effect(), before, after, _method(obs, claim))
     volume = kind in (CauseKind.NEW_SEGMENT, CauseKind.VANISHED_SEGMENT)
-    onset = find_onset(obs, segment, shift.baseline, shift.focus, volume=volume)
+    onset = onset_of(obs, shift, segment, before, volume)
     lost, share = leave_out(cube, kept.rows), whole.causes[part.id]
     evidence = _evidence(obs, shift, segment, before, after, effect, lost, share, split, onset, store)
     return Cause(
@@ -70,20 +73,36 @@ def tell_cause(
     )  # fmt: skip
 
 
+def onset_of(obs: Observations, shift: Shift, segment: Segment, before: Counts, volume: bool) -> Onset | None:
+    """Find a segment's onset; where it names a version that hardly was before, that of its cases of any version."""
+    past = Segment.of({d: v for d, v in segment.items() if d not in VERSION_DIMS})
+    if volume or past == segment or before.n >= HAS_A_PAST:
+        return find_onset(obs, segment, shift.baseline, shift.focus, volume=volume)
+    return find_onset(obs, past, shift.baseline, shift.focus)
+
+
 def add_why(
     obs: Observations, shift: Shift, cause: Cause, changes: pl.DataFrame | None, context: MechanismContext | None,
     store: EvidenceStore,
 ) -> Cause:  # fmt: skip
     """Add what it really is where it is no failing, the changes that fit, the themes that rose, and the mechanism."""
     cause = cause.model_copy(update={"kind": kind_of(obs, shift, cause, context)})
-    if cause.effect.value * shift.delta.value < 0:
-        return cause  # it holds the shift back: nothing failed there
+    if not _may_fail(shift, cause.effect.value):
+        return cause  # it holds the shift back, and not to the worse: nothing failed there
     onset = Onset(cause.onset, *cause.onset_interval) if cause.onset and cause.onset_interval else None
     cases = context.cases if context else None
-    matched = match_changes(obs, shift, cause.segment, onset, changes, cases)
+    matched = match_changes(obs, shift, cause.segment, onset, changes, cases, rising=cause.effect.value >= 0)
     known = changes is not None and not changes.is_empty()
     typed = type_mechanism(
-        shift, cause.segment, cause.kind, onset, matched, changes_known=known, context=context, store=store
+        shift,
+        cause.segment,
+        cause.kind,
+        onset,
+        matched,
+        changes_known=known,
+        context=context,
+        store=store,
+        rising=cause.effect.value >= 0,
     )
     return cause.model_copy(
         update={
@@ -91,6 +110,13 @@ def add_why(
             "rivals": typed.rivals, "owner": typed.owner, "levers": typed.levers,
         }
     )  # fmt: skip
+
+
+def _may_fail(shift: Shift, effect: float) -> bool:
+    """Whether a segment moved with the shift, or to what is worse whatever the shift did."""
+    meaning = METRICS[shift.metric].higher_is if shift.metric in METRICS else HigherIs.NEUTRAL
+    worse = {HigherIs.WORSE: effect > 0, HigherIs.BETTER: effect < 0}.get(meaning, False)
+    return worse or effect * shift.delta.value >= 0
 
 
 def kind_of(obs: Observations, shift: Shift, cause: Cause, context: MechanismContext | None) -> CauseKind:
