@@ -273,10 +273,10 @@ def mix_shift(d: Draft) -> Plant:
 
 
 def seasonality(d: Draft) -> Plant:
-    """Every fifth week the rush brings mistakes, before and after."""
+    """Two weeks in six the rush brings mistakes, before and after."""
     policy, _, _ = _spot(d)
-    peak = ((d.col["day"] - d.onset) // 7) % 5 == 0
-    own = d.chance(0.5 * d.size, d.of(policy=policy) & peak)
+    peak = ((d.col["day"] - d.onset) // 7) % 6 < 2
+    own = d.chance(0.6 * d.size, d.of(policy=policy) & peak)
     d.col["win"][own] = 0.9
     return _plant(d, "overturn_rate", policy, {}, ({"policy_id": policy},))
 
@@ -322,7 +322,7 @@ def _plant(
     return Plant("", metric, policy, segment, onset, others)
 
 
-def plant(kind: str, seed: int, rows: int = 16_000) -> tuple[Table, Plant]:
+def plant(kind: str, seed: int, rows: int = 30_000) -> tuple[Table, Plant]:
     """Return the tables of one planted world, and what was planted."""
     d = _draft(seed, rows)
     base = PLANTS[kind](d)

@@ -12,7 +12,7 @@ from gne_analytics.causes.clues_decided import OUTCOMES, QUEUES, SCORES
 from gne_analytics.causes.clues_record import AUDITS, FAULTS, SIGNALS
 from gne_analytics.causes.clues_said import REVERSALS, TEXTS
 from gne_analytics.causes.scene import ENOUGH, Clue, Scene, Share, rise, shares, unit
-from gne_analytics.evidence.segment import Segment
+from gne_analytics.evidence.segment import MISSING, Segment
 
 CLAUSES = frozenset({"clause_id", "rule_id"})
 TEAMS = ("queue", "team", "site", "shift")
@@ -42,8 +42,10 @@ def names_class(segment: Segment) -> bool:
 
 
 def names_team(segment: Segment) -> bool:
-    """Whether a segment is a team of reviewers or its queue."""
-    return any(part in TEAMS for d in segment.dimensions for part in d.split("_"))
+    """Whether a segment is a team of reviewers or its queue; cases that nobody reviewed are none."""
+    return any(
+        part in TEAMS and any(v != MISSING for v in values) for d, values in segment.items() for part in d.split("_")
+    )
 
 
 def _named(scene: Scene) -> dict[str, Clue]:

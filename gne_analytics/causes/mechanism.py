@@ -23,6 +23,8 @@ VAGUE = timedelta(days=28)
 """An onset's interval longer than this, with the start of the focus in it, gives way to that start."""
 LEAST = 0.4
 """A mechanism must reach this part of its signature's weight."""
+NEEDED = 0.25
+"""A clue that a mechanism needs counts as seen from this strength on."""
 LEAD = 0.05
 """By which the best must lead, or it is called unknown."""
 DECOYS = frozenset(
@@ -92,7 +94,7 @@ def type_mechanism(
 def _score(mechanism: Mechanism, clues: dict[str, Clue]) -> float:
     """Weighted strength of the clues over the weight of those that could be looked at; 0 without a needed one."""
     signature = SIGNATURES[mechanism]
-    if not any(clues[c].strength >= 0.4 for c in signature.needs if c in clues):
+    if not any(clues[c].strength >= NEEDED for c in signature.needs if c in clues):
         return 0.0
     known = [c for c in signature.clues if c in clues]
     total = sum(w for c, w in signature.clues.items() if w > 0 and c in known)
@@ -132,7 +134,8 @@ def _scene(
         shift=shift, segment=segment, kind=kind, onset=since, changes=changes, changes_known=changes_known,
         before=cases.filter(mask & early), after=cases.filter(segment_mask(named, context.paths) & late),
         wider=cases.filter(mask & late), rest_before=cases.filter(~mask & early), rest_after=cases.filter(~mask & late),
-        audits_before=audits.filter(early), audits_after=audits.filter(late), themes=context.themes, store=store, rising=rising,
+        audits_before=audits.filter(early), audits_after=audits.filter(late), themes=context.themes, store=store,
+        rising=rising,
     )  # fmt: skip
 
 

@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from math import ceil
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from gne_analytics.evidence.segment import Segment
@@ -13,9 +16,10 @@ from gne_analytics.metrics.intervals import Floats, Ints
 from gne_analytics.metrics.observations import Observations
 from gne_analytics.metrics.windows import segment_mask
 
+Bools: TypeAlias = npt.NDArray[np.bool_]
 SHORTEST = 3
 """Weeks of the shortest cycle."""
-PLAIN = 3.0
+PLAIN = 3.3
 """Standard errors by which the same step of earlier cycles must stand above the rest of them."""
 EXPLAINS = 0.5
 """Part of the move that earlier cycles must have shown."""
@@ -24,6 +28,12 @@ EACH = 0.3
 MIN_ROWS = 8.0
 """Rows that a cycle's step needs to be looked at."""
 YEAR = 52
+APART = 1.5
+"""A cycle must be so many times as long as what comes back in it."""
+RUNS = (1, 2, 3)
+"""Weeks of a peak that may lie within a longer focus."""
+IDLE = 0.35
+"""Outside of the peak the focus may then stand this part of the peak's height above the base, at most."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +73,37 @@ def comes_back(obs: Observations, shift: Shift, segment: Segment) -> Season | No
     weeks = _weeks(obs, segment, shift.focus)
     if weeks is None:
         return None
+    sign = float(np.sign(shift.delta.value))
     best: tuple[float, Season] | None = None
-    for name, phase, cycle, least in _cycles(weeks):
-        found = _held_against(weeks, phase, cycle, least, np.sign(shift.delta.value))
-        if found is not None and (best is None or found[0] > best[0]):
-            best = found[0], Season(name, found[1], found[2])
+    for now in _peaks(weeks, sign):
+        for name, phase, cycle, least in _cycles(weeks, int(now.sum())):
+            found = _held_against(weeks, now, phase, cycle, least, sign)
+            if found is not None and (best is None or found[0] > best[0]):
+                best = found[0], Season(name, found[1], found[2])
     return best[1] if best else None
+
+
+def _peaks(weeks: _Weeks, sign: float) -> Iterator[Bools]:
+    """The weeks that may come back: all of the focus, and a run in it outside of which it is as before."""
+    focus = weeks.index >= 0
+    yield focus
+    then = ~focus
+    if not then.any() or not weeks.n[then].sum():
+        return
+    base = float(weeks.k[then].sum() / weeks.n[then].sum())
+    for length in RUNS:
+        runs = [focus & (weeks.index >= s) & (weeks.index < s + length) for s in range(weeks.focus - length + 1)]
+        runs = [r for r in runs if weeks.n[r].sum() and weeks.n[focus & ~r].sum()]
+        if not runs or length >= weeks.focus:
+            continue
+        high = max(runs, key=lambda r: sign * (_rate(weeks, r) - base) * float(weeks.n[r].sum()) ** 0.5)
+        up, idle = sign * (_rate(weeks, high) - base), sign * (_rate(weeks, focus & ~high) - base)
+        if up > 0 and idle <= IDLE * up:
+            yield high
+
+
+def _rate(weeks: _Weeks, mask: Bools) -> float:
+    return float(weeks.k[mask].sum() / weeks.n[mask].sum())
 
 
 def _weeks(obs: Observations, segment: Segment, focus: Period) -> _Weeks | None:
@@ -87,21 +122,23 @@ def _weeks(obs: Observations, segment: Segment, focus: Period) -> _Weeks | None:
     )  # fmt: skip
 
 
-def _cycles(weeks: _Weeks) -> Iterator[tuple[str, Ints, Ints, int]]:
+def _cycles(weeks: _Weeks, long: int) -> Iterator[tuple[str, Ints, Ints, int]]:
     """Every cycle to try: its name, each week's step and cycle, and how many earlier cycles it must have come in."""
     history = int(-weeks.index.min())
-    for length in range(max(SHORTEST, weeks.focus + 1), history // 2 + 1):
+    for length in range(max(SHORTEST, ceil(APART * long)), history // 2 + 1):
         if length < YEAR - 1:
             yield f"{length} weeks", weeks.index % length, weeks.index // length, 2
-    if weeks.focus <= 3:
+    if long <= 2:
         yield "month", weeks.of_month, weeks.month, 2
-    if history > YEAR + weeks.focus:
+    if history > YEAR + long:
         yield "year", weeks.index % YEAR, weeks.index // YEAR, 1
 
 
-def _held_against(weeks: _Weeks, phase: Ints, cycle: Ints, least: int, sign: float) -> tuple[float, int, float] | None:
+def _held_against(
+    weeks: _Weeks, now: Bools, phase: Ints, cycle: Ints, least: int, sign: float
+) -> tuple[float, int, float] | None:
     """z, number and mean of the lifts that the focus's steps had in earlier cycles, where they account for its own."""
-    now, then = weeks.index >= 0, weeks.index < 0
+    then = weeks.index < 0
     steps = np.unique(phase[now])
     same, other = then & np.isin(phase, steps), then & ~np.isin(phase, steps)
     n1, n0, own = float(weeks.n[same].sum()), float(weeks.n[other].sum()), float(weeks.n[now].sum())
