@@ -47,6 +47,8 @@ RATIO = 2 / 3
 """unless they are this close in log-odds."""
 ADDED = 6.0
 """A value added to a set must tell so much more, beside the price of choosing it among its siblings,"""
+HOPELESS = 0.4
+"""A name that tells less than this part of the best is not worth gathering values for."""
 WIDER = 1.08
 """and the set so many times what it told without."""
 RUNNERS_UP = 6
@@ -234,8 +236,12 @@ class _Naming:
                 continue  # above or below a cell that tells more and has been named
             seen.append(own)
             loose = self._loosened(cell)
-            if loose.conditions not in names:
-                names[loose.conditions] = self._merged(loose, max(cell.score, loose.score))
+            told = max(cell.score, loose.score)
+            if loose.conditions in names:
+                continue
+            hopeless = bool(names) and told < HOPELESS * max(n.told for n in names.values())
+            name = _Name(loose.conditions, _single(loose.conditions), loose, told)
+            names[loose.conditions] = name if hopeless else self._merged(loose, told)
         ranked = sorted(names.values(), key=lambda n: (-n.told, n.conditions))
         passing = [n for n in ranked if n.cell.passed_by >= floor]
         weak = weak and not passing
