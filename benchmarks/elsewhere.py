@@ -1,4 +1,4 @@
-"""Planted causes by another hand than gne_analytics.simulate: other names, other shapes, so that rules are no crib of it.
+"""Planted causes by another hand than gne_analytics.simulate: other names, other shapes, so that rules crib nothing.
 
 A plain marketplace drawn row by row: six markets, four policies, one detector each, reviewer teams, appeals at two
 levels, audits, signals and a log of changes that is wrong by days and holds changes that did nothing. Each kind alters
@@ -442,7 +442,7 @@ def _signals(d: Draft, told: Plant, ids: np.ndarray) -> pl.DataFrame:
             "at": pl.Series((at * 1_000_000).astype(np.int64)).cast(pl.Datetime("us", "UTC")),
             "kind": rng.choice(["user_report", "rights_holder"], n), "market": market.astype(str),
             "category": goods.astype(str), "seller_id": [f"shop{s}" for s in rng.integers(0, 2_000, n)],
-            "violation_id": [str(ids[i]) if ok else None for i, ok in zip(rng.integers(0, ids.size, n), caught, strict=True)],
+            "violation_id": np.where(caught, ids[rng.integers(0, ids.size, n)], None).tolist(),
         }
     )  # fmt: skip
 

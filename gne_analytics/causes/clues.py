@@ -74,7 +74,7 @@ def _arrivals(scene: Scene) -> dict[str, Clue]:
             named = scene.segment.values(column) if column in scene.segment.dimensions else ()
             grown = named or (max(now, key=lambda v: now[v] - was.get(v, 0.0)),)
             sides = [Share.of(f[column].cast(pl.String).is_in(list(grown))) for f in known]
-            strength = unit(rise(*sides) / 0.3)
+            strength = unit(rise(sides[0], sides[1]) / 0.3)
             out.setdefault(clue, Clue(0.0))
             if strength > best:
                 best = strength

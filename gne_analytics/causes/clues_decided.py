@@ -71,7 +71,7 @@ def _thresholds(scene: Scene) -> dict[str, Clue]:
     if min(f.height for f in wrong) >= ENOUGH:
         close = [Share.of((f["score"] - f["threshold_at_decision"]).is_between(0, 0.1)) for f in wrong]
         share = scene.share(close[1], wrong[1].height, "overturned cases near their threshold")
-        out["near_threshold"] = Clue(unit(rise(*close) / 0.2), f"{share} of them lie near it.")
+        out["near_threshold"] = Clue(unit(rise(close[0], close[1]) / 0.2), f"{share} of them lie near it.")
     return out
 
 
@@ -209,7 +209,7 @@ def _queues(scene: Scene) -> dict[str, Clue]:
         sides = [Share.of(f[column].cast(pl.String).is_in(grown)) for f in frames]
         share = scene.share(sides[1], frames[1].height, f"cases in {grown[0]} after the onset")
         out["queue_mix_changed"] = Clue(
-            unit((rise(*sides) - 0.05) / 0.15), f"{scene.name(grown[0])} now gets {share} of the reviewed cases."
+            unit((rise(sides[0], sides[1]) - 0.05) / 0.15), f"{scene.name(grown[0])} now gets {share} of the reviewed cases."
         )
     rest = [scene.hits(f) for f in scene.rest]
     if named and rest[0] is not None and rest[1] is not None:

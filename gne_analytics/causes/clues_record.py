@@ -46,7 +46,7 @@ def _impossible(scene: Scene) -> dict[str, Clue]:
         if min(f.height for f in known) < ENOUGH:
             continue
         odd = [Share.of(f.select(test.fill_null(False)).to_series()) for f in known]
-        strength = unit((rise(*odd) - 0.01) / 0.08)
+        strength = unit((rise(odd[0], odd[1]) - 0.01) / 0.08)
         if best is None or strength > best.strength:
             share = scene.share(odd[1], known[1].height, what)
             best = Clue(strength, f"{share} of them are {what}.")

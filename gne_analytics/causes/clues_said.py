@@ -1,6 +1,7 @@
 """Clues in what is said: texts that are pasted, proofs that come, what appeals and reversals give as reasons."""
 
 from collections.abc import Callable, Mapping
+from math import sqrt
 
 import polars as pl
 
@@ -66,7 +67,7 @@ def _pasted(scene: Scene) -> dict[str, Clue]:
             least = min(f.height for f in filed)
             top = [_busiest(f, least) for f in filed]
             share = scene.share(top[1], filed[1].height, "appeals of the busiest sellers")
-            out["few_sellers"] = Clue(unit(rise(*top) / 0.2), f"Few sellers file {share} of its appeals.")
+            out["few_sellers"] = Clue(unit(rise(top[0], top[1]) / 0.2), f"Few sellers file {share} of its appeals.")
     return out
 
 
@@ -133,8 +134,8 @@ def _distance(a: Mapping[str, float], b: Mapping[str, float]) -> float:
 
 def _luck(mix: Mapping[str, float], n: int, m: int) -> float:
     """The distance that two samples of one mix are expected to have, and a little more."""
-    each = (1 / n + 1 / m) ** 0.5
-    return 1.3 * sum(0.4 * (p * (1 - p)) ** 0.5 * each for p in mix.values())
+    each = sqrt(1 / n + 1 / m)
+    return 1.3 * sum(0.4 * sqrt(p * (1 - p)) * each for p in mix.values())
 
 
 def _topics(scene: Scene) -> dict[str, Clue]:

@@ -85,8 +85,8 @@ def _profile(k: Floats, n: Floats, day: Ints | None = None) -> tuple[Floats, flo
     residual, variance = k - n * rate, n * rate * (1 - rate)
     spread = [_pearson(residual, variance)]
     for length in BLOCKS if day is not None else ():
-        block = day // length
-        spread.append(_pearson(np.bincount(block, residual), np.bincount(block, variance)))
+        block = np.asarray(day) // length
+        spread.append(_pearson(*(np.bincount(block, x).astype(np.float64) for x in (residual, variance))))
     return gain, max(1.0, *spread)
 
 

@@ -1,6 +1,7 @@
 """From a claim to a cause: counts, effect, onset, status, mechanism, and the evidence of every figure."""
 
 import math
+from collections.abc import Iterator
 from hashlib import blake2b
 
 import numpy as np
@@ -15,6 +16,7 @@ from gne_analytics.causes.disjoint import Kept
 from gne_analytics.causes.kinds import is_batch, moved_beyond
 from gne_analytics.causes.mechanism import type_mechanism
 from gne_analytics.causes.onset import Onset, find_onset
+from gne_analytics.causes.rising import rising_themes
 from gne_analytics.causes.season import comes_back
 from gne_analytics.causes.verify import LEVEL, Claim, dominant_units
 from gne_analytics.evidence.segment import Segment
@@ -26,6 +28,7 @@ from gne_analytics.evidence.types import (
     Decomposition,
     Estimate,
     Interval,
+    RisingTheme,
     Shift,
 )
 from gne_analytics.metrics.definitions import METRICS, HigherIs
@@ -92,6 +95,7 @@ def add_why(
     onset = Onset(cause.onset, *cause.onset_interval) if cause.onset and cause.onset_interval else None
     cases = context.cases if context else None
     matched = match_changes(obs, shift, cause.segment, onset, changes, cases, rising=cause.effect.value >= 0)
+    risen = rising_themes(shift, cause.segment, onset, context)
     known = changes is not None and not changes.is_empty()
     typed = type_mechanism(
         shift,
@@ -107,9 +111,20 @@ def add_why(
     return cause.model_copy(
         update={
             "changes": matched, "mechanism": typed.mechanism, "mechanism_reasons": typed.reasons,
-            "rivals": typed.rivals, "owner": typed.owner, "levers": typed.levers,
+            "rivals": typed.rivals, "owner": typed.owner, "levers": typed.levers, "rising_themes": risen,
+            "evidence": (*cause.evidence, *_evidence_of(risen, cause, store)),
         }
     )  # fmt: skip
+
+
+def _evidence_of(risen: tuple[RisingTheme, ...], cause: Cause, store: EvidenceStore) -> Iterator[str]:
+    for theme in risen:
+        yield store.add(theme.label, "name", filter=str(cause.segment), tool="causes.rising").id
+        for counts, when in ((theme.before, "before the onset"), (theme.after, "since the onset")):
+            yield store.add(
+                counts.rate, "rate", numerator=counts.k, denominator=counts.n, filter=str(cause.segment),
+                tool="causes.rising", arguments={"theme": theme.theme_id or theme.label, "when": when},
+            ).id  # fmt: skip
 
 
 def _may_fail(shift: Shift, effect: float) -> bool:
