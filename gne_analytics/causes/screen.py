@@ -21,10 +21,15 @@ PEOPLE = frozenset({"reviewer_id", "appeal_reviewer_id"})
 SAID = frozenset({"appeal_reason_code"})
 """What the seller says of a case follows from what happened to it: a clue to why, no place where."""
 SAMPLE = 50_000
+MOST_DIMENSIONS = 64
+"""Among more, chance alone makes too many segments, and no table of counts holds them."""
+TOO_MANY = "There are more dimensions than chance lets tell apart; give the source fewer, and the others role ignore."
 
 
 def screen(obs: Observations, shift: Shift) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return the dimensions that may explain the shift, and each refused one with its reason in a sentence."""
+    if len(obs.dims) > MOST_DIMENSIONS:
+        return (), dict.fromkeys(obs.dims, TOO_MANY)
     sides = obs.sides(shift.baseline, shift.focus)
     both = obs.frame.filter(sides.is_not_null())
     named = {d for w in (shift.baseline, shift.focus) if isinstance(w, Segment) for d in w.dimensions}

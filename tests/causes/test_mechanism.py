@@ -27,7 +27,9 @@ def typed(world, cases=None, kind=CauseKind.RATE_SHIFT, segment=PLANTED):
         final=pl.when(pl.col("k") == 1).then(pl.lit("overturned")).otherwise(pl.lit("upheld"))
     )
     context = MechanismContext(cases=cases(frame) if cases else frame)
-    return type_mechanism(shift, segment, kind, Onset(ONSET, ONSET, ONSET), (), changes_known=False, context=context, store=store), store
+    return type_mechanism(
+        shift, segment, kind, Onset(ONSET, ONSET, ONSET), (), changes_known=False, context=context, store=store
+    ), store
 
 
 def late():
