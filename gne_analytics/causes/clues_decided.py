@@ -209,7 +209,8 @@ def _queues(scene: Scene) -> dict[str, Clue]:
         sides = [Share.of(f[column].cast(pl.String).is_in(grown)) for f in frames]
         share = scene.share(sides[1], frames[1].height, f"cases in {grown[0]} after the onset")
         out["queue_mix_changed"] = Clue(
-            unit((rise(sides[0], sides[1]) - 0.05) / 0.15), f"{scene.name(grown[0])} now gets {share} of the reviewed cases."
+            unit((rise(sides[0], sides[1]) - 0.05) / 0.15),
+            f"{scene.name(grown[0])} now gets {share} of the reviewed cases.",
         )
     rest = [scene.hits(f) for f in scene.rest]
     if named and rest[0] is not None and rest[1] is not None:

@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
-from gne_analytics.causes.context import MechanismContext
 from gne_analytics.causes.changes import match_changes
+from gne_analytics.causes.context import MechanismContext
 from gne_analytics.causes.mechanism import type_mechanism
 from gne_analytics.causes.onset import Onset, find_onset
 from gne_analytics.causes.signatures import SIGNATURES
@@ -27,7 +27,9 @@ def typed(world, cases=None, kind=CauseKind.RATE_SHIFT, segment=PLANTED):
         final=pl.when(pl.col("k") == 1).then(pl.lit("overturned")).otherwise(pl.lit("upheld"))
     )
     context = MechanismContext(cases=cases(frame) if cases else frame)
-    return type_mechanism(shift, segment, kind, Onset(ONSET, ONSET, ONSET), (), changes_known=False, context=context, store=store), store
+    return type_mechanism(
+        shift, segment, kind, Onset(ONSET, ONSET, ONSET), (), changes_known=False, context=context, store=store
+    ), store
 
 
 def late():
