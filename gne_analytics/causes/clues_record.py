@@ -16,6 +16,7 @@ IMPOSSIBLE: tuple[tuple[str, tuple[str, ...], pl.Expr], ...] = (
     ("corrections before the decision", ("corrected_at", "decided_at"), pl.col("corrected_at") < pl.col("decided_at")),
     ("scores under their own threshold", ("score", "threshold_at_decision"),
      pl.col("score") < pl.col("threshold_at_decision")),
+    ("cases enforced at a score of nought", ("score",), pl.col("score") <= 0),
     ("negative points", ("points",), pl.col("points") < 0),
 )  # fmt: skip
 """What cannot be in a sound record: what it is called, the columns it takes, and its test."""

@@ -7,6 +7,10 @@ import polars as pl
 
 from gne_analytics.causes.scene import ENOUGH, Clue, Scene, Share, rise, shares, unit
 
+SUPPLIED = {
+    "reversed_on_proof": "say that the recipient brought what proved the case",
+    "reversed_on_word": "say that the recipient explained, or mended it once told",
+}
 TIMES = 5
 """A wording that stands so often is pasted."""
 AGAIN = 2.0
@@ -171,7 +175,10 @@ def _heard(frame: pl.DataFrame, how: str, themes: pl.DataFrame | None) -> pl.Ser
 
 
 def _reversals(scene: Scene) -> dict[str, Clue]:
-    """What the record gives as the reason of reversals since the onset, beside those before and elsewhere."""
+    """What the record gives as the reason of reversals, beside those before and elsewhere.
+
+    A reason that is not found is absent: house styles differ, and their silence speaks against nothing.
+    """
     if "reversal_reason" not in scene.after.columns:
         return {}
     said = [f["reversal_reason"].drop_nulls().cast(pl.String).str.to_lowercase() for f in (*scene.sides, *scene.rest)]
@@ -182,8 +189,9 @@ def _reversals(scene: Scene) -> dict[str, Clue]:
         hit = [Share.of(s.str.contains_any(list(words))) for s in said]
         other = Share(hit[0].k + hit[2].k, hit[0].n + hit[2].n)
         up = rise(other, hit[1]) if other.n >= ENOUGH else hit[1].value - hit[1].variance ** 0.5 - 0.3
-        share = scene.share(hit[1], len(said[1]), f"reversals since the onset: {clue.removeprefix('reversed_')}")
-        out[clue] = Clue(unit(up / 0.25), f"{share} of its reversals say so.")
+        if up > 0:
+            share = scene.share(hit[1], len(said[1]), f"reversals: {clue.removeprefix('reversed_')}")
+            out[clue] = Clue(unit(up / 0.25), f"{share} of its reversals {SUPPLIED[clue]}.")
     return out
 
 

@@ -26,7 +26,7 @@ SIGNATURES: Mapping[Mechanism, Signature] = MappingProxyType(
             "detector", (EditKind.SET_HUMAN_REVIEW, EditKind.ADD_OVERRIDE, EditKind.SET_STATUS),
             {"version_arrived": 3.0, "version_carries": 1.5, "change_detector": 1.5, "legit_scores_up": 2.0,
              "says_misread": 1.0, "threshold_fell": -2.0, "floor_fell": -2.0, "queue_named": -1.0,
-             "class_named": -1.0, "impossible_values": -2.0},
+             "class_named": -1.0, "upheld": -2.0, "impossible_values": -2.0},
             ("version_arrived", "change_detector", "legit_scores_up"),
             "Score a sample of the segment with the version before: low scores there point at the version.",
         ),
@@ -43,7 +43,7 @@ SIGNATURES: Mapping[Mechanism, Signature] = MappingProxyType(
              "says_unclear": 2.0, "revision_arrived": 1.0, "threshold_fell": -2.0, "floor_fell": -2.0,
              "queue_named": -2.0, "class_named": -1.5, "change_template": -1.5, "template_arrived": -1.5,
              "cures_down": -1.0, "second_level_up": -0.5, "impossible_values": -2.0},
-            ("audits_disagree", "says_unclear", "clause_named", "change_policy"),
+            ("audits_disagree", "says_unclear", "clause_named"),
             "Give the same cases to several reviewers with the same wording: if they differ, the clause is at fault.",
         ),
         Mechanism.CLAUSE_SCOPE: Signature(
@@ -63,7 +63,7 @@ SIGNATURES: Mapping[Mechanism, Signature] = MappingProxyType(
         Mechanism.EVIDENCE_NOT_REQUESTED: Signature(
             "messaging", (EditKind.SET_EVIDENCE, EditKind.EDIT_NOTICE),
             {"second_level_up": 2.5, "proof_changed": 3.0, "first_level_down": 1.5, "says_proof": 1.0,
-             "reversed_on_proof": 2.5, "change_process": 1.0, "split_decisions": -0.5, "audits_disagree": -1.5,
+             "reversed_on_proof": 4.0, "change_process": 1.0, "split_decisions": -0.5, "audits_disagree": -1.5,
              "impossible_values": -2.0},
             ("second_level_up", "proof_changed", "reversed_on_proof"),
             "Compare the documents that won at the second level with what the notice asked for.",
@@ -71,7 +71,7 @@ SIGNATURES: Mapping[Mechanism, Signature] = MappingProxyType(
         Mechanism.NOTICE_UNCLEAR: Signature(
             "messaging", (EditKind.EDIT_NOTICE,),
             {"template_arrived": 2.5, "change_template": 2.0, "appeals_up": 1.0, "overturns_flat": 1.0,
-             "cures_down": 1.5, "says_unclear": 1.5, "reversed_on_word": 2.5, "pasted": -2.0, "overturns_up": -1.0,
+             "cures_down": 1.5, "says_unclear": 1.5, "reversed_on_word": 4.0, "pasted": -2.0, "overturns_up": -1.0,
              "impossible_values": -1.0},
             ("template_arrived", "change_template", "cures_down", "says_unclear", "reversed_on_word"),
             "Send the former wording to a random part of the segment.",

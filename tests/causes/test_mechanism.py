@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
-from gne_analytics.causes.context import MechanismContext
 from gne_analytics.causes.changes import match_changes
+from gne_analytics.causes.context import MechanismContext
 from gne_analytics.causes.mechanism import type_mechanism
 from gne_analytics.causes.onset import Onset, find_onset
 from gne_analytics.causes.signatures import SIGNATURES
