@@ -220,6 +220,7 @@ def peers(bench: Bench) -> None:
     first, _ = _first(bench, bench.args.first_seed)
     details = bench.out.setdefault("peers", {})
     print("Of the two formulations of a peer the better by F1 is kept; it is told the true number of causes.")
+    print("cpu_ratio_<peer>_cheapest holds its cheaper formulation, cold, against ours, warm.", flush=True)
     for peer, python, why in ready:
         if python is None:
             details[peer.key] = {"why": why}
@@ -231,6 +232,8 @@ def peers(bench: Bench) -> None:
         bench.out[f"f1_{peer.key}"] = told.get("f1")
         bench.out[f"cpu_ratio_{peer.key}"] = measured / ours if measured and ours else None
         ratio = bench.out[f"cpu_ratio_{peer.key}"]
+        cheapest = min((t["cold_cpu"] for t in told["tried"].values() if t["cold_cpu"]), default=None)
+        bench.out[f"cpu_ratio_{peer.key}_cheapest"] = cheapest / ours if cheapest and ours else None
         print(f"{peer.name} {told.get('versions', {}).get(peer.name, '')}: F1 {_shown(told.get('f1'))} "
               f"(exact {_shown(told.get('exact_f1'))}), CPU {_shown(measured)} s, {_shown(ratio)} x ours, "
               f"peak {_shown(told.get('peak_gb'))} GB\n    {told.get('settings', told.get('why', ''))}\n"

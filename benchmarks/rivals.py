@@ -36,7 +36,7 @@ class Peer:
 
 PEERS = (
     Peer("pysubgroup", ("residual", "difference")),
-    Peer("sliceline", ("clipped", "shifted")),
+    Peer("sliceline", ("true_number", "distinct")),
     Peer("wise-pizza", ("changes", "levels")),
     Peer("divexplorer", ("residual", "difference")),
 )
