@@ -20,7 +20,7 @@ from gne_analytics.causes.telling import add_why, cause_id, tell_cause
 from gne_analytics.causes.verify import LEVEL, Claim, CrossFit, cross_fit, e_bh, held_out
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Cause, Decomposition, Shift
+from gne_analytics.evidence.types import Cause, CauseKind, Decomposition, Period, Shift
 from gne_analytics.metrics.observations import Observations, mature, unrankable
 
 
@@ -43,12 +43,13 @@ class Explanation(Frozen):
         s = self.shift
         head = (
             f"{s.metric}{f' ({s.scope})' if s.scope.depth else ''}: {s.before.rate:.1%} of {s.before.n:,} -> "
-            f"{s.after.rate:.1%} of {s.after.n:,} ({100 * s.delta.value:+.1f} points), {s.baseline} to {s.focus}"
+            f"{s.after.rate:.1%} of {s.after.n:,} ({100 * s.delta.value:+.1f} points), "
+            f"{s.baseline} {'to' if isinstance(s.focus, Period) else 'against'} {s.focus}"
         )
         lines = [head]
         lines += [
-            f"{c.rank}. {c.segment} [{c.kind}, {c.status}]: {c.before.k} of {c.before.n} -> {c.after.k} of "
-            f"{c.after.n}; leaving it out removes {100 * c.leave_out:.1f} points, contribution "
+            f"{c.rank}. {c.segment} [{_kind(c, s)}, {c.status}]: {c.before.k} of {c.before.n} -> "
+            f"{c.after.k} of {c.after.n}; leaving it out removes {100 * c.leave_out:.1f} points, contribution "
             f"{100 * c.contribution:+.1f}; {c.mechanism}"
             for c in self.causes
         ]
@@ -60,17 +61,30 @@ class Explanation(Frozen):
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td>{c.rank}</td><td>{escape(str(c.segment))}</td><td>{c.kind}</td><td>{c.status}</td>"
+            f"<tr><td>{c.rank}</td><td>{escape(str(c.segment))}</td><td>{_kind(c, self.shift)}</td>"
+            f"<td>{c.status}</td>"
             f"<td>{100 * c.effect.value:+.1f}</td><td>{100 * c.leave_out:+.1f}</td><td>{100 * c.contribution:+.1f}</td>"
             f"<td>{c.before.n:,} / {c.after.n:,}</td><td>{c.mechanism}</td></tr>"
             for c in self.causes
         )
         head = "".join(
             f"<th>{h}</th>"
-            for h in ("", "segment", "kind", "status", "effect", "leave out", "contribution", "n before / after", "why")
+            for h in ("", "segment", "kind", "status", "effect", "leave out", "contribution", "n of either", "why")
         )
         caption = escape(self.summary().splitlines()[0])
         return f"<table><caption>{caption}; points</caption><tr>{head}</tr>{rows}</table>"
+
+
+_BETWEEN = {
+    CauseKind.RATE_SHIFT: "rate_differs", CauseKind.NEW_SEGMENT: "only_in_focus",
+    CauseKind.VANISHED_SEGMENT: "only_in_baseline", CauseKind.MIX_SHIFT: "mix_differs",
+    CauseKind.PLATFORM_EVENT: "differs_throughout",
+}  # fmt: skip
+"""What kinds are called between two segments, where nothing is new, gone or an event."""
+
+
+def _kind(cause: Cause, shift: Shift) -> str:
+    return str(cause.kind if isinstance(shift.focus, Period) else _BETWEEN.get(cause.kind, cause.kind))
 
 
 def explain(

@@ -13,8 +13,9 @@ from rich.text import Text
 
 from gne_analytics.workspace import Watcher
 
-CONTROL = {code: None for code in (*range(32), *range(127, 160)) if code != 10}
-"""Control characters of outside text, terminal escapes among them, never reach the terminal."""
+TURNING = (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+CONTROL = {code: None for code in (*range(32), *range(127, 160), *TURNING) if code != 10}
+"""Control characters of outside text, terminal escapes and marks that turn its direction, never reach the terminal."""
 
 
 def console() -> Console:
