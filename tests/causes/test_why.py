@@ -9,6 +9,7 @@ import pytest
 from gne_analytics.causes import explain
 from gne_analytics.causes.clues_said import repeated
 from gne_analytics.causes.context import MechanismContext
+from gne_analytics.causes.mechanism import type_mechanism
 from gne_analytics.causes.onset import Onset, find_onset
 from gne_analytics.causes.rising import rising_themes
 from gne_analytics.causes.scene import Share, rise
@@ -169,6 +170,20 @@ def test_a_segment_whose_reversals_say_the_recipient_needed_but_to_be_told_is_fo
     assert causes[0].mechanism is Mechanism.NOTICE_UNCLEAR
     assert causes[0].owner == "messaging"
     assert "edit_notice" in causes[0].levers
+
+
+def test_between_two_segments_a_message_is_told_by_what_is_said_of_reversals_and_nothing_else_is_typed():
+    record = log("message", n=40_000)
+    observed = observe(record, "reversal_rate")
+    shift = make_shift(observed, parse_window("policy_id=spam"), parse_window("policy_id=username"))
+    context, store = mechanism_context(record, None), EvidenceStore()
+    typed = [
+        type_mechanism(
+            shift, WHOLE, CauseKind.RATE_SHIFT, None, (), changes_known=False, context=context, store=store
+        ).mechanism
+        for context in (context, MechanismContext(cases=context.cases.drop("reversal_reason")))
+    ]  # fmt: skip
+    assert typed == [Mechanism.NOTICE_UNCLEAR, Mechanism.UNKNOWN]
 
 
 def test_a_correction_run_is_told_from_times_alone():
