@@ -11,7 +11,7 @@ from gne_analytics.metrics.intervals import Floats
 SWEEPS = 10
 CLOSE = 0.01
 """A sweep that moves no effect further than this, in log-odds, is the last."""
-FIT_LEAVES = 40_000
+FIT_LEAVES = 25_000
 """So many baseline leaves settle the effects of the dimensions; a unit's own level takes all of its rows."""
 RICH = 40.0
 """A leaf with so many baseline rows speaks for itself."""

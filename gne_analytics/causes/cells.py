@@ -26,7 +26,7 @@ LEAST_SHARE = 0.001
 """A cell needs so many rows, and this share of the focus, to be looked at."""
 WORK = 12_000_000
 """Leaves times cuboids of one depth beyond two; above it the beam goes on alone."""
-BEAM = 16
+BEAM = 10
 CHILDREN = 4
 """So many cells below one parent go on the list."""
 NEARLY_ALL = 0.9
@@ -344,6 +344,7 @@ class View:
         self.price_of = [0.0]
         self.phi = 1.0
         self._spread = p * (1 - p)
+        self._by_unit: Floats | None = None
         self._postings: dict[int, tuple[npt.NDArray[np.int32], Ints]] = {}
         self.refresh_phi()
 
@@ -369,20 +370,34 @@ class View:
         other.table, other.sums = self.table.copy(), self.sums.copy()
         return other
 
-    def refresh_phi(self) -> None:
+    def refresh_phi(self, rows: Ints | None = None, before: Floats | None = None) -> None:
         """Measure overdispersion anew: squared residual sums of units against their binomial variance.
 
         Giants, units with a large part of a side, are left out: what one of them does is weighed in its own cells.
+        With ``rows`` only these leaves changed, from what ``before`` holds of them.
         """
         unit = self.cube.unit
         if unit is None:
             return
-        t, squares, binomial = self.table, 0.0, 0.0
-        for n, k, e in ((N0, K0, E0), (N1, K1, E1)):
-            rows = np.bincount(unit, t[:, n])
-            common = rows <= GIANT * float(rows.sum())
-            squares += float((np.bincount(unit, t[:, k] - t[:, e])[common] ** 2).sum())
-            binomial += float(np.bincount(unit, t[:, n] * self._spread)[common].sum())
+        t = self.table
+        if rows is None or before is None or self._by_unit is None:
+            self._by_unit = np.column_stack(
+                [np.bincount(unit, x) for n, k, e in ((N0, K0, E0), (N1, K1, E1))
+                 for x in (t[:, k] - t[:, e], t[:, n], t[:, n] * self._spread)]
+            )  # fmt: skip
+        else:
+            change, spread = t[rows] - before, self._spread[rows]
+            by_unit = self._by_unit.copy()
+            for column, (n, k, e) in ((0, (N0, K0, E0)), (3, (N1, K1, E1))):
+                np.add.at(by_unit[:, column], unit[rows], change[:, k] - change[:, e])
+                np.add.at(by_unit[:, column + 1], unit[rows], change[:, n])
+                np.add.at(by_unit[:, column + 2], unit[rows], change[:, n] * spread)
+            self._by_unit = by_unit
+        squares, binomial = 0.0, 0.0
+        for residual, n, variance in (self._by_unit[:, :3].T, self._by_unit[:, 3:].T):
+            common = n <= GIANT * float(n.sum())
+            squares += float((residual[common] ** 2).sum())
+            binomial += float(variance[common].sum())
         self.phi = max(1.0, squares / binomial) if binomial > 0 else 1.0
 
     def move_all(self, effect: float) -> None:
@@ -401,8 +416,9 @@ class View:
             change[:, E1] = effect * self.table[rows, N1]
         else:
             change = -self.table[rows]
+        before = self.table[rows]
         self.table[rows] += change
-        self.refresh_phi()
+        self.refresh_phi(rows, before)
         if self.lattice is None:
             return
         for cells, place in self.lattice.cells_at([c[rows] for c in self.codes]):

@@ -4,7 +4,7 @@ The looks at what a segment names and at what arrived with its onset are here; t
 said, and at faults of the record have files of their own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import polars as pl
 
@@ -28,10 +28,10 @@ UNTOLD = 0.7
 """Strength of a change that fits, where the rows cannot tell whether it shows."""
 
 
-def read_clues(scene: Scene) -> dict[str, Clue]:
+def read_clues(scene: Scene, looks: Sequence[Callable[[Scene], dict[str, Clue]]] = ()) -> dict[str, Clue]:
     """Return every clue that the record allows to look at; one that it does not allow is absent, not zero."""
     found: dict[str, Clue] = {}
-    for look in LOOKS:
+    for look in looks or LOOKS:
         found |= look(scene)
     return found
 
@@ -121,3 +121,5 @@ LOOKS: tuple[Callable[[Scene], dict[str, Clue]], ...] = (
     _named, _arrivals, _changes, *SCORES, *OUTCOMES, *QUEUES, *TEXTS, *REVERSALS, *FAULTS, *AUDITS, *SIGNALS,
 )  # fmt: skip
 """Every look at the record; each returns the clues it can see."""
+BETWEEN = REVERSALS
+"""The looks that mean something between two segments too."""

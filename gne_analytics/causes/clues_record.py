@@ -7,6 +7,7 @@ import polars as pl
 
 from gne_analytics.causes.cells import is_version
 from gne_analytics.causes.scene import ENOUGH, Clue, Scene, Share, rise, unit
+from gne_analytics.evidence.types import CauseKind
 
 IMPOSSIBLE: tuple[tuple[str, tuple[str, ...], pl.Expr], ...] = (
     ("appeals decided at the second of filing", ("settled_at", "settled_filed_at"),
@@ -114,9 +115,14 @@ def _signals(scene: Scene) -> dict[str, Clue]:
     """Whether people report what no policy catches, and more than is so elsewhere."""
     if scene.shift.metric != "signals_without_violation":
         return {"signals_uncaught": Clue(0.0)}
-    rate = scene.shift.after.rate
-    share = scene.share(rate, scene.shift.after.n, "signals without a violation")
-    strength = float(scene.shift.delta.value > 0)
+    if scene.signals is None or scene.signals[0].height < ENOUGH:
+        strength, own = float(scene.rising), Share(scene.shift.after.k, scene.shift.after.n)
+    else:
+        own, rest = (Share.of(f["violation_id"].is_null()) for f in scene.signals)
+        above = own.value - rest.value - (own.variance + rest.variance) ** 0.5
+        # What has no past is uncaught more than the rest is, or it is but new.
+        strength = unit(above / 0.15) if scene.kind is CauseKind.NEW_SEGMENT else float(scene.rising)
+    share = scene.share(own, round(own.n), "signals without a violation")
     return {"signals_uncaught": Clue(strength, f"{share} of its signals meet no policy.")}
 
 

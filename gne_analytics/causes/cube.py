@@ -105,9 +105,11 @@ class Cube:
         inside = np.ones(self.size, dtype=bool)
         for dimension, values in segment.items():
             hit = np.zeros(self.size, dtype=bool)
+            wanted = set(values)
             for axis in self.levels(dimension):
-                wanted = [i for i, v in enumerate(axis.values) if v in set(values)]
-                hit |= np.isin(axis.codes, wanted)
+                for place, value in enumerate(axis.values):
+                    if value in wanted:
+                        hit |= axis.codes == place
             inside &= hit
         return inside
 

@@ -1,21 +1,21 @@
 """Why, not only where: changes that fit a segment and its onset, and the mechanism that the clues speak for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 import polars as pl
 
 from gne_analytics.causes.changes import VERSION_DIMS
-from gne_analytics.causes.clues import read_clues
+from gne_analytics.causes.clues import BETWEEN, read_clues
 from gne_analytics.causes.context import MechanismContext
 from gne_analytics.causes.onset import Onset
 from gne_analytics.causes.scene import Clue, Scene
 from gne_analytics.causes.signatures import SIGNATURES
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import CauseKind, MatchedChange, Mechanism, Period, Rival, Shift
-from gne_analytics.metrics.windows import segment_mask
+from gne_analytics.evidence.types import CauseKind, MatchedChange, Mechanism, Period, Rival, Shift, Window
+from gne_analytics.metrics.windows import segment_mask, window_mask
 
 UNSURE = timedelta(days=14)
 """At most so many days before the onset, where its interval holds them, are no past."""
@@ -38,6 +38,8 @@ OPEN_TO = {
     CauseKind.ONE_ACTOR: frozenset({Mechanism.SELLER_ABUSE}),
 }
 """What has no past, or one actor, is no failing of a policy; these mechanisms it may still be."""
+OPEN_BETWEEN = frozenset({Mechanism.EVIDENCE_NOT_REQUESTED, Mechanism.NOTICE_UNCLEAR})
+"""Between two segments nothing has an onset: reasons of reversals can speak for a message, and no more is typed."""
 
 
 @dataclass(frozen=True)
@@ -57,21 +59,18 @@ def type_mechanism(
     rising: bool | None = None,
 ) -> Typed:  # fmt: skip
     """Type a cause's mechanism by the table of signatures; a decoy is never typed, and unknown is an answer."""
-    if kind in DECOYS or not isinstance(shift.baseline, Period) or not isinstance(shift.focus, Period):
+    if kind in DECOYS:
         return Typed()
-    scene = _scene(
-        shift,
-        segment,
-        kind,
-        onset,
-        changes,
-        changes_known,
-        context or MechanismContext(),
-        store,
-        shift.delta.value >= 0 if rising is None else rising,
-    )
-    clues = read_clues(scene)
-    scores = {m: _score(m, clues) for m in OPEN_TO.get(kind, frozenset(SIGNATURES))}
+    rises = shift.delta.value >= 0 if rising is None else rising
+    known = context or MechanismContext()
+    if isinstance(shift.baseline, Period) and isinstance(shift.focus, Period):
+        scene = _scene(shift, segment, kind, onset, known, store)
+        scene = replace(scene, changes=changes, changes_known=changes_known, rising=rises)
+        clues, open_to = read_clues(scene), OPEN_TO.get(kind, frozenset(SIGNATURES))
+    else:
+        clues = read_clues(replace(_between(shift, segment, kind, known, store), rising=rises), BETWEEN)
+        open_to = OPEN_BETWEEN
+    scores = {m: _score(m, clues) for m in open_to}
     ranked = sorted(scores, key=lambda m: (-scores[m], m))
     best, second = ranked[0], scores[ranked[1]] if len(ranked) > 1 else 0.0
     rivals = tuple(
@@ -103,10 +102,32 @@ def _score(mechanism: Mechanism, clues: dict[str, Clue]) -> float:
     return max(0.0, told / max(total, 0.6 * whole))
 
 
+def _between(shift: Shift, segment: Segment, kind: CauseKind, context: MechanismContext, store: EvidenceStore) -> Scene:
+    """The scene of a cause between two segments: the baseline's cases stand for before, the focus's for after."""
+    empty = pl.DataFrame(schema={"event_date": pl.Date, "final": pl.String})
+    found = scoped(context.cases, shift.scope, context.paths)
+    cases = empty if found is None else found
+    mask = segment_mask(Segment.of({d: v for d, v in segment.items() if d in cases.columns}), context.paths)
+    sides = [window_mask(w, cases, context.paths) if _tells(w, cases) else pl.lit(False) for w in _windows(shift)]
+    inside, outside = ([cases.filter(m & s) for s in sides] for m in (mask, ~mask))
+    return Scene(
+        shift=shift, segment=segment, kind=kind, onset=date.min, changes=(), changes_known=False, before=inside[0],
+        after=inside[1], wider=inside[1], rest_before=outside[0], rest_after=outside[1], audits_before=empty,
+        audits_after=empty, signals=None, themes=context.themes, store=store, rising=True,
+    )  # fmt: skip
+
+
+def _windows(shift: Shift) -> tuple[Window, Window]:
+    return shift.baseline, shift.focus
+
+
+def _tells(window: Window, cases: pl.DataFrame) -> bool:
+    return not isinstance(window, Segment) or set(window.dimensions) <= set(cases.columns)
+
+
 def _scene(
-    shift: Shift, segment: Segment, kind: CauseKind, onset: Onset | None,
-    changes: Sequence[MatchedChange], changes_known: bool, context: MechanismContext, store: EvidenceStore,
-    rising: bool,
+    shift: Shift, segment: Segment, kind: CauseKind, onset: Onset | None, context: MechanismContext,
+    store: EvidenceStore,
 ) -> Scene:  # fmt: skip
     assert isinstance(shift.baseline, Period) and isinstance(shift.focus, Period)  # noqa: S101, PT018
     vague = onset is not None and onset.hi - onset.lo > VAGUE and onset.lo <= shift.focus.start <= onset.hi
@@ -131,12 +152,21 @@ def _scene(
         audits = context.audits.filter(pl.col("violation_id").is_in(own.implode()))
     audits = empty if audits is None or "event_date" not in audits.columns else audits
     return Scene(
-        shift=shift, segment=segment, kind=kind, onset=since, changes=changes, changes_known=changes_known,
+        shift=shift, segment=segment, kind=kind, onset=since, changes=(), changes_known=False,
         before=cases.filter(mask & early), after=cases.filter(segment_mask(named, context.paths) & late),
         wider=cases.filter(mask & late), rest_before=cases.filter(~mask & early), rest_after=cases.filter(~mask & late),
         audits_before=audits.filter(early), audits_after=audits.filter(late), themes=context.themes, store=store,
-        rising=rising,
+        rising=True, signals=_signals(context, segment, late),
     )  # fmt: skip
+
+
+def _signals(context: MechanismContext, segment: Segment, late: pl.Expr) -> tuple[pl.DataFrame, pl.DataFrame] | None:
+    """Signals since the onset inside a segment and outside it; None where these cannot tell it."""
+    signals = context.signals
+    if signals is None or not {*segment.dimensions, "violation_id", "event_date"} <= set(signals.columns):
+        return None
+    inside = segment_mask(segment, context.paths)
+    return signals.filter(late & inside), signals.filter(late & ~inside)
 
 
 def scoped(frame: pl.DataFrame | None, segment: Segment, paths: frozenset[str]) -> pl.DataFrame | None:

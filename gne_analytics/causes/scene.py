@@ -86,6 +86,8 @@ class Scene:
     rest_after: pl.DataFrame
     audits_before: pl.DataFrame
     audits_after: pl.DataFrame
+    signals: tuple[pl.DataFrame, pl.DataFrame] | None
+    """Signals since the onset, of the segment and of the rest."""
     themes: pl.DataFrame | None
     rising: bool
     """Whether the segment's rate rose."""

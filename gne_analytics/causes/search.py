@@ -24,7 +24,7 @@ FLOOR = 9.0
 """Surprise less the price must exceed this: a cell that chance would give about once in a hundred searches."""
 SAME_ROWS = 0.9
 MOST = 8
-TRIED = 6
+TRIED = 5
 """So many of the best cells are named in full before one is chosen."""
 MOSTLY = 0.5
 """Where so many of the rows lie outside all segments and have not moved, not everything moved."""
