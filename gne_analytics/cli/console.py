@@ -18,9 +18,14 @@ CONTROL = {code: None for code in (*range(32), *range(127, 160), *TURNING) if co
 """Control characters of outside text, terminal escapes and marks that turn its direction, never reach the terminal."""
 
 
+PIPED_WIDTH = 120
+"""Columns of a table that goes to no terminal."""
+
+
 def console() -> Console:
     """Return a console on standard output; markup and emoji codes in outside text stay plain text."""
-    return Console(markup=False, emoji=False, highlight=False, soft_wrap=not sys.stdout.isatty())
+    piped = not sys.stdout.isatty()
+    return Console(markup=False, emoji=False, highlight=False, soft_wrap=piped, width=PIPED_WIDTH if piped else None)
 
 
 def say(text: str = "") -> None:

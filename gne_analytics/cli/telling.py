@@ -4,7 +4,7 @@ from gne_analytics.agents.summary import full_text
 from gne_analytics.cli.console import say, table
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.workspace.explained import Explained
-from gne_analytics.workspace.told import Table, causes_table, headline, onset_line, steps_table, tables_of
+from gne_analytics.workspace.told import Table, causes_table, headline, steps_table, tables_of
 
 DETAILED = 5
 """Causes whose siblings, rival names and rows are printed; of the others the table tells."""
@@ -22,13 +22,12 @@ def say_explained(explained: Explained, store: EvidenceStore) -> None:
     for cause in explained.causes[:DETAILED]:
         say(headline(cause, explained.shift))
         say(full_text([f for f in told if f.cause_id == cause.id], store))
-        if onset := onset_line(cause):
-            say(onset)
         say()
         for shown in tables_of(cause, part.inside[cause.id], explained.shift):
             _say(shown)
-    if left := len(explained.causes) - DETAILED:
-        say(f"And {left} more causes, in the table above; --html FILE shows them all.") if left > 0 else None
+    left = len(explained.causes) - DETAILED
+    if left > 0:
+        say(f"And {left} more, in the table of causes above; --html FILE shows what lies behind all.")
 
 
 def _say(shown: Table) -> None:

@@ -186,7 +186,7 @@ def inside_title(cause: Cause, shift: Shift) -> str:
     if cause.kind in VOLUMES:
         return f"{place}, {kind}" if not in_time(shift) else f"{place}, a {kind}"
     rates = from_to(shift, *(percent(c.rate, c.n) if c.n else "no rows" for c in (cause.before, cause.after)))
-    return f"Inside {place}: {rates}"
+    return f"Inside {place}: {rates}" if cause.segment.depth else f"Everything: {rates}"
 
 
 VOLUMES: Final = frozenset({CauseKind.NEW_SEGMENT, CauseKind.VANISHED_SEGMENT})

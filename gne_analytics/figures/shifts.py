@@ -294,8 +294,10 @@ def waterfall(
             hovertemplate=f"{points(step.value)}: from {percent(step.start)} to {percent(step.end)}<extra></extra>",
         )  # fmt: skip
     levels = [start, *(s.end for s in steps)]
-    for row, level in enumerate(levels):
-        figure.add_shape(type="line", x0=level, x1=level, y0=row - 0.2, y1=row + 1.2, line={"color": GREY, "width": 1})
+    figure.layout.shapes = [
+        {"type": "line", "x0": v, "x1": v, "y0": row - 0.2, "y1": row + 1.2, "line": {"color": GREY, "width": 1}}
+        for row, v in enumerate(levels)
+    ]
     label_rows(figure, labels, [percent(start), *(points(s.value) for s in steps), percent(end)])
     low, high = min(levels), max(levels)
     figure.update_xaxes(tickformat=".0%", title_text=metric_title(shift.metric), range=_room(low, high))
@@ -313,8 +315,9 @@ def waterfall_title(decomposition: Decomposition) -> str:
 
 
 def _cause_steps(decomposition: Decomposition, names: Mapping[str, str]) -> list[tuple[str, float]]:
-    """The causes in their order; beyond ``CAUSE_STEPS`` the rest is one step."""
-    told = [(names.get(i, i), value) for i, value in decomposition.causes.items()]
+    """The causes in the order of their names; beyond ``CAUSE_STEPS`` the rest is one step."""
+    order = [*(i for i in names if i in decomposition.causes), *(i for i in decomposition.causes if i not in names)]
+    told = [(names.get(i, i), decomposition.causes[i]) for i in order]
     if len(told) <= CAUSE_STEPS + 1:
         return told
     rest = told[CAUSE_STEPS:]

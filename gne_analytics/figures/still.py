@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 
-from gne_analytics.figures.theme import FONT, words_of
+from gne_analytics.figures.theme import FONT, TURNING, words_of
 
 WIDTH: Final = 760
 """Pixels of a picture that no width is given for; it shrinks with its place."""
@@ -65,7 +65,7 @@ def still(figure: go.Figure, *, width: int = WIDTH) -> str:
         *_legend(legend, width, height),
     ]
     return (
-        f'<svg role="img" aria-label="{escape(words_of(figure).alt)}" viewBox="0 0 {width} {height}" width="{width}" '
+        f'<svg role="img" aria-label="{escape(TURNING.sub("", words_of(figure).alt))}" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" style="max-width:100%;height:auto;display:block" font-family="{escape(FONT)}" '
         f'font-size="13" fill="currentColor" xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
     )
@@ -282,7 +282,7 @@ def _text(text: str, x: float, y: float, anchor: str, *, size: int, opacity: flo
         if piece.startswith("<") and piece.endswith(">"):
             bold = piece == "<b>" if piece in {"<b>", "</b>"} else bold
         elif piece:
-            said = escape(unescape(piece)).replace("  ", "\u00a0 ")
+            said = escape(TURNING.sub("", unescape(piece))).replace("  ", "\u00a0 ")
             spans.append(f'<tspan font-weight="600">{said}</tspan>' if bold else said)
     faint = f' opacity="{opacity}"' if opacity != 1 else ""
     over = ' class="gne-over"' if halo else ""

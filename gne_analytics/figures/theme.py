@@ -150,14 +150,16 @@ def _row_height(labels: Sequence[str]) -> int:
 def label_rows(figure: go.Figure, labels: Sequence[str], values: Sequence[str] = (), *, row: int = 1) -> None:
     """Write each row's label and value above its mark, from the left edge, so that long names fit a narrow screen."""
     suffix = "" if row == 1 else str(row)
+    notes = []
     for index, label in enumerate(labels):
         lines = "<br>".join(plain(line) for line in wrap(label, LABEL_WIDTH, max_lines=2, placeholder=" …"))
         value = f"  <b>{plain(values[index])}</b>" if values else ""
-        figure.add_annotation(
-            x=0, xref=f"x{suffix} domain", xanchor="left", xshift=3,
-            y=index, yref=f"y{suffix}", yanchor="bottom", yshift=11,
-            text=lines + value, hovertext=plain(label), align="left",
-        )  # fmt: skip
+        notes.append({
+            "x": 0, "xref": f"x{suffix} domain", "xanchor": "left", "xshift": 3,
+            "y": index, "yref": f"y{suffix}", "yanchor": "bottom", "yshift": 11,
+            "text": lines + value, "hovertext": plain(label), "align": "left",
+        })  # fmt: skip
+    figure.layout.annotations = (*figure.layout.annotations, *notes)  # one by one costs the square of their number
     axis = {"range": [max(len(labels), 1) - 0.6, -0.8], "showticklabels": False, "ticks": ""}
     figure.update_layout({f"yaxis{suffix}": {**axis, "showgrid": False, "zeroline": False}})
 

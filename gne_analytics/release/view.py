@@ -25,9 +25,9 @@ from gne_analytics.evidence.types import (
 from gne_analytics.figures.causes import inside_title
 from gne_analytics.figures.shifts import Step, waterfall_steps
 from gne_analytics.figures.wording import dimension, in_time, kind_of, metric_title, moved, named, sides, window
-from gne_analytics.release.contents import OtherName, ProposalPart, ShiftPart
+from gne_analytics.release.contents import CausePart, OtherName, ProposalPart, ShiftPart
 
-__all__ = ["in_time", "inside_title", "kind_of", "metric_title", "moved", "named", "sides", "window"]
+__all__ = ["dimension", "in_time", "inside_title", "kind_of", "metric_title", "moved", "named", "sides", "window"]
 """Spelt for the templates as they are for the figures."""
 
 STORIES: Final = 3
@@ -240,14 +240,16 @@ def step_kind(step: Step) -> str:
     return {"cause": "cause", "mix": "mix of cases", "residual": "residual"}[step.kind]
 
 
+def lines_said(cause: Cause, behind: CausePart) -> str:
+    """What the lines in a cause's own series are."""
+    onset = "The line in purple is the onset, its shade the interval" if cause.onset else "No onset is known"
+    fits = "lines in orange are the changes that fit" if behind.changes else "no change fits; the nearest are in orange"
+    return f"{onset}; {fits}, short marks are other changes."
+
+
 def nearness(other: OtherName) -> str:
     """How near a description comes to a cause's own."""
     return {"named": "as named", "same rows": "nearly the same rows", "overlaps": "overlaps, tells less"}[other.how]
-
-
-def example_head(column: str, shift: Shift) -> str:
-    """The head of a column of example rows."""
-    return f"counts in {spelt(shift.metric)}" if column == "counted" else dimension(column)
 
 
 def cell(content: object) -> str:

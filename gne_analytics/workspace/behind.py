@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = 6
 """Rows of a cause that a page shows."""
-SHOWN_DIMS = 5
+NAMES = 4
+"""Rival descriptions that are counted, of either kind."""
+SHOWN_DIMS = 4
 """Dimensions that stand beside an example."""
 TEXT_CUT = 140
 """Characters of a text from outside that an example shows."""
@@ -112,8 +114,7 @@ def examples_of(record: Record, obs: Observations, shift: Shift, cause: Cause, l
     where = "baseline" if cause.kind is CauseKind.VANISHED_SEGMENT else "focus"
     inside = window_mask(cause.segment, sided.frame, obs.paths)
     held = sided.frame.filter(inside, pl.col("window") == where, pl.col("n") > 0)
-    fell = cause.effect.value < 0 and cause.kind is CauseKind.RATE_SHIFT
-    held = held.with_columns(telling=(pl.col("k") > 0) != fell, owner=pl.coalesce("unit", "id"))
+    held = held.with_columns(telling=(pl.col("k") > 0) != (cause.effect.value < 0), owner=pl.coalesce("unit", "id"))
     latest = held.sort("telling", "event_date", "id", descending=[True, True, False], nulls_last=True)
     each = latest.unique("owner", keep="first", maintain_order=True)
     moved = each.filter("telling").head(limit - limit // 3)
@@ -124,9 +125,10 @@ def examples_of(record: Record, obs: Observations, shift: Shift, cause: Cause, l
 
 
 def _telling_dims(obs: Observations, cause: Cause) -> list[str]:
-    """The dimensions that an example shows: first those of the cause and of its other names."""
+    """The dimensions that an example shows: those of the cause's other names first, none that the cause fixes."""
     spoken = [d for s in (cause.segment, *cause.same_rows, *cause.runners_up) for d in s.dimensions]
-    return list(dict.fromkeys(d for d in (*spoken, *obs.dims) if d in obs.dims))[:SHOWN_DIMS]
+    fixed = {d for d, values in cause.segment.items() if len(values) == 1 and d not in obs.paths}
+    return [d for d in dict.fromkeys((*spoken, *obs.dims)) if d in obs.dims and d not in fixed][:SHOWN_DIMS]
 
 
 def _with_texts(record: Record, obs: Observations, rows: pl.DataFrame) -> pl.DataFrame:
@@ -203,8 +205,8 @@ def names_of(obs: Observations, shift: Shift, cause: Cause) -> tuple[OtherName, 
     rows = sided.frame.select("k", "n", "window")
     own = sided.frame.select(window_mask(cause.segment, sided.frame, obs.paths)).to_series()
     asked: list[tuple[Literal["named", "same rows", "overlaps"], Segment]] = [("named", cause.segment)]
-    asked += [("same rows", s) for s in cause.same_rows]
-    asked += [("overlaps", s) for s in cause.runners_up]
+    asked += [("same rows", s) for s in cause.same_rows[:NAMES]]
+    asked += [("overlaps", s) for s in cause.runners_up if s not in cause.same_rows][:NAMES]
     found = []
     for how, segment in asked:
         if set(segment.dimensions) <= set(sided.frame.columns):

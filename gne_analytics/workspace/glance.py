@@ -12,7 +12,8 @@ from gne_analytics.evidence.claims import Finding
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Cause
 from gne_analytics.figures.causes import beside
-from gne_analytics.figures.wording import shift_subtitle, shift_title
+from gne_analytics.figures.wording import in_time, shift_subtitle, shift_title
+from gne_analytics.release.view import lines_said
 from gne_analytics.workspace.screen import badge, finding_claims
 from gne_analytics.workspace.told import Table, causes_table, headline, steps_table, tables_of
 
@@ -79,7 +80,8 @@ def _limits(explained: Explained) -> str:
 def _cause(
     explained: Explained, cause: Cause, part: CausePart, finding: Finding | None, store: EvidenceStore, *, first: bool
 ) -> str:
-    pictures = [_picture(explained.series(cause))]
+    lines = lines_said(cause, part) if in_time(explained.shift) else ""
+    pictures = [_picture(explained.series(cause), lines)]
     if part.siblings is not None and not part.siblings.is_empty():
         pictures.append(_picture(beside(part.siblings, explained.shift, cause)))
     tables = "".join(table_html(t) for t in tables_of(cause, part, explained.shift))
@@ -90,11 +92,11 @@ def _cause(
     )
 
 
-def _picture(figure: Figure) -> str:
+def _picture(figure: Figure, more: str = "") -> str:
     words = figures.words_of(figure)
     return (
-        f"<figure><figcaption><strong>{_outside(words.title)}</strong><br>"
-        f"<span class='quiet'>{_outside(words.subtitle)}</span></figcaption>{figures.still(figure)}</figure>"
+        f"<figure><figcaption><strong>{_outside(words.title)}</strong><br><span class='quiet'>"
+        f"{_outside(words.subtitle)} {escape(more)}</span></figcaption>{figures.still(figure)}</figure>"
     )
 
 

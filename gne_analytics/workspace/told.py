@@ -1,14 +1,13 @@
 """An explanation as tables of words: what a terminal prints and a notebook shows, each number with what it rests on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from gne_analytics.agents.phrases import MECHANISMS
 from gne_analytics.causes.explain import Explanation
 from gne_analytics.evidence.render import long_date, number, percent, points
-from gne_analytics.evidence.types import Cause, Counts, Estimate, Mechanism, Shift
+from gne_analytics.evidence.types import Cause, Counts, Decomposition, Estimate, Mechanism, Shift
 from gne_analytics.figures.shifts import waterfall_steps
 from gne_analytics.figures.wording import dimension, from_to, in_time, kind_of, named, sides, window
 from gne_analytics.release import view
@@ -45,17 +44,17 @@ def causes_table(explanation: Explanation) -> Table:
     )  # fmt: skip
     rows = tuple(
         (
-            str(c.rank), named(c.segment), kind_of(c, explanation.shift), c.status, with_interval(c.effect),
-            points(c.leave_out), points(c.contribution), number(c.before.n), number(c.after.n),
+            str(c.rank), named(c.segment), kind_of(c, explanation.shift), c.status, bare(with_interval(c.effect)),
+            bare(points(c.leave_out)), bare(points(c.contribution)), number(c.before.n), number(c.after.n),
             why(c, explanation.shift),
         )
         for c in explanation.causes
     )  # fmt: skip
     note = (
-        "Change inside: of the rate, the mix of cases held still. Leave-out: what the shift loses without these rows. "
-        "Contribution: its part of the shift; with mix and what is not explained the parts add up."
+        "In points. Inside: of the rate, the mix of cases held still. Leave-out: what the shift loses without these "
+        "rows. Contribution: its part of the shift; with mix and what is not explained the parts add up."
     )
-    return Table("Causes", columns, rows, frozenset({"leave-out", "contribution", f"n {there}", f"n {here}"}), note)
+    return Table("Causes", columns, rows, frozenset({"", "leave-out", "contribution", f"n {there}", f"n {here}"}), note)
 
 
 def why(cause: Cause, shift: Shift) -> str:
@@ -73,6 +72,11 @@ def with_interval(estimate: Estimate) -> str:
     return f"{points(estimate.value)} ({lo} to {hi})"
 
 
+def bare(text: str) -> str:
+    """Points without their unit, where a table's note says it."""
+    return text.replace(" points", "")
+
+
 def rate_of(counts: Counts) -> str:
     """A rate with what it was counted from."""
     if not counts.n:
@@ -81,9 +85,13 @@ def rate_of(counts: Counts) -> str:
 
 
 def steps_table(explanation: Explanation) -> Table:
-    """The waterfall as a table: from the one rate to the other, each step with the rate that it leads to."""
-    shift = explanation.shift
-    steps = waterfall_steps(shift, explanation.decomposition, names_in(explanation))
+    """The waterfall of an explanation as a table; see `decomposed`."""
+    return decomposed(explanation.shift, explanation.decomposition, names_in(explanation))
+
+
+def decomposed(shift: Shift, decomposition: Decomposition, names: Mapping[str, str]) -> Table:
+    """A waterfall as a table: from the one rate to the other, each step with the rate that it leads to."""
+    steps = waterfall_steps(shift, decomposition, names)
     rows: list[tuple[str, ...]] = []
     if steps:
         rows = [
@@ -128,12 +136,6 @@ def names_table(names: Sequence[OtherName], shift: Shift) -> Table | None:
     return Table("Rival descriptions of the same rows", columns, tuple(rows), frozenset({"rows shared"}))
 
 
-def rivals_table(cause: Cause) -> Table | None:
-    """The mechanisms that it could be besides, and what would tell them apart."""
-    rows = tuple((MECHANISMS[r.mechanism], r.tell_apart) for r in cause.rivals if r.mechanism is not Mechanism.UNKNOWN)
-    return Table("What else it could be", ("mechanism", "what would tell them apart"), rows) if rows else None
-
-
 def changes_table(cause: Cause, part: CausePart) -> Table | None:
     """The changes of the world that fit, each against the rows outside its scope."""
     said = dict(zip([c.change_id for c in cause.changes], [text for _, text in part.changes], strict=False))
@@ -153,26 +155,16 @@ def examples_table(frame: pl.DataFrame | None, shift: Shift) -> Table | None:
     """A few rows, their texts redacted and cut; the texts come from outside."""
     if frame is None or frame.is_empty():
         return None
-    columns = tuple(view.example_head(c, shift) for c in frame.columns)
+    columns = tuple(dimension(c) for c in frame.columns)
     rows = tuple(tuple(view.cell(v) for v in row) for row in frame.iter_rows())
-    return Table("Example rows", columns, rows, note="Texts are redacted, cut and quoted as they came.")
-
-
-def onset_line(cause: Cause) -> str:
-    """When it began, and between which days that may have been; nothing where no onset is known."""
-    if cause.onset is None:
-        return ""
-    said = f"Onset: {long_date(cause.onset.isoformat())}"
-    if cause.onset_interval and cause.onset_interval[0] != cause.onset_interval[1]:
-        first, last = (long_date(day.isoformat()) for day in cause.onset_interval)
-        said += f", somewhere from {first} to {last}"
-    return f"{said}."
+    counted = f"Counted: in the numerator of the {spelt(shift.metric)}."
+    return Table("Example rows", columns, rows, note=f"{counted} Texts are redacted, cut and quoted as they came.")
 
 
 def headline(cause: Cause, shift: Shift) -> str:
     """A cause in a line: its place, its rates, what it is taken for."""
     rates = from_to(shift, *(percent(c.rate, c.n) if c.n else "no rows" for c in (cause.before, cause.after)))
-    return f"{cause.rank}. {named(cause.segment)}: {rates} ({kind_of(cause, shift)}, {cause.status})"
+    return f"{cause.rank}. {named(cause.segment)}: {rates} ({kind_of(cause, shift)})"
 
 
 def tables_of(cause: Cause, part: CausePart, shift: Shift) -> list[Table]:
@@ -183,7 +175,6 @@ def tables_of(cause: Cause, part: CausePart, shift: Shift) -> list[Table]:
             changes_table(cause, part),
             siblings_table(part.siblings, shift),
             names_table(part.names, shift),
-            rivals_table(cause),
             examples_table(part.examples, shift),
         )
         if t is not None

@@ -142,7 +142,7 @@ def _write_tables(folder: Path, parts: Sequence[ShiftPart], said: Mapping[str, S
     folder.mkdir(exist_ok=True)
     series = [p.series.with_columns(shift_id=pl.lit(p.shift.id)) for p in parts if p.series is not None]
     if series:
-        pl.concat(series).write_parquet(folder / "series.parquet")
+        pl.concat(series, how="diagonal").write_parquet(folder / "series.parquet")
     for view, found in said.items():
         found.assignments.write_parquet(folder / f"themes_{view}.parquet")
 
