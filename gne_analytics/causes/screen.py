@@ -20,16 +20,12 @@ POST_DECISION = frozenset(
 PEOPLE = frozenset({"reviewer_id", "appeal_reviewer_id"})
 SAID = frozenset({"appeal_reason_code"})
 """What the seller says of a case follows from what happened to it: a clue to why, no place where."""
-<<<<<<< HEAD
 SAMPLE = 20_000
 MOST_DIMENSIONS = 64
 """Among more, chance alone makes too many segments, and no table of counts holds them."""
 TOO_MANY = "There are more dimensions than chance lets tell apart; give the source fewer, and the others role ignore."
-=======
-SAMPLE = 50_000
 SHARED = 0.5
 """Of two segments compared, a dimension in whose values they agree on less than this restates which of them it is."""
->>>>>>> views
 
 
 def screen(obs: Observations, shift: Shift) -> tuple[tuple[str, ...], dict[str, str]]:
