@@ -77,7 +77,7 @@ def _tells_side(rows: pl.DataFrame, sides: pl.Series, dimension: str) -> bool:
         there=(pl.col("side") == 0).sum(), here=(pl.col("side") == 1).sum()
     )  # fmt: skip
     shares = [counted[side] / max(int(counted[side].sum()), 1) for side in ("there", "here")]
-    return sum(min(pair) for pair in zip(*(s.to_list() for s in shares), strict=True)) < SHARED
+    return bool(sum(min(pair) for pair in zip(*(s.to_list() for s in shares), strict=True)) < SHARED)
 
 
 def _names_units(rows: pl.DataFrame, dimension: str) -> bool:

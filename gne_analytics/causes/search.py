@@ -278,14 +278,15 @@ class _Naming:
                 break
         return tuple(found)
 
-    def _overlap(self, own: Conditions, other: Conditions) -> float:
-        """The Jaccard overlap of two cells' rows; quick where their sizes forbid that it is much."""
+    def _overlap(self, own: Conditions, other: Conditions, *, focus: bool = False) -> float:
+        """The Jaccard overlap of two cells' rows, or focus rows; quick where their sizes forbid that it is much."""
         a, b = self.rows(own), self.rows(other)
         sides = dict(own)
         if any(sides.get(i, code) != code for i, code in other):
             return 0.0
-        weight = self.view.table[:, N0] + self.view.table[:, N1] if self._weight is None else self._weight
-        self._weight = weight
+        if self._weight is None:
+            self._weight = self.view.table[:, N0] + self.view.table[:, N1]
+        weight = self.view.table[:, N1] if focus else self._weight
         wa, wb = float(weight[a].sum()), float(weight[b].sum())
         if min(wa, wb) < SAME_ROWS * max(wa, wb):
             return 0.0
@@ -342,7 +343,7 @@ class _Naming:
         axes = self.view.cube.axes
         single = [
             c.conditions[0] for c in self.cells
-            if len(c.conditions) == 1 and self._overlap(cell.conditions, c.conditions) >= SAME_ROWS
+            if len(c.conditions) == 1 and self._overlap(cell.conditions, c.conditions, focus=True) >= SAME_ROWS
         ]  # fmt: skip
         deepest: dict[str, tuple[int, int]] = {}
         for i, code in (*cell.conditions, *single):

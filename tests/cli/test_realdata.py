@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from gne_analytics.atomic import read_json
+from gne_analytics.evidence.segment import Segment
 from gne_analytics.metrics.windows import segment_mask
 from gne_analytics.release.traceable import untraced
 from gne_analytics.workspace import open_run
@@ -78,7 +79,9 @@ def test_a_run_finds_the_shift_by_itself_among_all_years(imr, gne, tmp_path, rea
     assert shift["metric"] == "overturn_rate"
     assert shift["focus"]["start"] == "2015-01-01"
     run = open_run(folder)
-    first, second = run.causes
+    first, second, *others = run.causes
+    assert first.segment == Segment.of(diagnosis_sub_category="Hepatitis", treatment_sub_category="Anti-virals")
+    assert {c.kind for c in others} <= {"vanished_segment"}  # what the record no longer holds is no rival
     assert first.kind == "new_segment"
     assert first.after.n == pytest.approx(419, abs=5)
     assert first.leave_out == pytest.approx(0.084, abs=0.003)
