@@ -19,15 +19,18 @@ def _():
     from gne_analytics import figures
     from gne_analytics.evidence.render import number, points
     from gne_analytics.evidence.types import Decomposition
-    from gne_analytics.figures.causes import sibling_title
-    from gne_analytics.figures.wording import metric_title, named, shift_subtitle, shift_title
-    from gne_analytics.release.view import flow_cell, place, spelt, value
+    from gne_analytics.figures.causes import beside
+    from gne_analytics.figures.wording import in_time, metric_title, named, shift_subtitle, shift_title
+    from gne_analytics.release.view import about_cause, flow_cell, place, value
     from gne_analytics.workspace import screen
+    from gne_analytics.workspace.glance import table_html
     from gne_analytics.workspace.sheet import sheet
+    from gne_analytics.workspace.told import decomposed, tables_of
 
     return (
-        Decomposition, escape, figures, flow_cell, gne, json, metric_title, mo, named, number, os, pl, place, points,
-        screen, sheet, shift_subtitle, shift_title, sibling_title, spelt, value,
+        Decomposition, about_cause, beside, decomposed, escape, figures, flow_cell, gne, in_time, json, metric_title,
+        mo, named, number, os, pl, place, points, screen, sheet, shift_subtitle, shift_title, table_html, tables_of,
+        value,
     )  # fmt: skip
 
 
@@ -81,7 +84,7 @@ def _(go, mo, params):
 
 
 @app.cell
-def _(figures, metric_title, mo, named, number, params, points, run, screen, spelt):
+def _(about_cause, figures, metric_title, mo, named, number, params, points, run, screen):
     shift_of = {s.id: s for s in run.shifts}
     cause_of = {c.id: c for c in run.causes}
 
@@ -107,7 +110,7 @@ def _(figures, metric_title, mo, named, number, params, points, run, screen, spe
                 "cause": named(c.segment),
                 "metric": metric_title(shift_of[c.shift_id].metric),
                 "status": c.status,
-                "mechanism": spelt(c.mechanism.value),
+                "why": about_cause(c, shift_of[c.shift_id]),
                 "owner": c.owner,
                 "leave-out": points(c.leave_out),
                 "change inside": points(c.effect.value),
@@ -161,8 +164,8 @@ def _(causes_figure, causes_table, drawn, figures, go, html, link, mo, params, p
 
 @app.cell
 def _(
-    Decomposition, causes_figure, causes_table, drawn, figures, go, html, json, mo, named, params, run, screen,
-    shift_of, shift_title, store,
+    Decomposition, causes_figure, causes_table, decomposed, drawn, figures, go, html, in_time, json, mo, named, params,
+    run, screen, shift_of, shift_title, source, store, table_html,
 ):  # fmt: skip
     mo.stop(params.get("view") != "shift")
     mo.stop(not run.shifts, mo.md("Nothing moved beyond chance."))
@@ -171,11 +174,22 @@ def _(
     _series = run.table("series")
     _series = _series.filter(_series["shift_id"] == _chosen.id)
     _splits = json.loads((run.path / "decompositions.json").read_text(encoding="utf-8"))
-    _onset = next((c.onset for c in _causes if c.onset), None)
-    _figures = [drawn(figures.shift_series(_series, _chosen, onset=_onset))] if _series.height else []
+    _figures = []
+    if _series.height and not in_time(_chosen):
+        _figures.append(drawn(figures.sides_series(_series, _chosen)))
+    elif _series.height:
+        from gne_analytics.workspace.handover import changes_near
+
+        _first = next((c for c in _causes if c.onset), None)
+        _onset = {"onset": _first.onset, "onset_interval": _first.onset_interval} if _first else {}
+        _changes = changes_near(source.record, _chosen) if source is not None else ()
+        _figures.append(drawn(figures.shift_series(_series, _chosen, changes=_changes, **_onset)))
     if _chosen.id in _splits:
         _split = Decomposition.model_validate(_splits[_chosen.id])
-        _figures.append(drawn(figures.waterfall(_chosen, _split, names={c.id: named(c.segment) for c in _causes})))
+        _names = {c.id: named(c.segment) for c in _causes}
+        _figures.append(drawn(figures.waterfall(_chosen, _split, names=_names)))
+        _numbers = html(table_html(decomposed(_chosen, _split, _names)))
+        _figures.append(mo.accordion({"How it adds up, in numbers": _numbers}))
     _figures += [causes_figure(_causes)] if _causes else []
     mo.vstack(
         [
@@ -197,40 +211,29 @@ def _(
 
 @app.cell
 def _(
-    cause_of, drawn, escape, figures, go, html, link, mo, named, params, run, screen, sheet, shift_of, shift_subtitle,
-    shift_title, sibling_title, source, spelt, store,
+    beside, cause_of, drawn, escape, figures, go, html, link, mo, named, params, run, screen, sheet, shift_of,
+    shift_subtitle, shift_title, source, store, table_html, tables_of,
 ):  # fmt: skip
     mo.stop(params.get("view") != "cause")
     mo.stop(not run.causes, mo.md("No cause was found."))
     _cause = cause_of.get(params.get("cause", ""), run.causes[0])
     _shift = shift_of[_cause.shift_id]
     _back = link(view="shift", shift=_shift.id)
-    _inside = _shift.model_copy(update={"before": _cause.before, "after": _cause.after})
-    _rows, _figures = [], []
+    _rows, _figures, _tables = [], [], []
     if source is not None:
         from gne_analytics.metrics.observations import observe
-        from gne_analytics.workspace.handover import changes_near, rows_of, series_within, siblings_of
+        from gne_analytics.workspace.behind import cause_part, rows_of
+        from gne_analytics.workspace.handover import changes_near
 
         _obs = observe(source.record, _shift.metric, _shift.scope)
         _held = rows_of(_obs, _shift, _cause)
+        _part = cause_part(source.record, _obs, _shift, _cause)
         _about = {"metric": _shift.metric, "segment": str(_cause.segment), "windows": shift_subtitle(_shift)}
-        _figures = [
-            drawn(
-                figures.shift_series(
-                    series_within(_obs, _cause.segment),
-                    _shift,
-                    changes=changes_near(source.record, _shift),
-                    onset=_cause.onset,
-                    onset_interval=_cause.onset_interval,
-                    title=f"Inside {named(_cause.segment)}",
-                    subtitle=shift_subtitle(_inside),
-                )
-            )
-        ]
-        if _cause.segment.depth:
-            _frame = siblings_of(_obs, _shift, _cause)
-            _subtitle = shift_subtitle(_shift)
-            _figures.append(drawn(figures.siblings(_frame, title=sibling_title(_frame), subtitle=_subtitle)))
+        _changes = changes_near(source.record, _shift)
+        _figures = [drawn(figures.inside_series(_part.series, _shift, _cause, changes=_changes, matched=_part.changes))]
+        if _part.siblings is not None and _part.siblings.height:
+            _figures.append(drawn(beside(_part.siblings, _shift, _cause)))
+        _tables = [html(table_html(t)) for t in tables_of(_cause, _part, _shift)]
         _rows = [
             mo.ui.table(_held, selection=None, show_download=False, label=f"{_held.height:,} rows behind it"),
             mo.download(
@@ -253,23 +256,11 @@ def _(
                 if f.cause_id == _cause.id and not f.proposal_id
             ),
             *_figures,
-            html(
-                screen.table(
-                    [
-                        {
-                            "change": c.change_id, "kind": spelt(c.kind), "date": c.at.isoformat(),
-                            "difference, points": 100 * c.did.value if c.did else None,
-                            "placebo, points": 100 * c.placebo.value if c.placebo else None,
-                        }
-                        for c in _cause.changes
-                    ],
-                    "Changes that fit, against rows outside their scope",
-                )
-            ),
+            *_tables,
             *_rows,
         ],
         gap=1.5,
-    )  # fmt: skip
+    )
     return
 
 

@@ -1,7 +1,12 @@
 """What every test shares: where the public tables lie, a browser, and skips that become failures in CI."""
 
+import importlib.util
 import os
+import re
 import shutil
+import subprocess
+from collections.abc import Generator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,19 +18,29 @@ NEEDS = {
 }
 
 
-def _skip(reason: str) -> None:
-    if REQUIRE_ALL:
-        pytest.fail(f"needed in CI: {reason}")
-    pytest.skip(reason)
+JAVA = 17
+"""The oldest Java that Spark 4 runs on."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn every skip into a failure where nothing may be missing."""
+    report = yield
+    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome, report.longrepr = "failed", f"needed in CI: {reason}"
+    return report
 
 
 @pytest.fixture(autouse=True)
 def _needs(request: pytest.FixtureRequest) -> None:
     for marker, (variable, sentence) in NEEDS.items():
         if request.node.get_closest_marker(marker) and variable not in os.environ:
-            _skip(sentence)
+            pytest.skip(sentence)
     if request.node.get_closest_marker("browser") and not chromium_path():
-        _skip("install Chromium to run the browser tests")
+        pytest.skip("install Chromium to run the browser tests")
+    if request.node.get_closest_marker("spark") and (sentence := without_spark()):
+        pytest.skip(sentence)
 
 
 @pytest.fixture(autouse=True)
@@ -57,3 +72,20 @@ def chromium_path() -> str | None:
 def chromium() -> str:
     """The Chromium to drive; use with the marker ``browser``."""
     return str(chromium_path())
+
+
+@cache
+def without_spark() -> str:
+    """Say what a machine lacks to run Spark; nothing when it lacks nothing."""
+    if importlib.util.find_spec("pyspark") is None:
+        return "install PySpark (make setup-dev does) to run the tests on Spark"
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home, "bin", "java")) if home else "java"
+    try:
+        said = subprocess.run([java, "-version"], capture_output=True, text=True, check=True).stderr  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        said = ""
+    version = re.search(r'version "(\d+)', said)
+    if version and int(version[1]) >= JAVA:
+        return ""
+    return f"install Java {JAVA} or newer, and let JAVA_HOME name it or nothing, to run the tests on Spark"

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from gne_analytics.causes.cube import Cube, Mask
+from gne_analytics.causes.cube import Codes, Cube, Mask
 from gne_analytics.metrics.intervals import Floats, Ints
 
 Conditions: TypeAlias = tuple[tuple[int, int], ...]
@@ -26,12 +26,14 @@ LEAST_SHARE = 0.001
 """A cell needs so many rows, and this share of the focus, to be looked at."""
 WORK = 12_000_000
 """Leaves times cuboids of one depth beyond two; above it the beam goes on alone."""
-BEAM = 32
+BEAM = 10
 CHILDREN = 4
 """So many cells below one parent go on the list."""
 NEARLY_ALL = 0.9
 """A cell with more than this share of the rows is no segment: it is everything."""
 PRIOR_DOF = 8.0
+GIANT = 0.02
+"""A unit with more than this share of a side's rows says nothing of how the others scatter."""
 STANDARD, NEW, VANISHED = 0, 1, 2
 N0, K0, E0, N1, K1, E1 = range(6)
 """Columns of every table of sums: rows, hits and expected hits of the baseline, then of the focus."""
@@ -238,17 +240,19 @@ class Lattice:
 
     def _add(self, axes: tuple[int, ...]) -> None:
         """Count one cuboid and keep its cells that have enough rows."""
+        key: Codes
+        parts: tuple[tuple[int, ...], ...] = ()
         if len(axes) == 1:
             axis = self.cube.axes[axes[0]]
-            key, span, parts = axis.codes.astype(np.int32) + 1, axis.size + 1, ()
+            key, span = axis.codes.astype(np.int32) + 1, axis.size + 1
         else:
             cut = 1 if len(axes) == 2 else 2
             parts = (axes[:cut], axes[cut:])
             wide = self.cuboids[parts[1]].size + 1
             span = (self.cuboids[parts[0]].size + 1) * wide
-            key = self._ids_of(parts[0]) * np.int32(wide) + self._ids_of(parts[1]) if span < 2**31 else (
-                self._ids_of(parts[0]).astype(np.int64) * wide + self._ids_of(parts[1])
-            )  # fmt: skip
+            first = self._ids[parts[0]] if span < 2**31 else self._ids[parts[0]].astype(np.int64)
+            key = first * first.dtype.type(wide) + self._ids[parts[1]]
+        kept: Codes
         if span > 4 * self.cube.size + 65_536:
             kept, index = np.unique(key, return_inverse=True)
             sums = sums_by(index * 2 + self._half, self.table, 2 * kept.size).reshape(-1, 2, 6)
@@ -277,9 +281,6 @@ class Lattice:
         known = (a < first.size) & (b < second.size)
         out[known] = np.hstack([first.codes[a[known]], second.codes[b[known]]])
         return out
-
-    def _ids_of(self, axes: tuple[int, ...]) -> npt.NDArray[np.int32]:
-        return self._ids[axes]
 
     def cells_at(self, codes: Sequence[npt.NDArray[np.integer]]) -> Iterator[tuple[slice, npt.NDArray[np.int32]]]:
         """Yield, for every cuboid, where its cells stand and which of them each of some leaves lies in.
@@ -343,6 +344,7 @@ class View:
         self.price_of = [0.0]
         self.phi = 1.0
         self._spread = p * (1 - p)
+        self._by_unit: Floats | None = None
         self._postings: dict[int, tuple[npt.NDArray[np.int32], Ints]] = {}
         self.refresh_phi()
 
@@ -368,16 +370,35 @@ class View:
         other.table, other.sums = self.table.copy(), self.sums.copy()
         return other
 
-    def refresh_phi(self) -> None:
-        """Measure overdispersion anew: squared residual sums of units against their binomial variance."""
+    def refresh_phi(self, rows: Ints | None = None, before: Floats | None = None) -> None:
+        """Measure overdispersion anew: squared residual sums of units against their binomial variance.
+
+        Giants, units with a large part of a side, are left out: what one of them does is weighed in its own cells.
+        With ``rows`` only these leaves changed, from what ``before`` holds of them.
+        """
         unit = self.cube.unit
         if unit is None:
             return
-        t, squares, binomial = self.table, 0.0, 0.0
-        for n, k, e in ((N0, K0, E0), (N1, K1, E1)):
-            squares += float((np.bincount(unit, t[:, k] - t[:, e]) ** 2).sum())
-            binomial += float(t[:, n] @ self._spread)
-        self.phi = max(1.0, squares / max(binomial, 1e-9))
+        t = self.table
+        if rows is None or before is None or self._by_unit is None:
+            self._by_unit = np.column_stack(
+                [np.bincount(unit, x) for n, k, e in ((N0, K0, E0), (N1, K1, E1))
+                 for x in (t[:, k] - t[:, e], t[:, n], t[:, n] * self._spread)]
+            )  # fmt: skip
+        else:
+            change, spread = t[rows] - before, self._spread[rows]
+            by_unit = self._by_unit.copy()
+            for column, (n, k, e) in ((0, (N0, K0, E0)), (3, (N1, K1, E1))):
+                np.add.at(by_unit[:, column], unit[rows], change[:, k] - change[:, e])
+                np.add.at(by_unit[:, column + 1], unit[rows], change[:, n])
+                np.add.at(by_unit[:, column + 2], unit[rows], change[:, n] * spread)
+            self._by_unit = by_unit
+        squares, binomial = 0.0, 0.0
+        for residual, n, variance in (self._by_unit[:, :3].T, self._by_unit[:, 3:].T):
+            common = n <= GIANT * float(n.sum())
+            squares += float((residual[common] ** 2).sum())
+            binomial += float(variance[common].sum())
+        self.phi = max(1.0, squares / binomial) if binomial > 0 else 1.0
 
     def move_all(self, effect: float) -> None:
         """Take a move of everything out of all leaves and cells."""
@@ -395,8 +416,9 @@ class View:
             change[:, E1] = effect * self.table[rows, N1]
         else:
             change = -self.table[rows]
+        before = self.table[rows]
         self.table[rows] += change
-        self.refresh_phi()
+        self.refresh_phi(rows, before)
         if self.lattice is None:
             return
         for cells, place in self.lattice.cells_at([c[rows] for c in self.codes]):
@@ -412,7 +434,7 @@ class View:
             return np.arange(self.cube.size)
         held = sorted((self._posting(*c), c) for c in conditions)
         (_, start, stop), (first, _) = held[0]
-        rows: Ints = self._postings[first][0][start:stop]
+        rows: Ints = self._postings[first][0][start:stop].astype(np.int64)
         for _, (i, code) in held[1:]:
             rows = rows[self.codes[i][rows] == code]
         return rows
@@ -429,8 +451,13 @@ class View:
         return stop - start, start, stop
 
     def versioned(self, conditions: Conditions) -> bool:
-        """Whether a cell names a version."""
-        return any(is_version(self.cube.axes[i].dimension) for i, _ in conditions)
+        """Whether a cell names a version of something that has a past; a new market's version is as new as it."""
+        rest = tuple(c for c in conditions if not is_version(self.cube.axes[c[0]].dimension))
+        if len(rest) == len(conditions):
+            return False
+        n0, _, _, n1, *_ = self.table[self.rows(rest)].sum(axis=0).tolist()
+        expected = n1 * self.totals[0] / max(self.totals[1], 1.0)
+        return not (n0 < NEARLY_NONE * expected and expected >= EXPECTED_MIN)
 
     def measure(self, sums: Floats, *, versioned: Mask | bool) -> Measured:
         """Measure cells by their sums, against this view's totals."""

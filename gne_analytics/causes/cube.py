@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import narwhals as nw
 import numpy as np
@@ -11,30 +11,45 @@ import polars as pl
 from narwhals.typing import IntoFrame
 
 from gne_analytics.evidence.segment import Segment
+from gne_analytics.metrics.engines import check_names
 from gne_analytics.metrics.intervals import Floats, Ints
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
-Codes: TypeAlias = npt.NDArray[np.int32]
+Codes: TypeAlias = npt.NDArray[np.signedinteger[Any]]
 
+MANY_ROWS = 2_000_000
+SOME_ROWS = 50_000
+HARDLY = 0.98
+"""Of so many rows and more, of which a part of some size has hardly two alike, each is a leaf."""
 COUNTS = ("n0", "k0", "n1", "k1")
 
 
 def count_leaves(frame: IntoFrame, dims: Sequence[str], *, unit: bool) -> pl.DataFrame:
     """Count n and k of both sides per leaf: dimensions x half x unit, in one lazy group_by.
 
-    ``frame`` holds the dimensions, ``side`` (0 baseline, 1 focus), ``fold``, ``k``, ``n`` and ``unit``; a Polars frame,
-    a DuckDB relation, or any lazy frame that narwhals reads. The half is the fold's parity. Comes back sorted.
+    ``frame`` holds the dimensions as text, ``side`` (0 baseline, 1 focus), ``fold``, ``k``, ``n`` and ``unit``. It may
+    be a Polars frame, a DuckDB relation or a PySpark frame: the pass over rows runs on that engine, and what comes back
+    is a sorted Polars frame, the same from each of them. The half is the fold's parity. Sums of whole numbers are exact
+    up to 2**53. A DataError names a column that is missing, or that the engine would take for another.
     """
-    rows = nw.from_native(frame).lazy().filter(~nw.col("side").is_null())
+    return group_leaves(frame, dims, unit=unit).sort([*dims, "half", *(["unit"] if unit else [])])
+
+
+def group_leaves(frame: IntoFrame, dims: Sequence[str], *, unit: bool) -> pl.DataFrame:
+    """Count leaves as `count_leaves` does, in whatever order the engine returns them: the group_by alone."""
+    rows = nw.from_native(frame).lazy()
+    check_names(rows, [*dims, "side", "fold", "k", "n", *(["unit"] if unit else [])], ["half", *COUNTS])
+    rows = rows.filter(~nw.col("side").is_null())
     keys = [*dims, "half", *(["unit"] if unit else [])]
-    rows = rows.with_columns(half=(nw.coalesce(nw.col("fold"), nw.lit(0)) % 2).cast(nw.Int64))
+    half = (nw.coalesce(nw.col("fold"), nw.lit(0)) % 2).cast(nw.Int64)
+    rows = rows.with_columns(nw.col("n", "k").cast(nw.Float64), half=half)  # engines widen and overflow integers apart
     sums = [
-        nw.when(nw.col("side") == side).then(nw.col(value)).otherwise(nw.lit(0)).sum().alias(f"{value}{side}")
+        nw.when(nw.col("side") == side).then(nw.col(value)).otherwise(nw.lit(0.0)).sum().alias(f"{value}{side}")
         for side in (0, 1)
         for value in ("n", "k")
     ]
     leaves: pl.DataFrame = rows.group_by(*keys).agg(*sums).collect("polars").to_native()
-    return leaves.with_columns(pl.col(*COUNTS).cast(pl.Float64), pl.col("half").cast(pl.Int64)).sort(keys)
+    return leaves
 
 
 @dataclass(frozen=True)
@@ -61,7 +76,7 @@ class Cube:
     k0: Floats
     n1: Floats
     k1: Floats
-    half: Ints
+    half: Codes
     unit: Ints | None
     paths: frozenset[str] = frozenset()
 
@@ -75,8 +90,9 @@ class Cube:
         """How many units of independence there are; 0 when none is declared."""
         return 0 if self.unit is None or not self.size else int(self.unit.max()) + 1
 
-    def take(self, rows: Mask) -> "Cube":
+    def take(self, rows: Mask | Ints) -> "Cube":
         """Return the cube of some leaves only; codes keep their meaning."""
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         return replace(
             self,
             axes=tuple(replace(a, codes=a.codes[rows]) for a in self.axes),
@@ -89,9 +105,11 @@ class Cube:
         inside = np.ones(self.size, dtype=bool)
         for dimension, values in segment.items():
             hit = np.zeros(self.size, dtype=bool)
+            wanted = set(values)
             for axis in self.levels(dimension):
-                wanted = [i for i, v in enumerate(axis.values) if v in set(values)]
-                hit |= np.isin(axis.codes, wanted)
+                for place, value in enumerate(axis.values):
+                    if value in wanted:
+                        hit |= axis.codes == place
             inside &= hit
         return inside
 
@@ -103,35 +121,97 @@ class Cube:
 def build_cube(
     frame: IntoFrame, dims: Sequence[str], *, unit: bool, paths: frozenset[str] = frozenset(), depth_of_path: int = 3
 ) -> Cube:
-    """Count the leaves and encode them; see `count_leaves` for the columns that ``frame`` must have."""
-    leaves = count_leaves(frame, dims, unit=unit)
+    """Count the leaves and encode them, in the order of their codes; `count_leaves` says what ``frame`` must hold."""
+    keys = [*dims, *(["unit"] if unit else [])]
+    rows = _encoded(frame, keys)
+    if isinstance(rows, pl.DataFrame) and _hardly_repeats(rows, keys):
+        leaves = _rows_as_leaves(rows)
+    else:
+        leaves = group_leaves(rows, dims, unit=unit)
+    del rows
+    places = {name: _places(leaves[name]) for name in keys}
+    half = leaves["half"].to_numpy().astype(np.int8)
+    order = _in_order([*(places[d][0] for d in dims), half, *([places["unit"][0]] if unit else [])])
     axes: list[Axis] = []
     for dimension in dims:
-        column = leaves[dimension]
-        axes += _path_axes(column, depth_of_path) if dimension in paths else [_axis(column, 0)]
-    codes = None
+        codes, values = places[dimension]
+        levels = _levels(values, depth_of_path) if dimension in paths else [(0, np.arange(len(values)), values)]
+        for level, cut, names in levels:
+            axes.append(Axis(dimension, level, _small(np.append(cut, -1), len(names))[codes[order]], names))
+    units: Ints | None = None
     if unit:
-        filled = leaves.select(
-            pl.coalesce(pl.col("unit"), pl.concat_str(pl.lit("\x00row "), pl.int_range(pl.len()).cast(pl.String)))
-        ).to_series()
-        codes = filled.rank("dense").to_numpy().astype(np.int64) - 1
-    n0, k0, n1, k1 = (leaves[c].to_numpy().astype(np.float64) for c in COUNTS)
-    return Cube(tuple(axes), n0, k0, n1, k1, leaves["half"].to_numpy().astype(np.int64), codes, paths)
+        units = places["unit"][0][order].astype(np.int64)
+        places.clear()
+        alone = units < 0  # a row without a unit is one of its own
+        units[alone] = units.max(initial=-1) + 1 + np.arange(int(alone.sum()))
+    n0, k0, n1, k1 = (leaves[c].to_numpy()[order] for c in COUNTS)
+    return Cube(tuple(axes), n0, k0, n1, k1, half[order], units, paths)
 
 
-def _axis(column: pl.Series, level: int) -> Axis:
-    values = column.drop_nulls().unique().sort()
-    codes = column.replace_strict(values, pl.int_range(len(values), eager=True), default=-1, return_dtype=pl.Int32)
-    return Axis(column.name, level, codes.to_numpy().astype(np.int32), tuple(values.to_list()))
+def _small(codes: Ints, size: int) -> Codes:
+    small: Codes = codes.astype(np.int16) if size < 2**15 else codes.astype(np.int32)
+    return small
 
 
-def _path_axes(column: pl.Series, depth: int) -> list[Axis]:
-    parts = column.str.split("/")
-    deepest = min(int(parts.list.len().max() or 1), depth)  # type: ignore[arg-type]
-    axes = []
-    for level in range(1, deepest + 1):
-        cut = pl.select(
-            pl.when(pl.lit(parts).list.len() >= level).then(pl.lit(parts).list.head(level).list.join("/")).alias("v")
-        ).to_series()
-        axes.append(_axis(cut.alias(column.name), level))
-    return axes
+def _encoded(frame: IntoFrame, keys: Sequence[str]) -> IntoFrame:
+    """Text columns as codes where the rows are in Polars' hands; other engines group texts by themselves."""
+    if not isinstance(frame, pl.DataFrame):
+        return frame
+    texts = {c for c in keys if c in frame.columns and frame.schema[c] == pl.String}
+    return pl.DataFrame([c.cast(pl.Enum(_values(c))) if c.name in texts else c for c in frame.get_columns()])
+
+
+def _hardly_repeats(rows: pl.DataFrame, keys: Sequence[str]) -> bool:
+    """Whether a large table's leaves would be nearly its rows, by a part of them: then grouping only costs memory."""
+    if rows.height < MANY_ROWS:
+        return False
+    part = rows.select(pl.col(keys).gather_every(rows.height // SOME_ROWS))
+    return part.n_unique() > HARDLY * part.height
+
+
+def _rows_as_leaves(rows: pl.DataFrame) -> pl.DataFrame:
+    inside = rows["side"].is_not_null()
+    rows = rows if inside.all() else rows.filter(inside)
+    focus = rows["side"].cast(pl.Float64)
+    made = {"n1": rows["n"] * focus, "k1": rows["k"] * focus}
+    made |= {"n0": rows["n"] - made["n1"], "k0": rows["k"] - made["k1"]}
+    half = (rows["fold"].fill_null(0) % 2).cast(pl.Int8).alias("half")
+    columns = [c for c in rows.get_columns() if c.name not in ("side", "fold", "n", "k")]
+    return pl.DataFrame([*columns, half, *(c.cast(pl.Float64).alias(name) for name, c in made.items())])
+
+
+def _values(column: pl.Series) -> pl.Series:
+    return column.drop_nulls().unique().sort()
+
+
+def _places(column: pl.Series) -> tuple[Codes, tuple[str, ...]]:
+    """Each entry's place among the column's values in order, -1 for null, and the values."""
+    if isinstance(column.dtype, pl.Enum):
+        values = column.dtype.categories
+    else:
+        column = column.cast(pl.String)
+        values = _values(column)
+        column = column.cast(pl.Enum(values))
+    return column.to_physical().cast(pl.Int32).fill_null(-1).to_numpy(), tuple(values.to_list())
+
+
+def _in_order(columns: Sequence[Codes]) -> Ints:
+    """The order of rows by some columns of codes, the first first."""
+    spans = [int(c.max(initial=0)) + 2 for c in columns]
+    if float(np.prod(np.asarray(spans, dtype=np.float64))) >= 2.0**62:
+        return np.lexsort(columns[::-1])
+    key = np.zeros(columns[0].size if columns else 0, dtype=np.int64)
+    for column, span in zip(columns, spans, strict=True):
+        key *= span
+        key += column + 1
+    return np.argsort(key, kind="stable")
+
+
+def _levels(values: tuple[str, ...], depth: int) -> Iterator[tuple[int, Ints, tuple[str, ...]]]:
+    """Each level of some paths: which of its values every path lies in, -1 where it ends before."""
+    parts = [v.split("/") for v in values]
+    for level in range(1, min(max((len(p) for p in parts), default=1), depth) + 1):
+        cut = ["/".join(p[:level]) if len(p) >= level else None for p in parts]
+        names = tuple(sorted({c for c in cut if c is not None}))
+        place = {name: i for i, name in enumerate(names)}
+        yield level, np.array([-1 if c is None else place[c] for c in cut], dtype=np.int64), names

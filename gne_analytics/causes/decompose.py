@@ -12,9 +12,9 @@ import numpy as np
 
 from gne_analytics.causes.baseline import Baseline
 from gne_analytics.causes.cells import STANDARD
-from gne_analytics.causes.cube import Cube, Mask
+from gne_analytics.causes.cube import Codes, Cube, Mask
 from gne_analytics.evidence.types import Decomposition, MixEffect
-from gne_analytics.metrics.intervals import Floats, Ints
+from gne_analytics.metrics.intervals import Floats
 
 PLAYERS = 4
 OTHER = "(other dimensions)"
@@ -130,55 +130,82 @@ def _delta(n0: Floats, k0: Floats, n1: Floats, k1: Floats) -> float:
 
 
 def _shapley(cube: Cube, rest: Mask, u0: Floats, u1: Floats, level: Floats) -> dict[str, float]:
-    """Share the mix effect over dimensions: the game's value is the between-cell term of the cuboid they span."""
-    ids = {d: _ids(cube, (d,), rest) for d in dict.fromkeys(a.dimension for a in cube.axes)}
-    a0, a1, g = u0[rest], u1[rest], level[rest]
-    single = {d: _between(i, a0, a1, g) for d, i in ids.items()}
+    """Share the mix effect over dimensions: the game's value is the between-cell term of the cuboid they span.
+
+    The largest dimensions play; what the others add to all of these together is one share.
+    """
+    dimensions = list(dict.fromkeys(a.dimension for a in cube.axes))
+    flows = np.column_stack([u0[rest], u1[rest], ((u0 + u1) * level)[rest]])
+    codes = {d: _finest(cube, d)[rest] for d in dimensions}
+    single = {d: _between(*_summed(codes[d], flows)) for d in dimensions}
     ranked = sorted(single, key=lambda d: -abs(single[d]))
     players = ranked[:PLAYERS] if len(ranked) > PLAYERS + 1 else ranked
-    others = [d for d in ranked if d not in players]
-    names = [*players, OTHER] if others else list(players)
-    groups = {d: [d] for d in players} | ({OTHER: others} if others else {})
-    worth: dict[frozenset[str], float] = {frozenset(): 0.0}
-    codes: dict[frozenset[str], Ints] = {frozenset(): np.zeros(a0.size, dtype=np.int64)}
-    for size in range(1, len(names) + 1):
-        for subset in combinations(names, size):
-            key = codes[frozenset(subset[:-1])]
-            for dimension in groups[subset[-1]]:
-                key = _dense(key * (int(ids[dimension].max(initial=0)) + 1) + ids[dimension])
-            codes[frozenset(subset)] = key
-            worth[frozenset(subset)] = _between(key, a0, a1, g)
-    count = len(names)
-    shares = dict.fromkeys(names, 0.0)
-    for name in names:
-        rest_names = [x for x in names if x != name]
+    cells, sums = _joint([codes[d] for d in players], flows)
+    worth = {
+        frozenset(players[i] for i in subset): _between(*_summed(_key([cells[i] for i in subset]), sums))
+        if subset
+        else 0.0
+        for size in range(len(players) + 1)
+        for subset in combinations(range(len(players)), size)
+    }
+    count = len(players)
+    shares = dict.fromkeys(players, 0.0)
+    for name in players:
+        others = [x for x in players if x != name]
         for size in range(count):
             factor = factorial(size) * factorial(count - size - 1) / factorial(count)
-            for subset in combinations(rest_names, size):
+            for subset in combinations(others, size):
                 before = frozenset(subset)
                 shares[name] += factor * (worth[before | {name}] - worth[before])
+    if len(players) < len(ranked):
+        _, whole = _joint([codes[d] for d in ranked], flows)
+        shares[OTHER] = _between(*whole.T) - worth[frozenset(players)]
     return dict(sorted(shares.items(), key=lambda item: -abs(item[1])))
 
 
-def _ids(cube: Cube, dimensions: Sequence[str], rest: Mask) -> Ints:
-    key = np.zeros(int(rest.sum()), dtype=np.int64)
-    for axis in cube.axes:
-        if axis.dimension in dimensions:
-            key = key * (axis.size + 1) + axis.codes[rest] + 1
-    return _dense(key)
+def _worth(codes: Sequence[Codes], sums: Floats) -> float:
+    return _between(*_summed(_key(codes), sums)) if codes else 0.0
 
 
-def _dense(key: Ints) -> Ints:
+def _finest(cube: Cube, dimension: str) -> Codes:
+    """Each leaf's value of a dimension as one code: of a path, of all its levels together."""
+    return _key([a.codes for a in cube.levels(dimension)])
+
+
+def _key(codes: Sequence[Codes]) -> Codes:
+    """Columns of codes as one code a row, dense where it would grow large."""
+    key: Codes = codes[0].astype(np.int32) + np.int32(1)
     span = int(key.max(initial=0)) + 1
-    if span <= 4 * key.size + 1024:
-        present = np.zeros(span, dtype=bool)
-        present[key] = True
-        return np.asarray((np.cumsum(present) - 1)[key])
-    return np.unique(key, return_inverse=True)[1].astype(np.int64)
+    for column in codes[1:]:
+        wide = int(column.max(initial=-1)) + 2
+        if span * wide >= 2**31:
+            key = np.unique(key, return_inverse=True)[1].astype(np.int64)
+            span = int(key.max(initial=0)) + 1
+        key = key * key.dtype.type(wide)
+        key += column + key.dtype.type(1)
+        span *= wide
+    if span > 4 * key.size + 65_536:
+        key = np.unique(key, return_inverse=True)[1]
+    return key
 
 
-def _between(ids: Ints, u0: Floats, u1: Floats, level: Floats) -> float:
+def _joint(codes: Sequence[Codes], flows: Floats) -> tuple[list[Codes], Floats]:
+    """The cells that some dimensions span, as a column of codes each, with the flows summed."""
+    key = _key(codes)
+    size = int(key.max(initial=-1)) + 1
+    first = np.full(size, -1, dtype=np.int64)
+    first[key[::-1]] = np.arange(key.size - 1, -1, -1)
+    held = first >= 0
+    sums: Floats = np.column_stack([np.bincount(key, flow, size)[held].astype(np.float64) for flow in flows.T])
+    return [c[first[held]] for c in codes], sums
+
+
+def _summed(ids: Codes, flows: Floats) -> tuple[Floats, Floats, Floats]:
     size = int(ids.max(initial=0)) + 1
-    w0, w1 = np.bincount(ids, u0, size), np.bincount(ids, u1, size)
-    mean = np.bincount(ids, (u0 + u1) * level, size) / np.maximum(w0 + w1, 1e-300)
-    return float(((w1 - w0) * mean).sum())
+    w0, w1, product = (np.bincount(ids, flow, size).astype(np.float64) for flow in flows.T)
+    return w0, w1, product
+
+
+def _between(w0: Floats, w1: Floats, product: Floats) -> float:
+    """What the weights' change is worth at the cells' mean levels."""
+    return float(((w1 - w0) * product / np.maximum(w0 + w1, 1e-300)).sum())

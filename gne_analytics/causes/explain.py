@@ -14,13 +14,13 @@ from gne_analytics.causes.decompose import Part, decompose
 from gne_analytics.causes.disjoint import disjoint, material
 from gne_analytics.causes.mix import mix_cause
 from gne_analytics.causes.noise import period_noise
-from gne_analytics.causes.screen import screen
+from gne_analytics.causes.screen import TOO_MANY, screen
 from gne_analytics.causes.search import FLOOR, SAME_ROWS, jaccard, pursue
 from gne_analytics.causes.telling import add_why, cause_id, tell_cause
-from gne_analytics.causes.verify import LEVEL, Claim, CrossFit, cross_fit, e_bh
+from gne_analytics.causes.verify import LEVEL, Claim, CrossFit, cross_fit, e_bh, held_out
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Cause, Decomposition, Shift
+from gne_analytics.evidence.types import Cause, CauseKind, Decomposition, Period, Shift
 from gne_analytics.metrics.observations import Observations, mature, unrankable
 
 
@@ -43,12 +43,13 @@ class Explanation(Frozen):
         s = self.shift
         head = (
             f"{s.metric}{f' ({s.scope})' if s.scope.depth else ''}: {s.before.rate:.1%} of {s.before.n:,} -> "
-            f"{s.after.rate:.1%} of {s.after.n:,} ({100 * s.delta.value:+.1f} points), {s.baseline} to {s.focus}"
+            f"{s.after.rate:.1%} of {s.after.n:,} ({100 * s.delta.value:+.1f} points), "
+            f"{s.baseline} {'to' if isinstance(s.focus, Period) else 'against'} {s.focus}"
         )
         lines = [head]
         lines += [
-            f"{c.rank}. {c.segment} [{c.kind}, {c.status}]: {c.before.k} of {c.before.n} -> {c.after.k} of "
-            f"{c.after.n}; leaving it out removes {100 * c.leave_out:.1f} points, contribution "
+            f"{c.rank}. {c.segment} [{_kind(c, s)}, {c.status}]: {c.before.k} of {c.before.n} -> "
+            f"{c.after.k} of {c.after.n}; leaving it out removes {100 * c.leave_out:.1f} points, contribution "
             f"{100 * c.contribution:+.1f}; {c.mechanism}"
             for c in self.causes
         ]
@@ -60,17 +61,30 @@ class Explanation(Frozen):
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td>{c.rank}</td><td>{escape(str(c.segment))}</td><td>{c.kind}</td><td>{c.status}</td>"
+            f"<tr><td>{c.rank}</td><td>{escape(str(c.segment))}</td><td>{_kind(c, self.shift)}</td>"
+            f"<td>{c.status}</td>"
             f"<td>{100 * c.effect.value:+.1f}</td><td>{100 * c.leave_out:+.1f}</td><td>{100 * c.contribution:+.1f}</td>"
             f"<td>{c.before.n:,} / {c.after.n:,}</td><td>{c.mechanism}</td></tr>"
             for c in self.causes
         )
         head = "".join(
             f"<th>{h}</th>"
-            for h in ("", "segment", "kind", "status", "effect", "leave out", "contribution", "n before / after", "why")
+            for h in ("", "segment", "kind", "status", "effect", "leave out", "contribution", "n of either", "why")
         )
         caption = escape(self.summary().splitlines()[0])
         return f"<table><caption>{caption}; points</caption><tr>{head}</tr>{rows}</table>"
+
+
+_BETWEEN = {
+    CauseKind.RATE_SHIFT: "rate_differs", CauseKind.NEW_SEGMENT: "only_in_focus",
+    CauseKind.VANISHED_SEGMENT: "only_in_baseline", CauseKind.MIX_SHIFT: "mix_differs",
+    CauseKind.PLATFORM_EVENT: "differs_throughout",
+}  # fmt: skip
+"""What kinds are called between two segments, where nothing is new, gone or an event."""
+
+
+def _kind(cause: Cause, shift: Shift) -> str:
+    return str(cause.kind if isinstance(shift.focus, Period) else _BETWEEN.get(cause.kind, cause.kind))
 
 
 def explain(
@@ -131,16 +145,19 @@ def _search(obs: Observations, shift: Shift, depth: int) -> _Searched | Explanat
     dims, refused = screen(obs, shift)
     if unrankable(shift.before, shift.after) or not dims:
         note = "Not explained: a rate lies over one or rests on too few rows." if dims else "No dimension may explain."
+        note = TOO_MANY if TOO_MANY in refused.values() else note
         return Explanation(
             shift=shift, causes=(), dimensions=dims, refused=refused, notes=(note,),
             decomposition=Decomposition(delta=shift.delta.value, causes={}, mix=(), residual=shift.delta.value),
         )  # fmt: skip
     sides = obs.sides(shift.baseline, shift.focus)
-    cube = build_cube(obs.frame.with_columns(side=sides), dims, unit=obs.has_unit, paths=obs.paths)
+    counted = obs.frame.select("k", "n", "unit", "fold").get_columns()
+    rows = pl.DataFrame([*counted, sides, *(obs.frame[d] for d in dims)])
+    cube = build_cube(rows, dims, unit=obs.has_unit, paths=obs.paths)
     baseline = fit_baseline(cube)
     if obs.has_unit:
         fitted = cross_fit(cube, depth=depth)
-        untested = _untested(cube, fitted)
+        untested = _untested(cube, baseline, fitted)
         return _Searched(obs, shift, dims, refused, cube, baseline, fitted.claims, untested, 0.0)
     noise = period_noise(obs, dims, shift)
     view = View(cube, baseline.p, baseline.rate, noise=noise).over(Lattice(cube, baseline.p, depth=depth), (0, 1))
@@ -175,7 +192,7 @@ def _told(
     )  # fmt: skip
 
 
-def _untested(cube: Cube, fitted: CrossFit) -> list[Claim]:
+def _untested(cube: Cube, baseline: Baseline, fitted: CrossFit) -> list[Claim]:
     """Take the names that all units together give to what was tested, and return what only they show.
 
     What halves are too small to find is never more than a candidate.
@@ -192,8 +209,10 @@ def _untested(cube: Cube, fitted: CrossFit) -> list[Claim]:
             if c.found.effect * one.effect > 0 and bool(c.segment.depth) == bool(one.segment.depth)
             and jaccard(cube.mask(c.segment), rows, weight) >= SAME_ROWS
         ]  # fmt: skip
+        _, thin, actor = held_out(cube, baseline, one)
         if not same:
-            untested.append(Claim(one))
+            untested.append(Claim(one, thin=thin, actor=actor))
         for claim in same:
             claim.found = replace(one, beyond=claim.found.beyond)
+            claim.actor |= actor
     return untested

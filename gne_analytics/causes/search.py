@@ -21,10 +21,10 @@ from gne_analytics.evidence.segment import Segment
 from gne_analytics.metrics.intervals import Floats, Ints
 
 FLOOR = 9.0
-"""Surprise less the price of naming must exceed this: a cell that chance would give about once in a hundred searches."""
+"""Surprise less the price must exceed this: a cell that chance would give about once in a hundred searches."""
 SAME_ROWS = 0.9
 MOST = 8
-TRIED = 6
+TRIED = 5
 """So many of the best cells are named in full before one is chosen."""
 MOSTLY = 0.5
 """Where so many of the rows lie outside all segments and have not moved, not everything moved."""
@@ -35,6 +35,8 @@ ALIKE = 1 / 3
 """Rows beside a segment that moved by this part of its own move, in log-odds, moved with it."""
 SEEN = 4.0
 """Rows must move by so much (of z squared) by themselves before they are said to have moved."""
+ACTOR = 0.5
+"""A unit with so much of a cell's rows, without which the cell did not move, is what moved."""
 IDLE = 0.97
 """A condition without which so much of the rows stays the same says nothing."""
 NOT_WORSE = 4.0
@@ -45,6 +47,8 @@ RATIO = 2 / 3
 """unless they are this close in log-odds."""
 ADDED = 6.0
 """A value added to a set must tell so much more, beside the price of choosing it among its siblings,"""
+HOPELESS = 0.4
+"""A name that tells less than this part of the best is not worth gathering values for."""
 WIDER = 1.08
 """and the set so many times what it told without."""
 RUNNERS_UP = 6
@@ -69,33 +73,33 @@ class Found:
     """Beyond the chance of sampling, but not beyond what periods differ by themselves."""
 
 
-def pursue(view: View, *, floor: float = FLOOR) -> list[Found]:
+def pursue(view: View, *, floor: float = FLOOR, aliases: bool = True) -> list[Found]:
     """Return the segments that explain the change between a view's sides, in the order of acceptance.
 
     Two tellings are tried: local segments alone, and local segments beside a move of everything that is estimated
     robustly and set aside first, so that it makes no local causes. Local segments alone win where they are fewer and
     leave nothing behind: overlapping incidents lift most values of every dimension, and look like a move of everything.
     The move of everything is listed last, as the empty segment, and only if the rows outside the local segments still
-    move by themselves.
+    move by themselves. Other names of each segment are gathered where ``aliases`` are wanted.
     """
     if not view.cube.size or not view.totals[0] or not view.totals[1]:
         return []
     everywhere = move_of_everything(view)
     if not everywhere:
-        return _telling(view.copy(), 0.0, floor)
-    alone = _telling(view.copy(), 0.0, floor)
+        return _telling(view.copy(), 0.0, floor, aliases)
+    alone = _telling(view.copy(), 0.0, floor, aliases)
     complete = all(found.segment.depth for found in alone)
     if complete and _share_outside(view.cube, alone) >= MOSTLY:
         return alone  # most rows lie outside and have not moved
-    beside = _telling(view.copy(), everywhere, floor)
+    beside = _telling(view.copy(), everywhere, floor, aliases)
     return alone if complete and len(alone) < len(beside) else beside
 
 
-def _telling(view: View, everywhere: float, floor: float) -> list[Found]:
+def _telling(view: View, everywhere: float, floor: float, aliases: bool) -> list[Found]:
     """The local segments, given a move of everything, and that move where the rows outside them still make it."""
     if everywhere:
         view.move_all(everywhere)
-    found = _local(view, floor)
+    found = _local(view, floor, aliases)
     outside = outside_of(view.cube, [view.cube.mask(f.segment) for f in found])
     rest = view.weigh((), outside, versioned=False)
     total = everywhere + rest.effect
@@ -156,20 +160,38 @@ def _weighted_median(values: Floats, weights: Floats) -> tuple[float, float]:
     return float(values[order][int(np.searchsorted(share, 0.5))]), float(1.25 / np.sqrt(weights.sum()))
 
 
-def _local(view: View, floor: float) -> list[Found]:
+def _local(view: View, floor: float, aliases: bool) -> list[Found]:
     found: list[Found] = []
     for _ in range(MOST):
         cells = view.best()
         if not cells or cells[0].score < floor / 2:
             break
-        best = _Naming(view, cells).chosen(floor, weak=not found and view.cube.unit is None)
+        best = _Naming(view, cells).chosen(floor, weak=not found and view.cube.unit is None, aliases=aliases)
         if best is None or any(best.segment == f.segment for f in found):
             break
         found.append(best)
         if best.weak:
             break
-        view.take_out(np.flatnonzero(view.cube.mask(best.segment)), best.effect, best.kind)
+        rows = np.flatnonzero(view.cube.mask(best.segment))
+        actor = _actor(view, rows)
+        if actor is not None:
+            view.take_out(actor, 0.0, NEW)  # whatever else it did is no finding of its own
+        else:
+            view.take_out(rows, best.effect, best.kind)
     return found
+
+
+def _actor(view: View, rows: Ints) -> Ints | None:
+    """All leaves of the unit that carries a cell by itself: most of its rows, and no move without it; else None."""
+    unit = view.cube.unit
+    if unit is None:
+        return None
+    held = np.bincount(unit[rows], view.table[rows, N0] + view.table[rows, N1])
+    top = int(np.argmax(held)) if held.size else 0
+    if not held.size or held[top] <= ACTOR * float(held.sum()):
+        return None
+    rest = view.weigh((), rows[unit[rows] != top], versioned=False)
+    return np.flatnonzero(unit == top) if rest.told < SEEN else None
 
 
 @dataclass(frozen=True)
@@ -202,7 +224,7 @@ class _Naming:
             self._cell[conditions] = self.view.weigh(conditions, self.rows(conditions))
         return self._cell[conditions]
 
-    def chosen(self, floor: float, *, weak: bool = False) -> Found | None:
+    def chosen(self, floor: float, *, weak: bool = False, aliases: bool = True) -> Found | None:
         """Return the best name that passes the floor; ``weak`` lets one pass that only noise between periods holds."""
         names: dict[Conditions, _Name] = {}
         tried = sorted((self.weigh(c.conditions) for c in self.cells[: 2 * TRIED]), key=lambda c: (-c.score, c))
@@ -214,8 +236,12 @@ class _Naming:
                 continue  # above or below a cell that tells more and has been named
             seen.append(own)
             loose = self._loosened(cell)
-            if loose.conditions not in names:
-                names[loose.conditions] = self._merged(loose, max(cell.score, loose.score))
+            told = max(cell.score, loose.score)
+            if loose.conditions in names:
+                continue
+            hopeless = bool(names) and told < HOPELESS * max(n.told for n in names.values())
+            name = _Name(loose.conditions, _single(loose.conditions), loose, told)
+            names[loose.conditions] = name if hopeless else self._merged(loose, told)
         ranked = sorted(names.values(), key=lambda n: (-n.told, n.conditions))
         passing = [n for n in ranked if n.cell.passed_by >= floor]
         weak = weak and not passing
@@ -225,17 +251,16 @@ class _Naming:
             return None
         best = self._shortest(passing[0], passing)
         segment = self._segment(best.merged)
-        alike = [c.conditions for c in self.cells if self._overlap(best.conditions, c.conditions) >= SAME_ROWS]
-        same = dict.fromkeys(self._segment(_single(self._without_idle(a, 1.0))) for a in alike)
-        same.pop(segment, None)
-        beside = self._runners_up(best, segment)
         cell = best.cell
         z = float(np.copysign(np.sqrt(max(cell.surprise, 0.0)), cell.effect))
-        return Found(
-            segment, cell.kind, cell.effect, z, cell.passed_by,
-            tuple(sorted(same, key=lambda s: (s.depth, str(s)))[:RUNNERS_UP]), 0.0, beside,
-            weak,
-        )  # fmt: skip
+        same = self._same_rows(best, segment) if aliases else ()
+        beside = self._runners_up(best, segment) if aliases else ()
+        return Found(segment, cell.kind, cell.effect, z, cell.passed_by, same, 0.0, beside, weak)
+
+    def _same_rows(self, best: _Name, segment: Segment) -> tuple[Segment, ...]:
+        alike = [c.conditions for c in self.cells if self._overlap(best.conditions, c.conditions) >= SAME_ROWS]
+        same = {self._segment(_single(self._without_idle(a, 1.0))) for a in alike} - {segment}
+        return tuple(sorted(same, key=lambda s: (s.depth, str(s)))[:RUNNERS_UP])
 
     def _runners_up(self, best: _Name, segment: Segment) -> tuple[Segment, ...]:
         """The cells that tell most beside the chosen name, of cells with the very same rows the first alone."""
@@ -362,6 +387,8 @@ class _Naming:
                 if int(wide.kind[0]) == cell.kind and wider.told > max(current + extra, WIDER * current):
                     rows, own, current, price = reach, own + sums[code], wider.told, price + extra
                     values[i] = (*values[i], code)
+            if len(values[i]) > 1 and len(values) > 1 and rows.size >= IDLE * others.size:  # all values: no condition
+                return self._merged(self.weigh(tuple(c for c in cell.conditions if c[0] != i)), told)
         name = tuple(sorted((i, tuple(codes)) for i, codes in values.items()))
         if not price:
             return _Name(cell.conditions, name, cell, told)

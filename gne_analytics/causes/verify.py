@@ -11,7 +11,7 @@ from gne_analytics.causes.cells import NEW, VANISHED, Lattice, View
 from gne_analytics.causes.cube import Cube, Mask
 from gne_analytics.causes.search import SAME_ROWS, Found, jaccard, outside_of, pursue
 from gne_analytics.evidence.segment import Segment
-from gne_analytics.metrics.intervals import Difference, Floats, clustered_variance, t_two_sided
+from gne_analytics.metrics.intervals import Difference, Floats, Ints, clustered_variance, t_two_sided
 
 LEVEL = 0.02
 MIN_UNITS = 10.0
@@ -19,6 +19,8 @@ MIN_UNITS = 10.0
 ONE_ACTOR = 0.2
 """A unit with more than this share of a cell's rows is set apart."""
 RELATED = 0.5
+SCREEN_LEAVES = 800_000
+"""Of more leaves than this a sample of units is searched, and what it finds is counted on all."""
 BETS = (0.3, 0.6, 0.9)
 """Parts of the expected score that an e-value bets on."""
 MOST_BET = 8.0
@@ -35,6 +37,9 @@ class Claim:
     related: set[int] = field(default_factory=set)
     evalues: dict[int, float] = field(default_factory=dict)
     effects: list[Difference] = field(default_factory=list)
+    """Held-out estimates beyond what was accepted before it: what is tested."""
+    wholes: list[Difference] = field(default_factory=list)
+    """Held-out estimates with nothing taken out: what is told."""
     thin: bool = False
     actor: bool = False
     """One unit carries it: without that unit nothing is left."""
@@ -49,18 +54,18 @@ class Claim:
     @property
     def has_held_out(self) -> bool:
         """Whether units that did not select it give its effect; else the effect is in sample."""
-        return any(math.isfinite(d.se) for d in self.effects)
+        return any(math.isfinite(d.se) for d in self.wholes)
 
     def effect(self) -> Difference:
-        """The mean of the held-out estimates, else what the search saw."""
-        good = [d for d in self.effects if math.isfinite(d.se)]
-        beyond = self.found.beyond if self.found.kind not in (NEW, VANISHED) else 0.0
+        """The mean of the held-out estimates, else what the search saw; Satterthwaite's degrees of freedom."""
+        good = [d for d in self.wholes if math.isfinite(d.se)]
         if not good:
+            beyond = self.found.beyond if self.found.kind not in (NEW, VANISHED) else 0.0
             se = abs(self.found.effect / self.found.z) if self.found.z else float("inf")
             return Difference(self.found.effect + beyond, se, 1e9)
-        value = float(np.mean([d.value for d in good])) + beyond
-        se = math.sqrt(sum(d.se**2 for d in good)) / len(good)
-        return Difference(value, se, max(min(d.dof for d in good), 1.0))
+        squares = [d.se**2 for d in good]
+        dof = sum(squares) ** 2 / max(sum(v**2 / d.dof for v, d in zip(squares, good, strict=True)), 1e-300)
+        return Difference(float(np.mean([d.value for d in good])), math.sqrt(sum(squares)) / len(good), max(dof, 1.0))
 
 
 @dataclass(frozen=True)
@@ -83,16 +88,19 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> CrossFit:
     for half, model in zip(halves, models, strict=True):
         if model is not None:
             own[half] = model.own[half]
-    usable = np.isfinite(own).all()
-    lattice = Lattice(cube, own, depth=depth) if usable else None
+    seen = _screened(cube)
+    screen, screen_p = (cube, own) if seen is None else (cube.take(seen), own[seen])
+    lattice = Lattice(screen, screen_p, depth=depth) if np.isfinite(own).all() else None
     claims: list[Claim] = []
     for fold, model in enumerate(models):
         mine = halves[fold]
         if model is None or mine.all() or lattice is None:
             continue
         held = cube.take(~mine)
-        found = pursue(View(cube.take(mine), own[mine], model.rate).over(lattice, (fold,)), floor=FOLD_FLOOR)
-        held_p = replace(model, own=model.own[~mine])
+        searched = np.flatnonzero(screen.half == fold)
+        view = View(screen.take(searched), screen_p[searched], model.rate).over(lattice, (fold,))
+        found = pursue(view, floor=FOLD_FLOOR, aliases=False)
+        held_p = replace(model, p=model.own[:0], own=model.own[~mine])
         taken: list[tuple[Found, Mask]] = []
         for one in found:
             estimate, thin, actor = held_out(held, held_p, one, taken)
@@ -109,6 +117,8 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> CrossFit:
             claim.thin |= thin
             claim.actor |= actor
             claim.effects.append(estimate)
+            whole = one.segment.depth and (taken[:-1] or one.beyond)
+            claim.wholes.append(held_out(held, held_p, replace(one, beyond=0.0))[0] if whole else estimate)
             claim.evalues[fold] = 0.0 if thin else e_value(estimate, one.effect)
     for claim in claims:
         claim.e = sum(claim.evalues.get(fold, 0.0) for fold in (0, 1)) / 2
@@ -116,7 +126,19 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> CrossFit:
     if lattice is None:
         return CrossFit(claims, [])
     rate = float(np.clip(cube.k0.sum() / max(float(cube.n0.sum()), 1.0), 0.0, 1.0))
-    return CrossFit(claims, pursue(View(cube, own, rate).over(lattice, (0, 1))))
+    return CrossFit(claims, pursue(View(screen, screen_p, rate).over(lattice, (0, 1))))
+
+
+def _screened(cube: Cube) -> Ints | None:
+    """The leaves to search where there are more than a search needs: those of every so many-th unit; None for all.
+
+    Estimates and counts are of all leaves; only what may be found is.
+    """
+    if cube.size <= SCREEN_LEAVES or cube.unit is None:
+        return None
+    step = -(-cube.size // SCREEN_LEAVES)
+    kept = np.random.default_rng(0).permutation(cube.units) % step == 0  # units are in the order of their names
+    return np.flatnonzero(kept[cube.unit])
 
 
 def held_out(
@@ -137,8 +159,9 @@ def held_out(
             rows = rows & ~mask
         else:
             left1 += np.where(mask, earlier.effect, 0.0)
-    cell = held.take(rows)
-    p, shift = baseline.own[rows], left1[rows]
+    own = np.flatnonzero(rows)
+    cell = replace(held, axes=()).take(own)
+    p, shift = baseline.own[own], left1[own]
     dominant = dominant_units(cell)
     whole = _difference(cell, p, shift, found.kind, baseline.rate)
     if dominant.any():

@@ -13,13 +13,19 @@ from rich.text import Text
 
 from gne_analytics.workspace import Watcher
 
-CONTROL = {code: None for code in (*range(32), *range(127, 160)) if code != 10}
-"""Control characters of outside text, terminal escapes among them, never reach the terminal."""
+TURNING = (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+CONTROL = {code: None for code in (*range(32), *range(127, 160), *TURNING) if code != 10}
+"""Control characters of outside text, terminal escapes and marks that turn its direction, never reach the terminal."""
+
+
+PIPED_WIDTH = 120
+"""Columns of a table that goes to no terminal."""
 
 
 def console() -> Console:
     """Return a console on standard output; markup and emoji codes in outside text stay plain text."""
-    return Console(markup=False, emoji=False, highlight=False, soft_wrap=not sys.stdout.isatty())
+    piped = not sys.stdout.isatty()
+    return Console(markup=False, emoji=False, highlight=False, soft_wrap=piped, width=PIPED_WIDTH if piped else None)
 
 
 def say(text: str = "") -> None:

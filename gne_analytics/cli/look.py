@@ -64,6 +64,7 @@ def explain(
     focus: Focus = None,
     metric: Metric = None,
     scope: Scope = None,
+    html: Annotated[Path | None, typer.Option(help="Write all of it as one page that opens offline.")] = None,
     seed: Seed = 0,
     strict: Strict = False,
     json: AsJson = False,
@@ -71,17 +72,22 @@ def explain(
     """Where and why a metric moved; without windows, the strongest shift that the record holds."""
     from gne_analytics import workspace
     from gne_analytics.cli.console import say, say_json
+    from gne_analytics.cli.telling import say_explained
 
     ws = workspace.open(source, seed=seed, strict=strict)
     found = ws.shifts(baseline=baseline, focus=focus, metric=metric, scope=scope)
     if not found:
         say_json({"shift": None, "causes": []}) if json else say("Nothing moved beyond chance.")
         return
-    explanation = ws.explain(found[0])
+    explained = ws.explain(found[0])
+    if html is not None:
+        explained.write(html)
     if json:
-        say_json(explanation.model_dump(mode="json"))
-    else:
-        say(ws.text_of(explanation))
+        say_json(explained.model_dump(mode="json"))
+        return
+    say_explained(explained, ws.store)
+    if html is not None:
+        say(f"The page lies at {html}.")
 
 
 def themes(

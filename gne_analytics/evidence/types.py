@@ -91,7 +91,7 @@ class Shift(Frozen):
     label_source: LabelSource
     e_value: float = 0.0
     """Evidence against 'nothing moved', by which shifts are ordered: of a found one from its p-value, of a named one
-    from its z. What survives is decided on p-values, by Benjamini-Yekutieli."""
+    from its z. What survives is decided on p-values, by Benjamini-Hochberg."""
     significant: bool = False
     """Survives false-discovery control over all series that were looked at."""
     strongest: Segment = Segment({})

@@ -7,8 +7,9 @@ from gne_analytics.figures.backtests import (
     guardrails_plot,
     identification_bar,
 )
-from gne_analytics.figures.causes import causes_ranked, siblings
-from gne_analytics.figures.shifts import shift_series, waterfall
+from gne_analytics.figures.causes import causes_ranked, inside_series, siblings
+from gne_analytics.figures.shifts import shift_series, sides_series, waterfall, waterfall_steps
+from gne_analytics.figures.still import still
 from gne_analytics.figures.theme import Words, words_of
 from gne_analytics.figures.themes import appeals_funnel, themes_bar
 
@@ -21,9 +22,13 @@ __all__ = [
     "frontier",
     "guardrails_plot",
     "identification_bar",
+    "inside_series",
     "shift_series",
     "siblings",
+    "sides_series",
+    "still",
     "themes_bar",
     "waterfall",
+    "waterfall_steps",
     "words_of",
 ]

@@ -1,6 +1,7 @@
-"""Figures of why: the causes ranked with their effects, and a cause's segment beside its siblings."""
+"""Figures of why: the causes ranked with their effects, a cause's own series, and its segment beside its siblings."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from html import escape
 from typing import Final
 
@@ -8,7 +9,9 @@ import plotly.graph_objects as go
 import polars as pl
 
 from gne_analytics.evidence.render import number, percent, points
-from gne_analytics.evidence.types import Cause, Counts
+from gne_analytics.evidence.segment import Segment
+from gne_analytics.evidence.types import Cause, CauseKind, Counts, Period, Shift
+from gne_analytics.figures.shifts import shift_series, sides_series
 from gne_analytics.figures.theme import (
     BLUE,
     GREY,
@@ -21,7 +24,18 @@ from gne_analytics.figures.theme import (
     mark,
     rows_height,
 )
-from gne_analytics.figures.wording import between, named
+from gne_analytics.figures.wording import (
+    between,
+    dimension,
+    from_to,
+    in_time,
+    kind_of,
+    metric_title,
+    named,
+    shift_subtitle,
+    sides,
+    window,
+)
 
 _SYMBOL: Final = {"confirmed": "circle", "candidate": "circle-open"}
 
@@ -99,11 +113,13 @@ def siblings(
     title: str,
     subtitle: str,
     limit: int = 12,
+    names: tuple[str, str] = ("before", "after"),
 ) -> go.Figure:
     """Draw a cause's segment beside its siblings along one dimension: rate before (hollow) and after (filled).
 
     ``frame`` has a row per value and window: ``value`` (text), ``window`` (``baseline`` or ``focus``), ``k``, ``n``,
-    ``lo``, ``hi`` (ends of the rate's interval) and ``in_cause`` (Boolean). The ``limit`` largest values are drawn.
+    ``lo``, ``hi`` (ends of the rate's interval) and ``in_cause`` (Boolean). The ``limit`` largest values are drawn,
+    each with both rates beside its name; ``names`` are those of the two windows.
     """
     rows = frame.filter(pl.col("n") > 0).with_columns(rate=pl.col("k") / pl.col("n"))
     order = (
@@ -114,17 +130,78 @@ def siblings(
         .sort(["in_cause", "rate", "value"], descending=[True, True, False], nulls_last=True)["value"]
         .to_list()
     )
-    words = Words(title, subtitle, f"Two dots for each of {len(order)} values, the rate before and after. " + subtitle)
+    alt = f"Two dots for each of {len(order)} values, the rate {names[0]} and {names[1]}. {title}. {subtitle}"
+    words = Words(title, subtitle, alt)
     cause_values = set(rows.filter(pl.col("in_cause"))["value"])
     labels = [f"{v} (the cause)" if v in cause_values else v for v in order]
     figure = drawing(words, height=rows_height(labels), legend=True)
+    rates = {(row["value"], row["window"]): percent(row["rate"], row["n"]) for row in rows.iter_rows(named=True)}
+    both = [" → ".join(rates.get((v, window), "no rows") for window in ("baseline", "focus")) for v in order]
     for row in rows.filter(pl.col("value").is_in(order)).iter_rows(named=True):
         _sibling(figure, order.index(row["value"]), row)
-    label_rows(figure, labels)
-    legend_mark(figure, "baseline", GREY, "circle-open")
-    legend_mark(figure, "focus", BLUE)
-    figure.update_xaxes(tickformat=".0%", rangemode="tozero")
+    label_rows(figure, labels, [text.replace(" → ", " · ") if names[0] != "before" else text for text in both])
+    legend_mark(figure, names[0], GREY, "circle-open")
+    legend_mark(figure, names[1], BLUE)
+    figure.update_xaxes(tickformat=".0%", rangemode="tozero", range=_span(rows.filter(pl.col("value").is_in(order))))
     return figure
+
+
+def _span(rows: pl.DataFrame) -> list[float]:
+    """From zero to a little beyond the highest rate; intervals of small rows may reach out of the picture."""
+    reach = pl.when(pl.col("n") >= SMALL_N).then(pl.max_horizontal("rate", "hi")).otherwise("rate")
+    highest = max([0.0, *rows.select(reach.alias("reach"))["reach"].drop_nulls().to_list()])
+    top = min(1.1 * highest, 1.02) if highest <= 1 else 1.1 * highest
+    return [-0.01 * top, top] if highest else [-0.01, 1.0]
+
+
+def inside_series(
+    frame: pl.DataFrame,
+    shift: Shift,
+    cause: Cause,
+    *,
+    changes: Sequence[tuple[date, str]] = (),
+    matched: Sequence[tuple[date, str]] = (),
+) -> go.Figure:
+    """Draw a cause's own series: the rate inside its segment over time, with its onset and the changes that fit.
+
+    Of a new or a vanished segment ``frame`` holds its share of all rows, for that is what began or ended. Between two
+    segments both are drawn, nothing has an onset, and ``frame`` has the columns of `sides_series`.
+    """
+    inside = shift.model_copy(update={"before": cause.before, "after": cause.after})
+    title, subtitle = inside_title(cause, shift), shift_subtitle(inside)
+    if not in_time(shift):
+        there, here = sides(shift)
+        return sides_series(frame, shift, title=title, subtitle=f"{subtitle}; {there} hollow, {here} filled")
+    volume = cause.kind in VOLUMES
+    return shift_series(
+        frame, shift, changes=changes, matched=matched, onset=cause.onset, onset_interval=cause.onset_interval,
+        rate="Share of all rows" if volume else metric_title(shift.metric), subtitle=subtitle,
+        title=f"{title}: {_shares(frame, shift)} of all rows" if volume else title,
+    )  # fmt: skip
+
+
+def inside_title(cause: Cause, shift: Shift) -> str:
+    """Say what a cause's own series shows: its rates on either side, or that it is new or gone."""
+    place, kind = named(cause.segment), kind_of(cause, shift)
+    if cause.kind in VOLUMES:
+        return f"{place}, {kind}" if not in_time(shift) else f"{place}, a {kind}"
+    rates = from_to(shift, *(percent(c.rate, c.n) if c.n else "no rows" for c in (cause.before, cause.after)))
+    return f"Inside {place}: {rates}" if cause.segment.depth else f"Everything: {rates}"
+
+
+VOLUMES: Final = frozenset({CauseKind.NEW_SEGMENT, CauseKind.VANISHED_SEGMENT})
+"""Kinds of cause whose onset is that of their rows, not of their rate."""
+
+
+def _shares(frame: pl.DataFrame, shift: Shift) -> str:
+    """From which share of all rows to which the segment went."""
+    held = []
+    for span in (shift.baseline, shift.focus):
+        assert isinstance(span, Period)  # noqa: S101 - drawn for two periods only
+        within = frame.filter(pl.col("week").is_between(span.start, span.end, closed="left"))
+        rows = int(within["n"].sum())
+        held.append(percent(int(within["k"].sum()) / rows) if rows else "no rows")
+    return from_to(shift, held[0], held[1])
 
 
 def _sibling(figure: go.Figure, position: int, row: Mapping[str, object]) -> None:
@@ -145,6 +222,20 @@ def _sibling(figure: go.Figure, position: int, row: Mapping[str, object]) -> Non
     )  # fmt: skip
 
 
+def beside(frame: pl.DataFrame, shift: Shift, cause: Cause) -> go.Figure:
+    """Draw `siblings` of a cause of a shift: what they show as title, what is held fixed and the windows below."""
+    along = frame["along"][0] if "along" in frame.columns and frame.height else ""
+    fixed = Segment.of({d: v for d, v in cause.segment.items() if d != along})
+    where = f"Along {dimension(along)}{f', within {named(fixed)}' if fixed.depth else ''}; " if along else ""
+    there, here = sides(shift)
+    return siblings(
+        frame,
+        title=sibling_title(frame),
+        subtitle=f"{where}{window(shift.baseline)} hollow, {window(shift.focus)} filled",
+        names=(there, here),
+    )
+
+
 def sibling_title(frame: pl.DataFrame) -> str:
     """Say what the siblings show: the cause's rate after, and the rest's."""
     focus = frame.filter((pl.col("window") == "focus") & (pl.col("n") > 0))
@@ -152,4 +243,4 @@ def sibling_title(frame: pl.DataFrame) -> str:
     rates = dict(zip(parts["in_cause"].to_list(), parts["rate"].to_list(), strict=True))
     if True not in rates or False not in rates:
         return "The cause stands alone in its dimension"
-    return f"The segment stands at {percent(rates[True])}, its siblings at {percent(rates[False])}"
+    return f"The segment stands at {percent(rates[True])}, its siblings together at {percent(rates[False])}"

@@ -8,6 +8,7 @@ centred at zero. No mark is told from another by colour alone: shape, fill or pa
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from re import compile as compile_
 from textwrap import shorten, wrap
 from typing import Final
 
@@ -33,6 +34,8 @@ FONT: Final = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'DejaVu Sans',
 LABEL_WIDTH: Final = 54
 """Characters of a row's label in a line; a phone's screen holds as many."""
 TITLE_WIDTH: Final = 78
+TURNING: Final = compile_("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Invisible marks that turn the direction of the text around them."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ pio.templates["gne_dark"] = _template(ink="#E7E9EC", paper="#161A20", grid="#333
 
 def plain(text: str, width: int = 0) -> str:
     """Return text from outside made safe for plotly, which reads tags in every label; cut to ``width`` if given."""
-    flat = " ".join(str(text).split())
+    flat = " ".join(TURNING.sub("", str(text)).split())
     return escape(shorten(flat, width, placeholder=" …") if width and len(flat) > width else flat, quote=False)
 
 
@@ -147,14 +150,16 @@ def _row_height(labels: Sequence[str]) -> int:
 def label_rows(figure: go.Figure, labels: Sequence[str], values: Sequence[str] = (), *, row: int = 1) -> None:
     """Write each row's label and value above its mark, from the left edge, so that long names fit a narrow screen."""
     suffix = "" if row == 1 else str(row)
+    notes = []
     for index, label in enumerate(labels):
         lines = "<br>".join(plain(line) for line in wrap(label, LABEL_WIDTH, max_lines=2, placeholder=" …"))
         value = f"  <b>{plain(values[index])}</b>" if values else ""
-        figure.add_annotation(
-            x=0, xref=f"x{suffix} domain", xanchor="left", xshift=3,
-            y=index, yref=f"y{suffix}", yanchor="bottom", yshift=11,
-            text=lines + value, hovertext=plain(label), align="left",
-        )  # fmt: skip
+        notes.append({
+            "x": 0, "xref": f"x{suffix} domain", "xanchor": "left", "xshift": 3,
+            "y": index, "yref": f"y{suffix}", "yanchor": "bottom", "yshift": 11,
+            "text": lines + value, "hovertext": plain(label), "align": "left",
+        })  # fmt: skip
+    figure.layout.annotations = (*figure.layout.annotations, *notes)  # one by one costs the square of their number
     axis = {"range": [max(len(labels), 1) - 0.6, -0.8], "showticklabels": False, "ticks": ""}
     figure.update_layout({f"yaxis{suffix}": {**axis, "showgrid": False, "zeroline": False}})
 
@@ -166,4 +171,6 @@ def mark(colour: str, symbol: str = "circle", size: int = 11) -> dict[str, objec
 
 def legend_mark(figure: go.Figure, name: str, colour: str, symbol: str = "circle") -> None:
     """Add an entry to the legend that explains a mark, with nothing drawn for it."""
-    figure.add_scatter(x=[None], y=[None], mode="markers", name=name, showlegend=True, marker=mark(colour, symbol))
+    figure.add_scatter(
+        x=[None], y=[None], mode="markers", name=plain(name), showlegend=True, marker=mark(colour, symbol)
+    )

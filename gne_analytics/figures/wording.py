@@ -2,10 +2,26 @@
 
 from collections.abc import Mapping
 from datetime import date, timedelta
+from math import isnan
 
 from gne_analytics.evidence.render import number, percent, points
 from gne_analytics.evidence.segment import Segment
-from gne_analytics.evidence.types import Estimate, Period, Shift
+from gne_analytics.evidence.types import Cause, CauseKind, Estimate, Period, Shift, Window
+
+SIDE_WIDTH = 28
+"""Characters of a compared segment's name in a legend or a table's head."""
+
+_KINDS: Mapping[CauseKind, str] = {
+    CauseKind.RATE_SHIFT: "rate moved",
+    CauseKind.NEW_SEGMENT: "new segment",
+    CauseKind.VANISHED_SEGMENT: "vanished segment",
+    CauseKind.BATCH: "batch",
+    CauseKind.ONE_ACTOR: "one actor",
+    CauseKind.MIX_SHIFT: "mix moved",
+    CauseKind.SEASONALITY: "season",
+    CauseKind.PLATFORM_EVENT: "everything moved",
+    CauseKind.BATCH_CORRECTION: "batch of corrections",
+}
 
 
 def signed(value: float) -> str:
@@ -40,7 +56,53 @@ def dimension(name: str) -> str:
     return name.removesuffix("_id").replace("_", " ")
 
 
-def window(window: Period | Segment) -> str:
+def in_time(shift: Shift) -> bool:
+    """Say whether a shift compares two periods; else it compares two segments, and nothing rose, fell or began."""
+    return isinstance(shift.baseline, Period) and isinstance(shift.focus, Period)
+
+
+def sides(shift: Shift) -> tuple[str, str]:
+    """Name the two sides of a shift: before and after, or the two segments by what tells them apart."""
+    if in_time(shift):
+        return "before", "after"
+    if not isinstance(shift.baseline, Segment) or not isinstance(shift.focus, Segment):
+        return "there", "here"  # a period beside a segment
+    there, here = _apart(shift.baseline, shift.focus), _apart(shift.focus, shift.baseline)
+    return (there, here) if there != here else ("there", "here")
+
+
+def _apart(one: Segment, other: Segment) -> str:
+    """Name a segment by its own values where one dimension tells it from the other, else by all it says; cut short."""
+    differing = [values for d, values in one.items() if other.values(d) != values]
+    alike = one.dimensions == other.dimensions and len(differing) == 1
+    name = " ".join((" or ".join(differing[0]) if alike else named(one)).split())
+    return name if len(name) <= SIDE_WIDTH else f"{name[: SIDE_WIDTH - 1]}…"
+
+
+def kind_of(cause: Cause, shift: Shift) -> str:
+    """Say what a cause is; between two segments nothing is new, gone or an event, it lies on one side or on both."""
+    there, here = sides(shift)
+    if in_time(shift):
+        return _KINDS[cause.kind]
+    between = {
+        CauseKind.RATE_SHIFT: "rate differs",
+        CauseKind.NEW_SEGMENT: f"only in {here}",
+        CauseKind.VANISHED_SEGMENT: f"only in {there}",
+        CauseKind.MIX_SHIFT: "mix differs",
+        CauseKind.PLATFORM_EVENT: "differs throughout",
+    }
+    return between.get(cause.kind, _KINDS[cause.kind])
+
+
+def from_to(shift: Shift, fro: str, to: str) -> str:
+    """Set two figures of a shift side by side: ``12 % → 31 %`` in time, ``12 % in TH, 31 % in ID`` between segments."""
+    if in_time(shift):
+        return f"{fro} → {to}"
+    there, here = sides(shift)
+    return f"{fro} in {there}, {to} in {here}"
+
+
+def window(window: Window) -> str:
     """Spell a window of a shift; a period without a label by its first and last day."""
     if not isinstance(window, Period):
         return named(window)
@@ -59,10 +121,19 @@ def moved(value: float) -> str:
 def shift_title(shift: Shift) -> str:
     """Say a shift in one sentence: what moved, from what to what."""
     where = f" in {named(shift.scope)}" if shift.scope.depth else ""
-    if shift.delta.value == 0:
-        return f"{metric_title(shift.metric)}{where} did not move"
+    metric = f"{metric_title(shift.metric)}{where}"
+    if isnan(shift.delta.value):
+        return f"{metric} cannot be compared: one side has no rate"
     fro, to = percent(shift.before.rate), percent(shift.after.rate)
-    return f"{metric_title(shift.metric)}{where} {moved(shift.delta.value)} from {fro} to {to}"
+    if not in_time(shift):
+        there, here = sides(shift)
+        if shift.delta.value == 0:
+            return f"{metric} is the same in {here} as in {there}, {to}"
+        level = "higher" if shift.delta.value > 0 else "lower"
+        return f"{metric} is {level} in {here} than in {there}: {to} against {fro}"
+    if shift.delta.value == 0:
+        return f"{metric} did not move"
+    return f"{metric} {moved(shift.delta.value)} from {fro} to {to}"
 
 
 def shift_subtitle(shift: Shift) -> str:

@@ -1,6 +1,7 @@
 """Rates with n, interval and label source; cohorts; windows; shifts that moved beyond chance."""
 
 from gne_analytics.metrics.cases import case_frame
+from gne_analytics.metrics.counted import count_observations
 from gne_analytics.metrics.definitions import METRICS, OUTCOME_ALGEBRA, Metric, available, why_off
 from gne_analytics.metrics.intervals import rate, wilson
 from gne_analytics.metrics.observations import Observations, make_shift, observe
@@ -14,6 +15,7 @@ __all__ = [
     "Observations",
     "available",
     "case_frame",
+    "count_observations",
     "find_shifts",
     "make_shift",
     "observe",

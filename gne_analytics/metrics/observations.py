@@ -62,35 +62,33 @@ class Observations:
             raise DataError.missing_column("observations", missing[0], frame.columns)
         if "event_date" not in frame.columns and "event_year" not in frame.columns:
             raise DataError.missing_column("observations", "event_date", frame.columns)
-        have = set(frame.columns)
-        fill: list[pl.Expr] = []
-        if "event_date" not in have:
-            fill.append(pl.date(pl.col("event_year"), 1, 1).alias("event_date"))
-            fill.append(pl.lit(None, pl.Date).alias("event_week"))
-        frame = frame.with_columns(fill)
-        day = pl.col("event_date")
+        day = pl.col("event_date") if "event_date" in frame.columns else pl.date(pl.col("event_year"), 1, 1)
+        weekless = "event_date" not in frame.columns
         defaults = {
             "id": pl.int_range(pl.len()).cast(pl.String),
+            "k": pl.col("k"),
             "n": pl.lit(1, pl.Int64),
-            "event_week": day.dt.truncate("1w"),
+            "event_date": day,
+            "event_week": pl.lit(None, pl.Date) if weekless else day.dt.truncate("1w"),
             "event_month": day.dt.truncate("1mo"),
             "event_year": day.dt.year(),
             "unit": pl.lit(None, pl.String),
             "fold": pl.lit(None, pl.UInt8),
             "matured": pl.lit(True),
         }
-        frame = frame.with_columns(e.alias(c) for c, e in defaults.items() if c not in frame.columns)
-        frame = frame.select(
-            pl.col("id").cast(pl.String),
-            pl.col("k").cast(pl.Int64).fill_null(0),
-            pl.col("n").cast(pl.Int64).fill_null(0),
-            *(pl.col(c).cast(pl.Date) for c in ("event_date", "event_week", "event_month")),
-            pl.col("event_year").cast(pl.Int32),
-            pl.col("unit").cast(pl.String),
-            pl.col("fold").cast(pl.UInt8),
-            pl.col("matured").cast(pl.Boolean).fill_null(False),
-            *(pl.col(d).cast(pl.String).fill_null(MISSING) for d in dims),
+        own = {c: pl.col(c) if c in frame.columns else e for c, e in defaults.items()}
+        types = {
+            "id": pl.String, "event_date": pl.Date, "event_week": pl.Date, "event_month": pl.Date,
+            "event_year": pl.Int32, "unit": pl.String, "fold": pl.UInt8,
+        }  # fmt: skip
+        made = frame.select(
+            own["k"].cast(pl.Int64).fill_null(0),
+            own["n"].cast(pl.Int64).fill_null(0).alias("n"),
+            own["matured"].cast(pl.Boolean).fill_null(False).alias("matured"),
+            *(own[c].cast(t).alias(c) for c, t in types.items() if c not in frame.columns or frame.schema[c] != t),
         )
+        columns = [made[c] if c in made.columns else frame[c] for c in defaults]  # a column as it should be: no copy
+        frame = pl.DataFrame([*columns, *(_as_text(frame[d]) for d in dims)])
         return cls(frame, tuple(dims), metric, label_source, paths, unit, scope, source_hash, known_dims)
 
     @property
@@ -111,10 +109,14 @@ class Observations:
         """Each row's unit as 0..U-1, a row with no unit being one of its own; None when the source has no unit."""
         if not self.has_unit:
             return None
-        named = self.frame.select(
-            pl.coalesce(pl.col("unit"), pl.concat_str(pl.lit("\x00row "), pl.int_range(pl.len()).cast(pl.String)))
-        ).to_series()
-        return named.rank("dense").to_numpy().astype(np.int64) - 1
+        named = self.frame["unit"]
+        values = named.drop_nulls().unique().sort()
+        codes = named.cast(pl.Enum(values)).to_physical().cast(pl.Int64).fill_null(-1).to_numpy(writable=True)
+        alone = codes < 0
+        if not alone.any():
+            return codes
+        codes[alone] = len(values) + np.arange(int(alone.sum()))
+        return codes
 
     def within(self, scope: Segment) -> "Observations":
         """Return the same metric over the rows of a segment only."""
@@ -136,6 +138,12 @@ class Observations:
         return flags.select(
             pl.when("b").then(pl.lit(0, pl.Int8)).when("f").then(pl.lit(1, pl.Int8)).otherwise(None).alias("side")
         ).to_series()
+
+
+def _as_text(column: pl.Series) -> pl.Series:
+    """A dimension's column as text with no null: the column itself, not a copy, where it is that already."""
+    column = column if column.dtype == pl.String else column.cast(pl.String)
+    return column.fill_null(MISSING) if column.null_count() else column
 
 
 def observe(record: Record, metric: str, scope: Segment = Segment({})) -> Observations:  # noqa: B008
@@ -207,7 +215,7 @@ def _matured(record: Record, definition: Metric, rows: pl.DataFrame) -> pl.Serie
 
 def counts_of(obs: Observations, side: pl.Series, which: int) -> Counts:
     """Count k, n and units of one side."""
-    rows = obs.frame.filter((side == which).fill_null(False))
+    rows = obs.frame.select("k", "n", "unit").filter((side == which).fill_null(False))
     units = rows["unit"].drop_nulls().n_unique() if obs.has_unit else 0
     return Counts(k=int(rows["k"].sum()), n=int(rows["n"].sum()), units=units)
 

@@ -3,21 +3,51 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Literal
 
 import polars as pl
 
 from gne_analytics.evidence.claims import Finding
+from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Cause, Decomposition, Proposal, Shift, Theme
+from gne_analytics.evidence.types import Backtest, Cause, Counts, Decomposition, Proposal, Shift, Theme
 from gne_analytics.tables.capabilities import Capability
+
+
+@dataclass(frozen=True)
+class OtherName:
+    """A description of a cause's rows: its own, or a rival's."""
+
+    segment: Segment
+    how: Literal["named", "same rows", "overlaps"]
+    shared: float
+    """Of the rows that it or the cause holds, the share that both hold (Jaccard)."""
+    before: Counts
+    after: Counts
+
+
+@dataclass(frozen=True)
+class CausePart:
+    """What lies behind one cause; what is not handed over is left out."""
+
+    series: pl.DataFrame | None = None
+    """With the columns that `figures.inside_series` names."""
+    siblings: pl.DataFrame | None = None
+    """With the columns that `figures.siblings` names, and ``along``: the dimension along which they lie."""
+    names: tuple[OtherName, ...] = ()
+    """Its own name first, then its rivals."""
+    examples: pl.DataFrame | None = None
+    """A few rows: id, day, counted, dimensions, and texts redacted and cut."""
+    changes: tuple[tuple[date, str], ...] = ()
+    """Dates and descriptions of the changes that fit it."""
 
 
 @dataclass(frozen=True)
 class ShiftPart:
     """One shift with all that explains it.
 
-    ``series`` and ``siblings`` (by cause id) hold the columns that `figures.shift_series` and `figures.siblings` name;
-    without them the figures are left out.
+    ``series`` holds the columns that `figures.shift_series` names, or `figures.sides_series` where two segments are
+    compared; without it the figure is left out.
     """
 
     shift: Shift
@@ -28,7 +58,8 @@ class ShiftPart:
     notes: tuple[str, ...] = ()
     """Plain sentences on what limits the explanation."""
     series: pl.DataFrame | None = None
-    siblings: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    inside: Mapping[str, CausePart] = field(default_factory=dict)
+    """Cause id -> what lies behind it."""
     changes: tuple[tuple[date, str], ...] = ()
     """Dates and descriptions of what was changed in the world near the shift."""
 

@@ -28,10 +28,10 @@ class Pen:
         self.store = store
 
     def given(self, text: object, source: str) -> Markup:
-        """Set a text from outside down as it stands, escaped and marked with where it comes from."""
+        """Set a text from outside down as it stands, escaped, shut in and marked with where it comes from."""
         if source not in SOURCES:
             raise ValueError(f"unknown source {source!r} (known: {', '.join(sorted(SOURCES))})")
-        return Markup('<span data-source="{}">{}</span>').format(source, str(text))
+        return Markup('<bdi data-source="{}">{}</bdi>').format(source, str(text))
 
     def claim(self, template: str, *, of: str) -> Markup:
         """Write a claim template, each reference a link to its evidence.

@@ -10,8 +10,8 @@ from plotly.graph_objects import Figure
 
 from gne_analytics import figures
 from gne_analytics.evidence.types import Backtest, Cause, Theme
-from gne_analytics.figures.causes import sibling_title
-from gne_analytics.figures.wording import named
+from gne_analytics.figures.causes import beside
+from gne_analytics.figures.wording import in_time, named
 from gne_analytics.release.contents import ShiftPart
 
 
@@ -25,6 +25,8 @@ class Plots:
         """The shift's rate over time; nothing when the series was not handed over."""
         if part.series is None or part.series.is_empty():
             return Markup("")
+        if not in_time(part.shift):
+            return self._place(figures.sides_series(part.series, part.shift))
         first = next((c for c in part.causes if c.onset), None)
         return self._place(
             figures.shift_series(
@@ -35,6 +37,14 @@ class Plots:
                 onset_interval=first.onset_interval if first else None,
             )
         )
+
+    def inside(self, part: ShiftPart, cause: Cause) -> Markup:
+        """A cause's own series, with its onset and the changes that fit."""
+        behind = part.inside.get(cause.id)
+        if behind is None or behind.series is None or behind.series.is_empty():
+            return Markup("")
+        drawn = figures.inside_series(behind.series, part.shift, cause, changes=part.changes, matched=behind.changes)
+        return self._place(drawn)
 
     def waterfall(self, part: ShiftPart) -> Markup:
         """The shift taken apart into causes, mix and what is left."""
@@ -48,10 +58,10 @@ class Plots:
 
     def siblings(self, part: ShiftPart, cause: Cause) -> Markup:
         """A cause's segment beside its siblings."""
-        frame = part.siblings.get(cause.id)
-        if frame is None or frame.is_empty():
+        behind = part.inside.get(cause.id)
+        if behind is None or behind.siblings is None or behind.siblings.is_empty():
             return Markup("")
-        return self._place(figures.siblings(frame, title=sibling_title(frame), subtitle=named(cause.segment)))
+        return self._place(beside(behind.siblings, part.shift, cause))
 
     def themes(self, themes: Sequence[Theme]) -> Markup:
         """The largest themes and how often their appeals succeed."""

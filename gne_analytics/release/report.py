@@ -11,7 +11,9 @@ from gne_analytics.atomic import write_whole
 from gne_analytics.release.contents import ProposalPart, ReportInput, ShiftPart
 from gne_analytics.release.pen import Pen
 
-__all__ = ["ProposalPart", "ReportInput", "ShiftPart", "Written", "report_html", "write_report"]
+__all__ = [
+    "ProposalPart", "ReportInput", "ShiftPart", "Written", "explanation_html", "report_html", "write_report",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,15 @@ def write_report(path: Path, run: ReportInput) -> Written:
 
 def report_html(run: ReportInput) -> str:
     """Return the page as text."""
+    return _page_of("report.html", run)
+
+
+def explanation_html(run: ReportInput) -> str:
+    """Return a page that explains the first shift of what it is given, and nothing else; see `report_html`."""
+    return _page_of("explanation.html", run)
+
+
+def _page_of(template: str, run: ReportInput) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     from gne_analytics.release import plots, view
@@ -49,7 +60,7 @@ def report_html(run: ReportInput) -> str:
     )
     pages.globals.update(pen=pen, view=view)
     drawn = plots.Plots()
-    body = pages.get_template("report.html").render(run=run, plots=drawn)
+    body = pages.get_template(template).render(run=run, plots=drawn)
     return pages.get_template("shell.html").render(
         title=run.title,
         body=Markup(body),  # noqa: S704 - rendered above with autoescape

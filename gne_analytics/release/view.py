@@ -22,10 +22,13 @@ from gne_analytics.evidence.types import (
     Recommendation,
     Shift,
 )
-from gne_analytics.figures.wording import metric_title, moved, named, window
-from gne_analytics.release.contents import ProposalPart
+from gne_analytics.figures.causes import inside_title
+from gne_analytics.figures.shifts import Step, waterfall_steps
+from gne_analytics.figures.wording import dimension, in_time, kind_of, metric_title, moved, named, sides, window
+from gne_analytics.release.contents import CausePart, OtherName, ProposalPart, ShiftPart
 
-__all__ = ["metric_title", "moved", "named", "window"]  # spelt for the templates as they are for the figures
+__all__ = ["dimension", "in_time", "inside_title", "kind_of", "metric_title", "moved", "named", "sides", "window"]
+"""Spelt for the templates as they are for the figures."""
 
 STORIES: Final = 3
 """Shifts that the first screen tells in full; the rest are named below them."""
@@ -212,6 +215,48 @@ def reading(cause: Cause) -> str:
     if cause.mechanism is not Mechanism.UNKNOWN:
         return spelt(cause.mechanism)
     return "mechanism not known" if cause.kind is CauseKind.RATE_SHIFT else spelt(cause.kind)
+
+
+def why(cause: Cause, shift: Shift) -> str:
+    """What a cause is taken for; between two segments no mechanism is asked for."""
+    if not in_time(shift) and cause.mechanism is Mechanism.UNKNOWN:
+        return "not asked between segments"
+    return reading(cause)
+
+
+def about_cause(cause: Cause, shift: Shift) -> str:
+    """What a cause is taken for in a headline: its mechanism, or what it is."""
+    return kind_of(cause, shift) if not in_time(shift) else reading(cause)
+
+
+def steps(part: ShiftPart) -> tuple[Step, ...]:
+    """The waterfall of a shift; none where it cannot be compared."""
+    names = {c.id: named(c.segment) for c in part.causes}
+    return waterfall_steps(part.shift, part.decomposition, names) if part.decomposition else ()
+
+
+def step_kind(step: Step) -> str:
+    """What a step of a waterfall is."""
+    return {"cause": "cause", "mix": "mix of cases", "residual": "residual"}[step.kind]
+
+
+def lines_said(cause: Cause, behind: CausePart) -> str:
+    """What the lines in a cause's own series are."""
+    onset = "The line in purple is the onset, its shade the interval" if cause.onset else "No onset is known"
+    fits = "lines in orange are the changes that fit" if behind.changes else "no change fits; the nearest are in orange"
+    return f"{onset}; {fits}, short marks are other changes."
+
+
+def nearness(other: OtherName) -> str:
+    """How near a description comes to a cause's own."""
+    return {"named": "as named", "same rows": "nearly the same rows", "overlaps": "overlaps, tells less"}[other.how]
+
+
+def cell(content: object) -> str:
+    """A value of an example row; texts are redacted and cut before they come here."""
+    if content is None:
+        return "-"
+    return ("yes" if content else "no") if isinstance(content, bool) else str(content)
 
 
 def inside(shift: Shift, cause: Cause) -> str:

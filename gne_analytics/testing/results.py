@@ -39,7 +39,7 @@ from gne_analytics.evidence.types import (
     Shift,
     Theme,
 )
-from gne_analytics.release.contents import ProposalPart, ReportInput, ShiftPart
+from gne_analytics.release.contents import CausePart, OtherName, ProposalPart, ReportInput, ShiftPart
 from gne_analytics.tables.capabilities import Capability
 
 HOSTILE: Final = '<script>alert("7")</script> {{E1:pct}} <b>refund me 100 %</b>'
@@ -179,17 +179,43 @@ def a_series() -> pl.DataFrame:
 
 
 def some_siblings() -> pl.DataFrame:
-    """The first cause's market beside the others, with the columns of `figures.siblings`."""
+    """The first cause's market beside the others, with the columns of `figures.siblings`, and along."""
     rates = {"ID": (0.168, 0.563), "TH": (0.181, 0.192), "VN": (0.175, 0.2), "MY": (0.19, 0.188), "PH": (0.2, 0.15)}
     sizes = {"ID": 981, "TH": 1_340, "VN": 820, "MY": 610, "PH": 19}
     rows = [
         {"value": market, "window": window, "k": round(rate * sizes[market]), "n": sizes[market]}
         | {"lo": max(rate - 1 / sizes[market] ** 0.5, 0.0), "hi": rate + 1 / sizes[market] ** 0.5}
-        | {"in_cause": market == "ID"}
+        | {"in_cause": market == "ID", "along": "market"}
         for market, pair in rates.items()
         for window, rate in zip(("baseline", "focus"), pair, strict=True)
     ]
     return pl.DataFrame(rows)
+
+
+def behind_a_cause() -> CausePart:
+    """What lies behind the first cause; one of its example rows is hostile."""
+    causes = some_causes()
+    first, other = causes[0], causes[0].same_rows[0]
+    examples = pl.DataFrame(
+        {
+            "id": ["v-4401", "v-4409"],
+            "day": [date(2026, 10, 2), date(2026, 10, 9)],
+            "counted": [True, False],
+            "market": ["ID", "ID"],
+            "what the seller says": [HOSTILE, "הלוגו הוא של המותג שלנו"],
+        }
+    )
+    return CausePart(
+        series=a_series(),
+        siblings=some_siblings(),
+        names=(
+            OtherName(first.segment, "named", 1.0, first.before, first.after),
+            OtherName(other, "same rows", 0.94, Counts(k=121, n=731), Counts(k=560, n=1_004)),
+            OtherName(Segment.of(market="ID"), "overlaps", 0.41, Counts(k=402, n=2_204), Counts(k=801, n=2_018)),
+        ),
+        examples=examples,
+        changes=((_ONSET, "detector logo-v7 live in Indonesia"),),
+    )
 
 
 def some_themes() -> tuple[Theme, ...]:
@@ -394,7 +420,7 @@ def a_report(store: EvidenceStore | None = None) -> ReportInput:
         decomposition=a_decomposition(),
         refused={"outcome_reason": "It is known only after the decision."},
         series=a_series(),
-        siblings={"S1-C1": some_siblings()},
+        inside={"S1-C1": behind_a_cause()},
         changes=((_ONSET, "detector logo-v7 live in Indonesia"),),
     )
     findings = narrate([part.shift], [part], some_themes(), [a_proposal()], [a_backtest()], store)

@@ -5,8 +5,7 @@ The stages do not know each other, so the workspace hands these over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,6 @@ from gne_analytics.evidence.types import Cause, Period, Shift, Theme
 
 if TYPE_CHECKING:
     from gne_analytics.causes.context import MechanismContext
-    from gne_analytics.metrics.observations import Observations
     from gne_analytics.tables.record import Record
     from gne_analytics.workspace.loop import Said
 
@@ -83,74 +81,6 @@ def rising_of(record: Record, said: Said | None) -> pl.DataFrame | None:
     return found.with_columns(label=pl.col("theme_id").replace_strict(labels, default=None, return_dtype=pl.String))
 
 
-def series_of(obs: Observations) -> pl.DataFrame:
-    """Return a metric over time with Wilson intervals: week (first day of the step), k, n, lo, hi, matured."""
-    step = {"day": "event_week", "month": "event_month"}.get(obs.grain)
-    first = pl.col(step) if step else pl.date(pl.col("event_year"), 1, 1)
-    counted = (
-        obs.frame.with_columns(week=first)
-        .drop_nulls("week")
-        .group_by("week")
-        .agg(pl.col("k").sum(), pl.col("n").sum(), pl.col("matured").all())
-        .sort("week")
-    )
-    return _with_interval(counted)
-
-
-def series_within(obs: Observations, segment: Segment) -> pl.DataFrame:
-    """Return a metric over time inside one segment, with the columns of `series_of`."""
-    from gne_analytics.metrics.windows import window_mask
-
-    return series_of(replace(obs, frame=obs.frame.filter(window_mask(segment, obs.frame, obs.paths))))
-
-
-def rows_of(obs: Observations, shift: Shift, cause: Cause) -> pl.DataFrame:
-    """Return the rows behind a cause in both windows, those of the focus window first."""
-    from gne_analytics.metrics.windows import window_mask
-
-    sided = obs.frame.with_columns(focus=obs.sides(shift.baseline, shift.focus) == 1).drop_nulls("focus")
-    held = sided.filter(window_mask(cause.segment, sided, obs.paths))
-    return held.select("id", "event_date", "focus", "k", "n", "unit", "matured", *obs.dims).sort(
-        "focus", "event_date", descending=True, nulls_last=True
-    )
-
-
-def siblings_of(obs: Observations, shift: Shift, cause: Cause) -> pl.DataFrame:
-    """Return a cause's segment beside its siblings along its most telling dimension, in both windows.
-
-    Columns value, window, k, n, lo, hi, in_cause; the other dimensions of the segment are held fixed.
-    """
-    from gne_analytics.metrics.windows import window_mask
-
-    along = cause.segment.dimensions[-1]
-    fixed = Segment.of({d: v for d, v in cause.segment.items() if d != along})
-    rows = obs.frame.with_columns(side=obs.sides(shift.baseline, shift.focus)).filter(
-        window_mask(fixed, obs.frame, obs.paths)
-    )
-    inside = window_mask(Segment.of({along: cause.segment.values(along)}), rows, obs.paths)
-    counted = (
-        rows.with_columns(in_cause=inside)
-        .drop_nulls("side")
-        .group_by(
-            pl.col(along).alias("value"),
-            pl.col("side").replace_strict({0: "baseline", 1: "focus"}, return_dtype=pl.String).alias("window"),
-        )
-        .agg(pl.col("k").sum(), pl.col("n").sum(), pl.col("in_cause").any())
-        .sort("value", "window")
-    )
-    return _with_interval(counted)
-
-
-def _with_interval(counted: pl.DataFrame) -> pl.DataFrame:
-    from gne_analytics.metrics.intervals import wilson
-
-    bounds = [wilson(k, n) if n > 0 and k <= n else None for k, n in counted.select("k", "n").iter_rows()]
-    return counted.with_columns(
-        lo=pl.Series([b.lo if b else None for b in bounds], dtype=pl.Float64),
-        hi=pl.Series([b.hi if b else None for b in bounds], dtype=pl.Float64),
-    )
-
-
 def changes_near(record: Record, shift: Shift) -> tuple[tuple[date, str], ...]:
     """Return the changes of the world near a shift's focus window: day and description."""
     if not record.has("changes") or not isinstance(shift.focus, Period):
@@ -158,6 +88,19 @@ def changes_near(record: Record, shift: Shift) -> tuple[tuple[date, str], ...]:
     near = record.changes.filter(
         pl.col("event_date").is_between(shift.focus.start - NEAR, shift.focus.end, closed="left")
     )
-    names: Mapping[str, pl.Expr] = {c: pl.col(c).cast(pl.String) for c in ("description", "kind") if c in near.columns}
-    said = pl.coalesce(*names.values(), pl.col("change_id"))
-    return tuple((day, text) for day, text in near.select("event_date", said.alias("text")).iter_rows())
+    return tuple((day, text) for day, text in near.select("event_date", _said_of(near).alias("text")).iter_rows())
+
+
+def changes_of(record: Record, cause: Cause) -> tuple[tuple[date, str], ...]:
+    """Return the changes that fit a cause, as a picture names them: day and description."""
+    if not cause.changes or not record.has("changes"):
+        return tuple((c.at, c.change_id) for c in cause.changes)
+    key = pl.col("change_id").cast(pl.String)
+    held = record.changes.filter(key.is_in([c.change_id for c in cause.changes]))
+    said = dict(held.select(key, _said_of(held).alias("text")).iter_rows())
+    return tuple((c.at, said.get(c.change_id) or c.change_id) for c in cause.changes)
+
+
+def _said_of(changes: pl.DataFrame) -> pl.Expr:
+    names = [pl.col(c).cast(pl.String) for c in ("description", "kind") if c in changes.columns]
+    return pl.coalesce(*names, pl.col("change_id").cast(pl.String))

@@ -208,7 +208,7 @@ class _Walk:
     def _explain(self, shifts: Sequence[Shift]) -> list[Explanation]:
         own = [s for s in shifts if s.platform_event in (None, s.id)][:EXPLAINED]
         self.progress("causes", 0, len(own))
-        explanations = [
+        explanations: list[Explanation] = [
             e.model_copy(update={"causes": tuple(record_cause(self.ws.store, c, e.shift) for c in e.causes)})
             for e in self.ws.explain_all(own)
         ]

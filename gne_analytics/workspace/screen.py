@@ -96,11 +96,16 @@ def _answers(told: Sequence[tuple[str, Sequence[Claim]]], store: EvidenceStore) 
     return f"<dl>{''.join(rows)}</dl>"
 
 
+def finding_claims(finding: Finding, store: EvidenceStore) -> str:
+    """Return a finding's claims under the questions that they answer."""
+    return _answers(answers(finding), store)
+
+
 def finding_card(finding: Finding, store: EvidenceStore, mark: str = "") -> str:
     """Return one finding whole, its claims under the questions that they answer."""
     return (
         f'<article class="gne-card"><h3>{claim(finding.title.template, store)} {mark}</h3>'
-        f"{_answers(answers(finding), store)}</article>"
+        f"{finding_claims(finding, store)}</article>"
     )
 
 
@@ -149,7 +154,7 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int | float):
         return number(value) if isfinite(value) else '<span class="quiet">not known</span>'
-    return escape(redact(str(value), CELL) if isinstance(value, str) else str(value))
+    return f"<bdi>{escape(redact(value, CELL))}</bdi>" if isinstance(value, str) else escape(str(value))
 
 
 def threshold_of(edit: Edit) -> float | None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gne_analytics.strategy.study import Study
     from gne_analytics.tables.record import Record
     from gne_analytics.themes.fit import Themes
+    from gne_analytics.workspace.explained import Explained
     from gne_analytics.workspace.run import Run
 
 Watcher = Callable[[str, int, int], None]
@@ -86,7 +87,7 @@ class Workspace:
     said: pl.DataFrame | None = field(default=None, repr=False)
     """What sellers said, by violation (`handover.themes_by_violation`); known once their themes are fitted."""
     _themes: dict[str, Themes] = field(default_factory=dict, repr=False)
-    _explained: dict[str, Explanation] = field(default_factory=dict, repr=False)
+    _explained: dict[str, Explained] = field(default_factory=dict, repr=False)
     _scopes: dict[str, Segment] = field(default_factory=dict, repr=False)
     _study: Study | None = field(default=None, repr=False)
 
@@ -116,22 +117,25 @@ class Workspace:
         found = find_shifts(self.record, metrics=[metric] if metric else None, seed=self.seed)
         return [s for s in found if not within.depth or s.scope == within]
 
-    def explain(self, shift: Shift) -> Explanation:
+    def explain(self, shift: Shift) -> Explained:
         """Return where and why a shift happened: causes verified on held-out units, and the exact decomposition.
 
-        Themes of the appeals that were fitted before help to tell the mechanism.
+        It displays itself in a notebook, and its pieces are methods (`Explained`). Themes of the appeals that were
+        fitted before help to tell the mechanism.
         """
         if shift.id not in self._explained:
             self.explain_all([shift])
         return self._explained[shift.id]
 
-    def explain_all(self, shifts: Sequence[Shift]) -> list[Explanation]:
+    def explain_all(self, shifts: Sequence[Shift]) -> list[Explained]:
         """Explain several shifts together: one false-discovery control over all their claims; see `explain`."""
         from gne_analytics.causes.explain import explain_all
         from gne_analytics.metrics.observations import observe
+        from gne_analytics.workspace.explained import Explained
 
         asked = [(observe(self.record, s.metric, s.scope), s) for s in shifts]
-        found = explain_all(asked, changes=self.record.changes, context=self._context(), store=self.store)
+        told = explain_all(asked, changes=self.record.changes, context=self._context(), store=self.store)
+        found = [Explained.of(e, self.record, self.store) for e in told]
         self.heed(shifts)
         self._explained |= {e.shift.id: e for e in found}
         return found

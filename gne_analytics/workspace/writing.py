@@ -20,7 +20,8 @@ from gne_analytics.evidence.types import Backtest, Cause, Decomposition, Proposa
 from gne_analytics.release.report import ProposalPart, ReportInput, ShiftPart, write_report
 from gne_analytics.strategy.propose import Referral
 from gne_analytics.tables.contract import TABLES
-from gne_analytics.workspace.handover import changes_near, rising_of, series_of, siblings_of
+from gne_analytics.workspace.behind import part_of
+from gne_analytics.workspace.handover import rising_of
 from gne_analytics.workspace.session import REPLAY
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ KINDS: Mapping[str, TypeAdapter[object]] = {
     "evidence": TypeAdapter(list[Evidence]),
 }
 """JSON file of a run -> what it holds; each has its schema in ``schemas/``."""
-SIBLINGS = 3
-"""Causes of a shift whose siblings are drawn."""
+DETAILED = 3
+"""Causes of a shift that its report shows with series, siblings, other names and rows."""
 EXAMPLES = 5
 """Real cases shown in each bucket of a proposal."""
 
@@ -124,24 +125,10 @@ def stages_off(ws: Workspace) -> dict[str, str]:
 
 
 def _parts(ws: Workspace, shifts: Sequence[Shift], explanations: Sequence[Explanation]) -> Iterator[ShiftPart]:
-    from gne_analytics.metrics.observations import observe
-
     explained = {e.shift.id: e for e in explanations}
     for shift in shifts:
-        found = explained.get(shift.id)
-        if found is None:
-            continue
-        obs = observe(ws.record, shift.metric, shift.scope)
-        drawn = [c for c in found.causes[:SIBLINGS] if c.segment.depth]
-        yield ShiftPart(
-            shift=shift,
-            causes=found.causes,
-            decomposition=found.decomposition,
-            refused=found.refused,
-            series=series_of(obs),
-            siblings={c.id: siblings_of(obs, shift, c) for c in drawn},
-            changes=changes_near(ws.record, shift),
-        )
+        if shift.id in explained:
+            yield part_of(ws.record, explained[shift.id], detailed=DETAILED)
 
 
 def _proposal_part(ws: Workspace, proposal: Proposal, test: Backtest | None, patch: str) -> ProposalPart:
@@ -155,7 +142,7 @@ def _write_tables(folder: Path, parts: Sequence[ShiftPart], said: Mapping[str, S
     folder.mkdir(exist_ok=True)
     series = [p.series.with_columns(shift_id=pl.lit(p.shift.id)) for p in parts if p.series is not None]
     if series:
-        pl.concat(series).write_parquet(folder / "series.parquet")
+        pl.concat(series, how="diagonal").write_parquet(folder / "series.parquet")
     for view, found in said.items():
         found.assignments.write_parquet(folder / f"themes_{view}.parquet")
 

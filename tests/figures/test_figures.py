@@ -5,12 +5,15 @@ from itertools import pairwise
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gne_analytics import figures
 from gne_analytics.evidence.segment import Segment
-from gne_analytics.evidence.types import Counts, Flow, Identification, MixEffect
+from gne_analytics.evidence.types import CauseKind, Counts, Decomposition, Flow, Identification, MixEffect
 from gne_analytics.figures.shifts import adds_up
 from gne_analytics.figures.theme import BLUE, GREY
+from gne_analytics.figures.wording import kind_of, sides
 from gne_analytics.testing import results
 
 FUNNEL = pl.DataFrame(
@@ -25,6 +28,15 @@ FRONTIER = pl.DataFrame(
         "on_frontier": [True, True, True, False],
     }
 )
+BETWEEN = results.a_shift().model_copy(
+    update={"baseline": Segment.of(market="TH"), "focus": Segment.of(market="ID")}
+)  # two segments, no windows
+BOTH_SIDES = pl.concat(
+    [
+        results.a_series().with_columns(side=pl.lit("baseline")),
+        results.a_series().with_columns(side=pl.lit("focus"), k=pl.col("k") // 2, lo=None, hi=None),
+    ]
+)
 NAMES = {cause.id: str(cause.segment) for cause in results.some_causes()}
 DRAWN = {
     "shift_series": lambda: figures.shift_series(results.a_series(), results.a_shift(), onset=date(2026, 9, 28)),
@@ -37,6 +49,14 @@ DRAWN = {
     "guardrails_plot": lambda: figures.guardrails_plot(results.a_backtest().guardrails),
     "themes_bar": lambda: figures.themes_bar(results.some_themes()),
     "appeals_funnel": lambda: figures.appeals_funnel(FUNNEL),
+    "inside_series": lambda: figures.inside_series(
+        results.a_series(),
+        results.a_shift(),
+        results.some_causes()[0],
+        changes=[(date(2026, 8, 3), "another change")],
+        matched=results.behind_a_cause().changes,
+    ),
+    "sides_series": lambda: figures.sides_series(BOTH_SIDES, BETWEEN),
     "frontier": lambda: figures.frontier(FRONTIER, title="Fewer wrongful cases cost few misses", subtitle="n = 4"),
 }
 EMPTY = {
@@ -58,7 +78,7 @@ def trace_of(figure, x):
 
 
 def test_every_public_figure_is_drawn_here():
-    assert set(DRAWN) == set(figures.__all__) - {"Words", "words_of"}
+    assert set(DRAWN) == set(figures.__all__) - {"Words", "still", "waterfall_steps", "words_of"}
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -120,11 +140,59 @@ def test_a_series_names_only_the_changes_nearest_to_its_onset():
     assert sum(s.type == "line" for s in figure.layout.shapes) == 13
 
 
-def test_a_series_between_two_segments_shades_nothing():
-    shift = results.a_shift().model_copy(update={"baseline": Segment.of(market="TH"), "focus": Segment.of(market="ID")})
-    figure = figures.shift_series(results.a_series(), shift)
+def test_a_series_between_two_segments_draws_both_and_shades_nothing():
+    figure = DRAWN["sides_series"]()
     assert not figure.layout.shapes
-    assert "market: TH" in figures.words_of(figure).subtitle
+    assert [t.name for t in figure.data if t.name in ("TH", "ID")] == ["TH", "ID"]
+    words = figures.words_of(figure)
+    assert "market: TH" in words.subtitle
+    assert words.title == "Overturn rate in policy: counterfeit is higher in ID than in TH: 30.6 % against 18.2 %"
+
+
+def test_the_series_of_a_cause_between_two_segments_has_no_onset():
+    figure = figures.inside_series(BOTH_SIDES, BETWEEN, results.some_causes()[0])
+    assert not figure.layout.shapes
+    assert "16.8 % in TH, 56.3 % in ID" in figures.words_of(figure).title
+
+
+def test_the_series_of_a_cause_draws_its_onset_with_the_interval_and_names_only_the_changes_that_fit():
+    figure = DRAWN["inside_series"]()
+    texts = [a.text for a in figure.layout.annotations]
+    assert {"onset", "detector logo-v7 live in Indonesia"} <= set(texts)
+    assert "another change" not in texts
+    cause = results.some_causes()[0]
+    assert (*cause.onset_interval,) in [(s.x0, s.x1) for s in figure.layout.shapes if s.type == "rect"]
+    assert [s.x0 for s in figure.layout.shapes if s.type == "line" and s.y1 == 1].count(cause.onset) == 2
+
+
+def test_a_new_segment_is_drawn_as_its_share_of_all_rows():
+    cause = results.some_causes()[0].model_copy(update={"kind": CauseKind.NEW_SEGMENT})
+    figure = figures.inside_series(results.a_series(), results.a_shift(), cause)
+    assert figure.layout.yaxis.title.text == "Share of all rows"
+    assert "a new segment: 18.1 % → 30.7 % of all rows" in figures.words_of(figure).title
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (CauseKind.NEW_SEGMENT, "only in ID"),
+        (CauseKind.VANISHED_SEGMENT, "only in TH"),
+        (CauseKind.PLATFORM_EVENT, "differs throughout"),
+        (CauseKind.RATE_SHIFT, "rate differs"),
+    ],
+)
+def test_between_two_segments_nothing_is_new_gone_or_an_event(kind, said):
+    cause = results.some_causes()[0].model_copy(update={"kind": kind})
+    assert kind_of(cause, BETWEEN) == said
+    assert sides(BETWEEN) == ("TH", "ID")
+
+
+def test_two_segments_whose_cut_names_are_alike_are_there_and_here():
+    long = "x" * 60
+    shift = BETWEEN.model_copy(
+        update={"baseline": Segment.of(market=long + "1"), "focus": Segment.of(market=long + "2")}
+    )  # alike for as far as a legend reads
+    assert sides(shift) == ("there", "here")
 
 
 def test_the_waterfall_ends_at_the_focus_rate():
@@ -132,9 +200,52 @@ def test_the_waterfall_ends_at_the_focus_rate():
     figure = DRAWN["waterfall"]()
     bars = [t for t in figure.data if t.type == "bar"]
     assert adds_up(split)
-    assert bars[-1].base[0] + bars[-1].x[0] == pytest.approx(shift.after.rate, abs=1e-12)
+    assert bars[-1].base[0] + bars[-1].x[0] == pytest.approx(shift.after.rate, abs=1e-9)
     for before, after in pairwise(bars):
         assert before.base[0] + before.x[0] == pytest.approx(after.base[0])
+
+
+@given(
+    causes=st.lists(st.floats(-0.3, 0.3), max_size=14),
+    mix=st.lists(st.floats(-0.3, 0.3), max_size=6),
+    before=st.integers(0, 1000),
+    after=st.integers(0, 1000),
+)
+def test_whatever_the_parts_the_steps_lead_from_the_one_rate_to_the_other(causes, mix, before, after):
+    shift = results.a_shift().model_copy(update={"before": Counts(k=before, n=1000), "after": Counts(k=after, n=1000)})
+    delta = shift.after.rate - shift.before.rate
+    split = Decomposition(
+        delta=delta,
+        causes={f"C{i}": value for i, value in enumerate(causes)},
+        mix=tuple(MixEffect(dimension=f"d{i}", contribution=value) for i, value in enumerate(mix)),
+        residual=delta - sum(causes) - sum(mix),
+    )
+    steps = figures.waterfall_steps(shift, split, {})
+    assert steps[0].start == shift.before.rate
+    assert steps[-1].end == pytest.approx(shift.after.rate, abs=1e-9)
+    assert sum(s.value for s in steps) == pytest.approx(delta, abs=1e-9)
+    assert all(b.start == a.end for a, b in pairwise(steps))
+    assert sum(s.kind == "cause" for s in steps) <= 9
+
+
+def test_the_ends_of_a_waterfall_say_their_windows_and_rates_and_each_step_its_size():
+    texts = [a.text for a in DRAWN["waterfall"]().layout.annotations]
+    assert texts[0] == "6 July 2026 to 6 September 2026  <b>18.2 %</b>"
+    assert texts[-1] == "28 September 2026 to 1 November 2026  <b>30.6 %</b>"
+    assert "<b>+7.9 points</b>" in texts[1]
+
+
+def test_a_shift_that_cannot_be_compared_has_no_waterfall_and_says_so():
+    shift = results.a_shift().model_copy(update={"after": Counts(k=0, n=0)})
+    split = Decomposition(delta=float("nan"), causes={}, mix=(), residual=float("nan"))
+    figure = figures.waterfall(shift, split, names={})
+    assert figures.waterfall_steps(shift, split, {}) == ()
+    assert "cannot be compared" in figures.words_of(figure).title
+
+
+def test_siblings_say_both_rates_beside_each_name():
+    texts = [a.text for a in DRAWN["siblings"]().layout.annotations]
+    assert texts[0] == "ID (the cause)  <b>16.8 % → 56.3 %</b>"
 
 
 def test_causes_mix_and_residual_of_a_waterfall_differ_by_pattern():
@@ -147,7 +258,7 @@ def test_many_small_mix_effects_are_one_step_of_the_waterfall():
     mix = tuple(MixEffect(dimension=f"d{i}", contribution=0.001 * i) for i in range(8))
     moved = split.residual + sum(m.contribution for m in split.mix) - sum(m.contribution for m in mix)
     figure = figures.waterfall(results.a_shift(), split.model_copy(update={"mix": mix, "residual": moved}), names=NAMES)
-    labels = [a.text for a in figure.layout.annotations]
+    labels = [a.text.split("  <b>")[0] for a in figure.layout.annotations]
     assert [text for text in labels if text.startswith("mix")] == [
         "mix over d7",
         "mix over d6",

@@ -177,7 +177,7 @@ def test_stages_that_did_not_run_are_named_with_their_reason(run):
 
 
 def test_a_shift_without_causes_series_or_findings_reads_well(run):
-    alone = replace(run.shifts[0], causes=(), decomposition=None, series=None, siblings={}, refused={})
+    alone = replace(run.shifts[0], causes=(), decomposition=None, series=None, inside={}, refused={})
     part = ProposalPart(a_proposal(), None)
     small = bare(run, shifts=(alone,), proposals=(part,))
     page = report_html(small)

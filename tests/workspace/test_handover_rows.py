@@ -6,7 +6,7 @@ from gne_analytics.metrics.windows import parse_window
 from gne_analytics.simulate import simulate
 from gne_analytics.tables.record import record_from_frames
 from gne_analytics.testing.results import a_report
-from gne_analytics.workspace.handover import rows_of, series_of, series_within
+from gne_analytics.workspace.behind import rows_of, series_of, series_within
 
 
 def test_rows_and_series_hold_the_segment_alone():

@@ -12,7 +12,8 @@ from gne_analytics.metrics.observations import observe
 from gne_analytics.testing.frames import record
 from gne_analytics.testing.policies import small_policy_set
 from gne_analytics.workspace import Workspace, read_edits
-from gne_analytics.workspace.handover import in_scope, series_of
+from gne_analytics.workspace.behind import series_of
+from gne_analytics.workspace.handover import in_scope
 
 
 @pytest.fixture

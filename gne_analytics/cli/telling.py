@@ -1,0 +1,38 @@
+"""An explanation in a terminal: in words, as tables, and what lies behind each cause."""
+
+from gne_analytics.agents.summary import full_text
+from gne_analytics.cli.console import say, table
+from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.workspace.explained import Explained
+from gne_analytics.workspace.told import Table, causes_table, headline, steps_table, tables_of
+
+DETAILED = 5
+"""Causes whose siblings, rival names and rows are printed; of the others the table tells."""
+
+
+def say_explained(explained: Explained, store: EvidenceStore) -> None:
+    """Print an explanation: what moved, the ranked causes, how it adds up, and what lies behind each cause."""
+    told = explained.findings()
+    say(full_text([f for f in told if not f.cause_id], store))
+    say()
+    if explained.causes:
+        _say(causes_table(explained))
+    _say(steps_table(explained))
+    part = explained.part(DETAILED)
+    for cause in explained.causes[:DETAILED]:
+        say(headline(cause, explained.shift))
+        say(full_text([f for f in told if f.cause_id == cause.id], store))
+        say()
+        for shown in tables_of(cause, part.inside[cause.id], explained.shift):
+            _say(shown)
+    left = len(explained.causes) - DETAILED
+    if left > 0:
+        say(f"And {left} more, in the table of causes above; --html FILE shows what lies behind all.")
+
+
+def _say(shown: Table) -> None:
+    if shown.rows:
+        table(shown.title, shown.columns, shown.rows, right=tuple(shown.right))
+    if shown.note:
+        say(shown.note)
+    say()

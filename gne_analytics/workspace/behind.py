@@ -1,0 +1,259 @@
+"""What lies behind a shift and its causes, as plain frames: series, siblings, other names, rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from gne_analytics.evidence.redact import redact
+from gne_analytics.evidence.segment import Segment
+from gne_analytics.evidence.types import Cause, CauseKind, Counts, Period, Shift
+from gne_analytics.metrics.definitions import metric_named
+from gne_analytics.metrics.intervals import wilson
+from gne_analytics.metrics.observations import Observations, mature, observe
+from gne_analytics.metrics.windows import window_mask
+from gne_analytics.release.contents import CausePart, OtherName, ShiftPart
+from gne_analytics.workspace.handover import changes_near, changes_of
+
+if TYPE_CHECKING:
+    from gne_analytics.causes.explain import Explanation
+    from gne_analytics.tables.record import Record
+
+EXAMPLES = 6
+"""Rows of a cause that a page shows."""
+NAMES = 4
+"""Rival descriptions that are counted, of either kind."""
+SHOWN_DIMS = 4
+"""Dimensions that stand beside an example."""
+TEXT_CUT = 140
+"""Characters of a text from outside that an example shows."""
+
+
+def series_of(obs: Observations) -> pl.DataFrame:
+    """Return a metric over time with Wilson intervals: week (first day of the step), k, n, lo, hi, matured."""
+    return _over_time(obs, obs.frame)
+
+
+def series_within(obs: Observations, segment: Segment) -> pl.DataFrame:
+    """Return a metric over time inside one segment, with the columns of `series_of`."""
+    return _over_time(obs, obs.frame.filter(window_mask(segment, obs.frame, obs.paths)))
+
+
+def series_by_side(obs: Observations, shift: Shift, segment: Segment) -> pl.DataFrame:
+    """Return a metric over time inside a segment, for each side of a shift: the columns of `series_of`, and side."""
+    sided = obs.frame.with_columns(side=_side_names(obs, shift)).drop_nulls("side")
+    return _over_time(obs, sided.filter(window_mask(segment, sided, obs.paths)), "side")
+
+
+def series_of_shift(obs: Observations, shift: Shift) -> pl.DataFrame:
+    """Return what a picture draws of a shift: the metric over time, for each side where these are no two periods."""
+    return series_of(obs) if _in_time(shift) else series_by_side(obs, shift, Segment({}))
+
+
+def series_of_cause(obs: Observations, shift: Shift, cause: Cause) -> pl.DataFrame:
+    """Return what `figures.inside_series` draws of a cause: its rate over time, by side where sides are segments.
+
+    Of a new or a vanished segment in time, k is its rows and n all rows: what began or ended is the segment itself.
+    """
+    if not _in_time(shift):
+        return series_by_side(obs, shift, cause.segment)
+    if cause.kind in (CauseKind.NEW_SEGMENT, CauseKind.VANISHED_SEGMENT):
+        inside = window_mask(cause.segment, obs.frame, obs.paths)
+        return _over_time(obs, obs.frame.with_columns(k=pl.col("n") * inside))
+    return series_within(obs, cause.segment)
+
+
+def _in_time(shift: Shift) -> bool:
+    return isinstance(shift.baseline, Period) and isinstance(shift.focus, Period)
+
+
+def _over_time(obs: Observations, rows: pl.DataFrame, *by: str) -> pl.DataFrame:
+    step = {"day": "event_week", "month": "event_month"}.get(obs.grain)
+    first = pl.col(step) if step else pl.date(pl.col("event_year"), 1, 1)
+    counted = (
+        rows.with_columns(week=first)
+        .drop_nulls("week")
+        .group_by("week", *by)
+        .agg(pl.col("k").sum(), pl.col("n").sum(), pl.col("matured").all())
+        .sort("week", *by)
+    )
+    return _with_interval(counted)
+
+
+def _side_names(obs: Observations, shift: Shift) -> pl.Series:
+    """Each row's side as a word, null where it is in neither."""
+    names = {0: "baseline", 1: "focus"}
+    return obs.sides(shift.baseline, shift.focus).replace_strict(names, default=None, return_dtype=pl.String)
+
+
+def _sided(obs: Observations, shift: Shift) -> Observations:
+    """The mature rows of either side, which the counts of a cause are taken over, with the column ``window``."""
+    known, _ = mature(obs)
+    return replace(known, frame=known.frame.with_columns(window=_side_names(known, shift)).drop_nulls("window"))
+
+
+def rows_of(obs: Observations, shift: Shift, cause: Cause) -> pl.DataFrame:
+    """Return the rows behind a cause in both windows, those of the focus window first."""
+    sided = obs.frame.with_columns(focus=obs.sides(shift.baseline, shift.focus) == 1).drop_nulls("focus")
+    held = sided.filter(window_mask(cause.segment, sided, obs.paths))
+    return held.select("id", "event_date", "focus", "k", "n", "unit", "matured", *obs.dims).sort(
+        "focus", "event_date", descending=True, nulls_last=True
+    )
+
+
+def examples_of(record: Record, obs: Observations, shift: Shift, cause: Cause, limit: int = EXAMPLES) -> pl.DataFrame:
+    """Return a few rows of a cause as a reader may see them: id, day, counted, some dimensions, texts.
+
+    They are of the focus window (for a vanished segment of the baseline): two in three moved the rate, the others
+    stand for contrast; each is of another unit, the latest first. Texts of the case and of its last appeal stand beside
+    them, redacted and cut, and are hostile all the same: escape them. Units are not named.
+    """
+    sided = _sided(obs, shift)
+    where = "baseline" if cause.kind is CauseKind.VANISHED_SEGMENT else "focus"
+    inside = window_mask(cause.segment, sided.frame, obs.paths)
+    held = sided.frame.filter(inside, pl.col("window") == where, pl.col("n") > 0)
+    held = held.with_columns(telling=(pl.col("k") > 0) != (cause.effect.value < 0), owner=pl.coalesce("unit", "id"))
+    latest = held.sort("telling", "event_date", "id", descending=[True, True, False], nulls_last=True)
+    each = latest.unique("owner", keep="first", maintain_order=True)
+    moved = each.filter("telling").head(limit - limit // 3)
+    chosen = pl.concat([moved, each.filter(~pl.col("telling")).head(limit - moved.height)])
+    shown = chosen.select("id", pl.col("event_date").alias("day"), counted=pl.col("k") > 0)
+    shown = pl.concat([shown, chosen.select(_telling_dims(obs, cause))], how="horizontal")
+    return _with_texts(record, obs, shown)
+
+
+def _telling_dims(obs: Observations, cause: Cause) -> list[str]:
+    """The dimensions that an example shows: those of the cause's other names first, none that the cause fixes."""
+    spoken = [d for s in (cause.segment, *cause.same_rows, *cause.runners_up) for d in s.dimensions]
+    fixed = {d for d, values in cause.segment.items() if len(values) == 1 and d not in obs.paths}
+    return [d for d in dict.fromkeys((*spoken, *obs.dims)) if d in obs.dims and d not in fixed][:SHOWN_DIMS]
+
+
+def _with_texts(record: Record, obs: Observations, rows: pl.DataFrame) -> pl.DataFrame:
+    """Put what was written of each row beside it; what is in no row is left out."""
+    if metric_named(obs.metric).table == "signals":
+        sources = [(record.signals, "signal_id", {"text": "what was reported"})]
+    else:
+        sources = [(record.violations, "violation_id", {"content_text": "content", "facts": "facts"})]
+        if record.has("appeals"):
+            sources.append((record.appeals, "violation_id", {"reason_text": "what the seller says"}))
+    for table, key, columns in sources:
+        held = {said: pl.col(column).cast(pl.String) for column, said in columns.items() if column in table.columns}
+        texts = table.select(pl.col(key).cast(pl.String).alias("id"), **held)
+        wanted = texts.filter(pl.col("id").is_in(rows["id"].to_list())).unique("id", keep="last", maintain_order=True)
+        rows = rows.join(wanted, on="id", how="left", maintain_order="left")
+    words = [c for c, dtype in rows.schema.items() if dtype == pl.String and c != "id"]
+    rows = rows.with_columns(pl.col(c).map_elements(_readable, pl.String) for c in words)
+    return rows.select(c for c in rows.columns if c in ("id", "day", "counted") or rows[c].null_count() < rows.height)
+
+
+def _readable(text: str) -> str:
+    return redact(text, TEXT_CUT)
+
+
+def siblings_of(obs: Observations, shift: Shift, cause: Cause, along: str | None = None) -> pl.DataFrame:
+    """Return a cause's segment beside its siblings along one of its dimensions, in both windows.
+
+    Columns value, window, k, n, in_cause, along, lo, hi; the other dimensions of the segment are held fixed. Without
+    ``along`` it is the dimension whose siblings moved most otherwise than the cause. A path is cut to the level that
+    the cause names. Immature rows are left out, as they are of the cause.
+    """
+    sided = _sided(obs, shift)
+    dimensions = (along,) if along else cause.segment.dimensions
+    return _with_interval(max((_beside(sided, cause.segment, d) for d in dimensions), key=_contrast))
+
+
+def _beside(obs: Observations, segment: Segment, along: str) -> pl.DataFrame:
+    fixed = Segment.of({d: v for d, v in segment.items() if d != along})
+    rows = obs.frame.filter(window_mask(fixed, obs.frame, obs.paths))
+    inside = window_mask(Segment.of({along: segment.values(along)}), rows, obs.paths)
+    value = pl.col(along)
+    if along in obs.paths:
+        level = max(v.count("/") + 1 for v in segment.values(along))
+        value = value.str.split("/").list.head(level).list.join("/")
+    return (
+        rows.with_columns(in_cause=inside)
+        .group_by(value.alias("value"), "window")
+        .agg(pl.col("k").sum(), pl.col("n").sum(), pl.col("in_cause").any())
+        .with_columns(along=pl.lit(along))
+        .sort("value", "window")
+    )
+
+
+def _contrast(frame: pl.DataFrame) -> float:
+    """How otherwise all siblings moved than the cause; where a side is empty, how otherwise they stand."""
+    sums = frame.group_by("in_cause", "window").agg(pl.col("k").sum(), pl.col("n").sum()).filter(pl.col("n") > 0)
+    rates = {
+        (inside, window): k / n for inside, window, k, n in sums.select("in_cause", "window", "k", "n").iter_rows()
+    }
+    if len(rates) == 4:
+        moved = {inside: rates[inside, "focus"] - rates[inside, "baseline"] for inside in (True, False)}
+        return float(abs(moved[True] - moved[False]))
+    if {(True, "focus"), (False, "focus")} <= set(rates):
+        return float(abs(rates[True, "focus"] - rates[False, "focus"]))
+    return -1.0
+
+
+def names_of(obs: Observations, shift: Shift, cause: Cause) -> tuple[OtherName, ...]:
+    """Return the descriptions of a cause's rows: its own, of nearly the same rows, of rows that overlap and tell less.
+
+    Each with the counts of either side, and the share of its own and the cause's rows together that both hold.
+    """
+    sided = _sided(obs, shift)
+    rows = sided.frame.select("k", "n", "window")
+    own = sided.frame.select(window_mask(cause.segment, sided.frame, obs.paths)).to_series()
+    asked: list[tuple[Literal["named", "same rows", "overlaps"], Segment]] = [("named", cause.segment)]
+    asked += [("same rows", s) for s in cause.same_rows[:NAMES]]
+    asked += [("overlaps", s) for s in cause.runners_up if s not in cause.same_rows][:NAMES]
+    found = []
+    for how, segment in asked:
+        if set(segment.dimensions) <= set(sided.frame.columns):
+            held = sided.frame.select(window_mask(segment, sided.frame, obs.paths)).to_series()
+            either, both = (int(rows.filter(mask)["n"].sum()) for mask in (held | own, held & own))
+            found.append(OtherName(segment, how, both / either if either else 0.0, *_counts(rows.filter(held))))
+    return tuple(found)
+
+
+def _counts(rows: pl.DataFrame) -> tuple[Counts, Counts]:
+    parts = (rows.filter(pl.col("window") == window) for window in ("baseline", "focus"))
+    before, after = (Counts(k=int(p["k"].sum()), n=int(p["n"].sum())) for p in parts)
+    return before, after
+
+
+def part_of(
+    record: Record, explanation: Explanation, *, detailed: int | None = None, obs: Observations | None = None
+) -> ShiftPart:
+    """Gather all that a page shows of an explanation; the first ``detailed`` causes with what lies behind them."""
+    shift = explanation.shift
+    obs = obs or observe(record, shift.metric, shift.scope)
+    return ShiftPart(
+        shift=shift,
+        causes=explanation.causes,
+        decomposition=explanation.decomposition,
+        refused=explanation.refused,
+        notes=explanation.notes,
+        series=series_of_shift(obs, shift),
+        inside={c.id: cause_part(record, obs, shift, c) for c in explanation.causes[:detailed]},
+        changes=changes_near(record, shift),
+    )
+
+
+def cause_part(record: Record, obs: Observations, shift: Shift, cause: Cause) -> CausePart:
+    """Gather what lies behind one cause."""
+    return CausePart(
+        series=series_of_cause(obs, shift, cause),
+        siblings=siblings_of(obs, shift, cause) if cause.segment.depth else None,
+        names=names_of(obs, shift, cause),
+        examples=examples_of(record, obs, shift, cause),
+        changes=changes_of(record, cause),
+    )
+
+
+def _with_interval(counted: pl.DataFrame) -> pl.DataFrame:
+    bounds = [wilson(k, n) if n > 0 and k <= n else None for k, n in counted.select("k", "n").iter_rows()]
+    return counted.with_columns(
+        lo=pl.Series([b.lo if b else None for b in bounds], dtype=pl.Float64),
+        hi=pl.Series([b.hi if b else None for b in bounds], dtype=pl.Float64),
+    )
