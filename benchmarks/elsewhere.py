@@ -206,8 +206,8 @@ def reviewer_error(d: Draft) -> Plant:
     policy, _, _ = _spot(d)
     team = str(d.rng.choice(TEAMS))
     own = d.of(policy=policy, team=team) & d.late
-    d.col["win"][d.chance(0.55 * d.size, own & d.col["bad"].astype(bool))] = 0.85
-    d.col["appeal"][own] = np.maximum(d.col["appeal"][own], 0.45)
+    hit = d.chance(0.9 * d.size, own & d.col["bad"].astype(bool))
+    d.col["win"][hit], d.col["appeal"][hit] = 0.85, 0.45
     return _plant(d, "overturn_rate", policy, {"queue": team})
 
 

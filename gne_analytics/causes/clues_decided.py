@@ -120,8 +120,10 @@ def _overturns(scene: Scene) -> dict[str, Clue]:
         return out
     share = scene.share(after, round(after.n), "overturned after the onset")
     reach = after.variance**0.5
+    # What was so all along is not what moved.
+    news = 1.0 if before is None else unit(rise(before, after) / 0.1)
     out["nearly_always"] = Clue(
-        unit((after.value - reach - 0.6) / 0.2), f"{share} of its decided appeals are overturned."
+        unit((after.value - reach - 0.6) / 0.2) * news, f"{share} of its decided appeals are overturned."
     )
     out["upheld"] = Clue(unit((0.45 - after.value - reach) / 0.25), f"Only {share} of its appeals are overturned.")
     rest = [_rate(f, "final") for f in scene.rest]

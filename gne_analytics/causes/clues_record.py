@@ -21,6 +21,8 @@ IMPOSSIBLE: tuple[tuple[str, tuple[str, ...], pl.Expr], ...] = (
     ("negative points", ("points",), pl.col("points") < 0),
 )  # fmt: skip
 """What cannot be in a sound record: what it is called, the columns it takes, and its test."""
+PLAINLY = 0.5
+"""A fault of this strength stands by itself."""
 PLACEHOLDERS = (
     "(missing)",
     "unknown",
@@ -126,7 +128,14 @@ def _signals(scene: Scene) -> dict[str, Clue]:
     return {"signals_uncaught": Clue(strength, f"{share} of its signals meet no policy.")}
 
 
+def _faults(scene: Scene) -> dict[str, Clue]:
+    """What cannot be, or what is gone: either is fault enough, so where one shows the other is not asked for."""
+    found = _impossible(scene) | _missing(scene)
+    most = max(found, key=lambda c: found[c].strength, default="")
+    return {most: found[most]} if most and found[most].strength >= PLAINLY else found
+
+
 _Looks = tuple[Callable[[Scene], dict[str, Clue]], ...]
-FAULTS: _Looks = (_impossible, _missing)
+FAULTS: _Looks = (_faults,)
 AUDITS: _Looks = (_audits,)
 SIGNALS: _Looks = (_signals,)

@@ -101,7 +101,7 @@ SIGNATURES: Mapping[Mechanism, Signature] = MappingProxyType(
         ),
         Mechanism.DATA_ERROR: Signature(
             "data", (),
-            {"impossible_values": 4.0, "fields_missing": 2.5, "change_process": 0.5},
+            {"impossible_values": 4.0, "fields_missing": 3.5, "change_process": 0.5},
             ("impossible_values", "fields_missing"),
             "Compare a few rows with the system they came from.",
         ),
