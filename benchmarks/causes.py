@@ -86,7 +86,7 @@ def main() -> None:
                 args.json.write_text(json.dumps(bench.out, indent=1) + "\n", encoding="utf-8")
     print("\n== all figures")
     for key, value in bench.out.items():
-        if not isinstance(value, dict | list):
+        if not isinstance(value, dict | list) and key not in ("rule", "cpu"):
             print(f"{key:28} {'-' if value is None else f'{value:.3g}' if isinstance(value, float) else value}")
 
 

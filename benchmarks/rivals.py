@@ -53,8 +53,9 @@ def install(peer: Peer, folder: Path) -> tuple[Path | None, str]:
     home.parent.mkdir(parents=True, exist_ok=True)
     requirements = str(HERE / f"{peer.name}.txt")
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
+    # --no-config: the overrides of our own pyproject.toml would leave numba without its compiler
     make = [sys.executable, "-m", "venv", *(["--without-pip"] if uv else []), str(home)]
-    fill = [uv, "pip", "install", "--quiet", "--python"] if uv else []
+    fill = [uv, "pip", "install", "--no-config", "--quiet", "--python"] if uv else []
     fill = [*fill, str(python)] if uv else [str(python), "-m", "pip", "install", "--quiet"]
     for command in (make, [*fill, "-r", requirements]):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
