@@ -134,7 +134,9 @@ def _plain(group: Moments, pairs: Sequence[Pair], likeness: float) -> _Looks:
     a, b, c = (np.array([getattr(p, f) for p in pairs]) for f in ("a", "b", "c"))
     ck, cn = _cumulative(group.k), _cumulative(group.n)
     k0, k1, n0, n1 = ck[:, b] - ck[:, a], ck[:, c] - ck[:, b], cn[:, b] - cn[:, a], cn[:, c] - cn[:, b]
-    usable = (n0 >= MIN_SIDE) & (n1 >= MIN_SIDE) & (k0 <= n0) & (k1 <= n1)
+    usable = (n0 >= MIN_SIDE) & (n1 >= MIN_SIDE)
+    over = _cumulative((group.k > group.n).astype(float))
+    usable &= over[:, c] == over[:, a]  # no bin with a rate over one, which a window would hide
     n0, n1 = np.maximum(n0, 1.0), np.maximum(n1, 1.0)
     p0, p1 = k0 / n0, k1 / n1
     total = n0 + n1

@@ -63,24 +63,27 @@ class Season:
 
 
 def season_behind(
-    k: Floats, n: Floats, pair: tuple[int, int, int], grain: str, design: float
+    k: Floats, n: Floats, pair: tuple[int, int, int], grain: str, design: float, *, rising: bool
 ) -> Season | None:  # fmt: skip
     """Return the season that holds most of a move, by what came at the same distance before (or after).
 
-    ``k`` and ``n`` are per bin. A year needs one cycle before, a shorter peak two, most of which moved the same way.
+    ``k`` and ``n`` are per bin, of what moved or of something wider, which must move the way that ``rising`` says. A
+    year needs one cycle before, a shorter peak two, most of which moved the same way.
     """
     for periods, cycles in ((YEAR.get(grain, ()), 1), (SHORTER.get(grain, ()), 2)):
         told = [
             (strength, season)
             for season in (Season(p, cycles) for p in periods)
-            if (strength := _explains(k, n, pair, season, design)) is not None
+            if (strength := _explains(k, n, pair, season, design, rising)) is not None
         ]
         if told:
             return max(told, key=lambda t: t[0])[1]
     return None
 
 
-def _explains(k: Floats, n: Floats, pair: tuple[int, int, int], season: Season, design: float) -> float | None:
+def _explains(
+    k: Floats, n: Floats, pair: tuple[int, int, int], season: Season, design: float, rising: bool
+) -> float | None:
     """How plainly the cycles before moved the same way, in standard errors; None where they leave most of the move."""
     held = season.held(*pair, n.size)
     if held is None:
@@ -89,7 +92,7 @@ def _explains(k: Floats, n: Floats, pair: tuple[int, int, int], season: Season, 
     earlier = [_step(k, n, held.a + x, held.b + x, held.c + x, design) for x in held.offsets]
     earlier = [(d, e) for d, e in earlier if np.isfinite(e)]
     alike = sum(d * moved > 0 for d, _ in earlier)
-    if len(earlier) < season.cycles or not np.isfinite(error) or alike < MOSTLY * len(earlier):
+    if (moved > 0) != rising or len(earlier) < season.cycles or not np.isfinite(error) or alike < MOSTLY * len(earlier):
         return None
     before = float(np.mean([d for d, _ in earlier])) * float(np.sign(moved))
     strength = before / (float(np.sqrt(sum(e * e for _, e in earlier))) / len(earlier))
@@ -147,7 +150,7 @@ def contrasts(
             part = 1.0 / len(held.offsets)
             spans += [(held.b + x, held.c + x, -part), (held.a + x, held.b + x, part)]
         sizes = [float(n[x:y].sum()) for x, y, _ in spans]
-        if min(sizes) < least:
+        if min(sizes) < least or any((k[x:y] > n[x:y]).any() for x, y, _ in spans):
             continue
         for number, ((x, y, weight), size) in enumerate(zip(spans, sizes, strict=True)):
             rate = float(k[x:y].sum()) / size

@@ -69,6 +69,8 @@ class _Rows:
     bins: int
     grain: str
     pairs: Sequence[Pair] = field(repr=False)
+    background: tuple[Floats, Floats] = field(repr=False)
+    """Hits and rows of all policies, by bin."""
 
     def scan(self, rng: np.random.Generator, season: Season | None = None) -> Scan | None:
         parts = [rows for _, rows in self.slices]
@@ -128,13 +130,14 @@ def scanned(whole: Observations, rng: np.random.Generator) -> list[Series]:
     out = []
     codes, values_of = whole.unit_codes, _slicing(whole)
     k, n = (whole.frame[c].to_numpy().astype(float) for c in ("k", "n"))
+    background = (np.bincount(bins, k).astype(np.float64), np.bincount(bins, n).astype(np.float64))
     for scope in scopes:
         rows = np.arange(k.size)
         if scope.depth:
             rows = np.flatnonzero((whole.frame[SERIES_DIMENSION] == scope.values(SERIES_DIMENSION)[0]).to_numpy())
         unit = None if codes is None else np.unique(codes[rows], return_inverse=True)[1].astype(np.int64)
         slices = tuple(_slices(values_of, rows))
-        data = _Rows(k[rows], n[rows], bins[rows], unit, slices, len(starts), whole.grain, pairs)
+        data = _Rows(k[rows], n[rows], bins[rows], unit, slices, len(starts), whole.grain, pairs, background)
         found, flags = _judged(data, rng)
         if found is not None:
             strongest = Segment({}) if found.slice is None else slices[found.slice][0]
@@ -156,15 +159,9 @@ def _judged(data: _Rows, rng: np.random.Generator) -> tuple[Scan | None, tuple[s
         found = data.scan(rng)
     if found is None:
         return None, flags
-    k, n = data.by_bin(found)
-    if found.p <= WORTH_ASKING:
-        pair = (found.pair.a, found.pair.b, found.pair.c)
-        season = season_behind(k, n, pair, data.grain, found.design)
-        if season is None and found.slice is not None:  # a part may have no past of its own
-            season = season_behind(*data.by_bin(replace(found, slice=None)), pair, data.grain, found.design)
-        if season is not None:
-            beyond = data.scan(rng, season)
-            return (replace(found, p=1.0), flags) if beyond is None else (beyond, (*flags, SEASONAL))
+    if found.p <= WORTH_ASKING and (season := _season_of(data, found)) is not None:
+        beyond = data.scan(rng, season)
+        return (replace(found, p=1.0), flags) if beyond is None else (beyond, (*flags, SEASONAL))
     # peaks that come round make a series restless, which may hide a step
     season = recurring(*data.by_bin(replace(found, slice=None)), data.grain) if found.restless else None
     beyond = data.scan(rng, season) if season else None
@@ -172,6 +169,15 @@ def _judged(data: _Rows, rng: np.random.Generator) -> tuple[Scan | None, tuple[s
         return found, flags
     found = min((replace(f, p=min(1.0, 2 * f.p)) for f in (found, beyond)), key=lambda f: f.p)
     return found, (*flags, SEASONAL) if found.season else flags
+
+
+def _season_of(data: _Rows, found: Scan) -> Season | None:
+    """The season behind a move: in its part, else in the series, else in all policies, whose past is longer."""
+    pair = (found.pair.a, found.pair.b, found.pair.c)
+    for k, n in (data.by_bin(found), data.by_bin(replace(found, slice=None)), data.background):
+        if season := season_behind(k, n, pair, data.grain, found.design, rising=found.z > 0):
+            return season
+    return None
 
 
 def _slicing(obs: Observations) -> list[tuple[str, tuple[str, ...], Ints]]:

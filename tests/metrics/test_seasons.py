@@ -109,7 +109,7 @@ def test_a_season_is_read_before_the_onset_and_only_else_after_it():
 
 def test_a_step_that_stays_is_no_season_of_its_own():
     k, n = np.where(np.arange(110) < 20, 30.0, 60.0), np.full(110, 100.0)
-    assert season_behind(k, n, (0, 20, 33), "day", 1.0) is None
+    assert season_behind(k, n, (0, 20, 33), "day", 1.0, rising=True) is None
 
 
 def test_a_step_held_against_the_season_carries_a_flag_without_a_figure():
