@@ -109,6 +109,8 @@ def _why(cause: Cause, shift: Shift, store: EvidenceStore) -> list[Claim]:
         return [Claim(template=_NOT_POLICY[cause.kind], kind=ClaimKind.WHY), *_reasons(cause, store)]
     if cause.mechanism is Mechanism.UNKNOWN:
         unknown = "Why is not known: the record shows no mechanism's signature."
+        if not isinstance(shift.focus, Period):
+            unknown = "Why is not asked between two segments: a mechanism is read from a change over time."
         return [Claim(template=unknown, kind=ClaimKind.WHY), *_reasons(cause, store)]
     likely = f"The mechanism that fits best is {MECHANISMS[cause.mechanism]}."
     return [Claim(template=likely, kind=ClaimKind.WHY), *_reasons(cause, store)]

@@ -159,7 +159,8 @@ def _where(explanation: Explained, store: EvidenceStore) -> list[Claim]:
     if split.mix:
         largest = max(split.mix, key=lambda m: abs(m.contribution))
         over = store.add(largest.dimension.replace("_", " ").strip("()"), "name").ref()
-        pieces.append(f"{part(mix, 'mix')} come from a changed mix of cases (above all over {over})")
+        how = "changed" if isinstance(explanation.shift.focus, Period) else "different"
+        pieces.append(f"{part(mix, 'mix')} come from a {how} mix of cases (above all over {over})")
     pieces.append(f"{part(split.residual, 'residual')} stay unexplained")
     text = f"Of the {part(split.delta, 'whole')}, {enumerate_words(pieces)}."
     found = [Claim(template=text, kind=ClaimKind.WHERE)]

@@ -344,7 +344,7 @@ def _totals(figure: go.Figure, start: float, end: float, *, last: int) -> None:
 def _room(low: float, high: float) -> list[float]:
     """The axis of a waterfall: from zero when the rates are near it, else from a little below the lowest step."""
     span = max(high - low, 1e-6)
-    left = 0.0 if 0 <= low < 2.5 * span else low - 0.1 * span
+    left = 0.0 if 0 <= low < 2.5 * span else low - 0.5 * span
     return [left, high + 0.1 * (high - left)]
 
 

@@ -64,10 +64,16 @@ def still(figure: go.Figure, *, width: int = WIDTH) -> str:
         *_labels(layout, x, y, width),
         *_legend(legend, width, height),
     ]
+    alt = escape(TURNING.sub("", words_of(figure).alt))
     return (
+<<<<<<< HEAD
         f'<svg role="img" aria-label="{escape(TURNING.sub("", words_of(figure).alt))}" '
         f'viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" style="max-width:100%;height:auto;display:block" font-family="{escape(FONT)}" '
+=======
+        f'<svg role="img" aria-label="{alt}" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'style="max-width:100%;height:auto;display:block" font-family="{escape(FONT)}" '
+>>>>>>> views
         f'font-size="13" fill="currentColor" xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
     )
 
@@ -108,7 +114,8 @@ def _grid(layout: Any, x: _Scale, y: _Scale, *, dated: bool, labelled: bool) -> 
         at = x(value)
         yield _line(at, y.last, at, y.first, "currentColor", 1, opacity=0.13)
         if text:
-            yield _text(text, at, y.first + 18, "middle", size=12, opacity=0.8)
+            half = _CHARACTER * len(text) / 2
+            yield _text(text, min(max(at, half), x.last + 14 - half), y.first + 18, "middle", size=12, opacity=0.8)
     if labelled:
         for value in _nice(y):
             yield _line(x.first, y(value), x.last, y(value), "currentColor", 1, opacity=0.13)

@@ -25,6 +25,7 @@ from gne_analytics.evidence.types import (
 from gne_analytics.figures.causes import inside_title
 from gne_analytics.figures.shifts import Step, waterfall_steps
 from gne_analytics.figures.wording import dimension, in_time, kind_of, metric_title, moved, named, sides, window
+from gne_analytics.metrics.observations import unrankable
 from gne_analytics.release.contents import CausePart, OtherName, ProposalPart, ShiftPart
 
 __all__ = ["dimension", "in_time", "inside_title", "kind_of", "metric_title", "moved", "named", "sides", "window"]
@@ -34,7 +35,7 @@ STORIES: Final = 3
 """Shifts that the first screen tells in full; the rest are named below them."""
 
 _QUESTIONS: Final = (
-    ("What moved", (ClaimKind.WHAT,)),
+    ("What we see", (ClaimKind.WHAT,)),
     ("Where", (ClaimKind.WHERE,)),
     ("Why", (ClaimKind.WHY,)),
     ("What else it could be", (ClaimKind.RIVAL,)),
@@ -238,6 +239,14 @@ def steps(part: ShiftPart) -> tuple[Step, ...]:
 def step_kind(step: Step) -> str:
     """What a step of a waterfall is."""
     return {"cause": "cause", "mix": "mix of cases", "residual": "residual"}[step.kind]
+
+
+def nothing_found(shift: Shift) -> str:
+    """Why a shift has no cause: it was not searched, or nothing stands out."""
+    if unrankable(shift.before, shift.after):
+        return "It was not searched: a rate lies over one, or rests on too few rows."
+    what = "change" if in_time(shift) else "difference"
+    return f"No segment explains it: the {what} is spread over everything that was looked at, or too small to place."
 
 
 def lines_said(cause: Cause, behind: CausePart) -> str:

@@ -13,7 +13,7 @@ from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Cause
 from gne_analytics.figures.causes import beside
 from gne_analytics.figures.wording import in_time, shift_subtitle, shift_title
-from gne_analytics.release.view import lines_said
+from gne_analytics.release.view import lines_said, nothing_found
 from gne_analytics.workspace.screen import badge, finding_claims
 from gne_analytics.workspace.told import Table, causes_table, headline, steps_table, tables_of
 
@@ -59,7 +59,7 @@ def _refused(explained: Explained) -> str:
 
 def _ranked(explained: Explained) -> str:
     if not explained.causes:
-        return '<p class="calm">No segment stands out beyond chance: the change is spread, or too small to place.</p>'
+        return f'<p class="calm">{escape(nothing_found(explained.shift))}</p>'
     return table_html(causes_table(explained))
 
 
@@ -80,7 +80,7 @@ def _limits(explained: Explained) -> str:
 def _cause(
     explained: Explained, cause: Cause, part: CausePart, finding: Finding | None, store: EvidenceStore, *, first: bool
 ) -> str:
-    lines = lines_said(cause, part) if in_time(explained.shift) else ""
+    lines = f". {lines_said(cause, part)}" if in_time(explained.shift) else ""
     pictures = [_picture(explained.series(cause), lines)]
     if part.siblings is not None and not part.siblings.is_empty():
         pictures.append(_picture(beside(part.siblings, explained.shift, cause)))
@@ -96,7 +96,7 @@ def _picture(figure: Figure, more: str = "") -> str:
     words = figures.words_of(figure)
     return (
         f"<figure><figcaption><strong>{_outside(words.title)}</strong><br><span class='quiet'>"
-        f"{_outside(words.subtitle)} {escape(more)}</span></figcaption>{figures.still(figure)}</figure>"
+        f"{_outside(words.subtitle)}{escape(more)}</span></figcaption>{figures.still(figure)}</figure>"
     )
 
 

@@ -60,7 +60,8 @@ def causes_table(explanation: Explanation) -> Table:
 def why(cause: Cause, shift: Shift) -> str:
     """What a cause is taken for, with its rivals."""
     rivals = [spelt(r.mechanism) for r in cause.rivals if r.mechanism not in (cause.mechanism, Mechanism.UNKNOWN)]
-    return view.why(cause, shift) + (f"; or {', or '.join(rivals)}" if rivals else "")
+    joined = "may be" if cause.mechanism is Mechanism.UNKNOWN else "or"
+    return view.why(cause, shift) + (f"; {joined} {', or '.join(rivals)}" if rivals else "")
 
 
 def with_interval(estimate: Estimate) -> str:
