@@ -66,14 +66,8 @@ def still(figure: go.Figure, *, width: int = WIDTH) -> str:
     ]
     alt = escape(TURNING.sub("", words_of(figure).alt))
     return (
-<<<<<<< HEAD
-        f'<svg role="img" aria-label="{escape(TURNING.sub("", words_of(figure).alt))}" '
-        f'viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" style="max-width:100%;height:auto;display:block" font-family="{escape(FONT)}" '
-=======
         f'<svg role="img" aria-label="{alt}" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'style="max-width:100%;height:auto;display:block" font-family="{escape(FONT)}" '
->>>>>>> views
         f'font-size="13" fill="currentColor" xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
     )
 
