@@ -24,8 +24,9 @@ import polars as pl
 
 from gne_analytics.causes import Explanation, explain
 from gne_analytics.causes.baseline import fit_baseline
-from gne_analytics.causes.cells import Lattice, measure
+from gne_analytics.causes.cells import measure
 from gne_analytics.causes.cube import build_cube
+from gne_analytics.causes.lattice import Lattice
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Period

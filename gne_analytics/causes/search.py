@@ -5,18 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gne_analytics.causes.cells import (
-    N0,
-    N1,
-    NEW,
-    STANDARD,
-    Cell,
-    Conditions,
-    View,
-    is_version,
-    sums_by,
-)
+from gne_analytics.causes.cells import N0, N1, NEW, STANDARD, Conditions, is_version, sums_by
 from gne_analytics.causes.cube import Cube, Mask
+from gne_analytics.causes.view import Cell, View
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.metrics.intervals import Floats, Ints
 

@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gne_analytics.causes.baseline import fit_baseline
-from gne_analytics.causes.cells import E0, E1, K0, K1, N0, N1, STANDARD, Lattice, View, measure, measure_one
+from gne_analytics.causes.cells import E0, E1, K0, K1, N0, N1, STANDARD, measure, measure_one
 from gne_analytics.causes.cube import Axis, Cube
+from gne_analytics.causes.lattice import Lattice
 from gne_analytics.causes.search import pursue
+from gne_analytics.causes.view import View
 from gne_analytics.evidence.segment import Segment
 
 SIZES = {"market": 5, "category": 6, "tier": 3, "queue": 4}
