@@ -24,11 +24,13 @@ def _():
     from gne_analytics.release.view import about_cause, flow_cell, place, value
     from gne_analytics.workspace import screen
     from gne_analytics.workspace.glance import table_html
+    from gne_analytics.workspace.handover import changes_near
     from gne_analytics.workspace.sheet import sheet
     from gne_analytics.workspace.told import decomposed, tables_of
 
     return (
-        Decomposition, about_cause, beside, decomposed, escape, figures, flow_cell, gne, in_time, json, metric_title,
+        Decomposition, about_cause, beside, changes_near, decomposed, escape, figures, flow_cell, gne, in_time, json,
+        metric_title,
         mo, named, number, os, pl, place, points, screen, sheet, shift_subtitle, shift_title, table_html, tables_of,
         value,
     )  # fmt: skip
@@ -164,8 +166,8 @@ def _(causes_figure, causes_table, drawn, figures, go, html, link, mo, params, p
 
 @app.cell
 def _(
-    Decomposition, causes_figure, causes_table, decomposed, drawn, figures, go, html, in_time, json, mo, named, params,
-    run, screen, shift_of, shift_title, source, store, table_html,
+    Decomposition, causes_figure, causes_table, changes_near, decomposed, drawn, figures, go, html, in_time, json, mo,
+    named, params, run, screen, shift_of, shift_title, source, store, table_html,
 ):  # fmt: skip
     mo.stop(params.get("view") != "shift")
     mo.stop(not run.shifts, mo.md("Nothing moved beyond chance."))
@@ -178,8 +180,6 @@ def _(
     if _series.height and not in_time(_chosen):
         _figures.append(drawn(figures.sides_series(_series, _chosen)))
     elif _series.height:
-        from gne_analytics.workspace.handover import changes_near
-
         _first = next((c for c in _causes if c.onset), None)
         _onset = {"onset": _first.onset, "onset_interval": _first.onset_interval} if _first else {}
         _changes = changes_near(source.record, _chosen) if source is not None else ()
@@ -211,8 +211,8 @@ def _(
 
 @app.cell
 def _(
-    beside, cause_of, drawn, escape, figures, go, html, link, mo, named, params, run, screen, sheet, shift_of,
-    shift_subtitle, shift_title, source, store, table_html, tables_of,
+    beside, cause_of, changes_near, drawn, escape, figures, go, html, link, mo, named, params, run, screen, sheet,
+    shift_of, shift_subtitle, shift_title, source, store, table_html, tables_of,
 ):  # fmt: skip
     mo.stop(params.get("view") != "cause")
     mo.stop(not run.causes, mo.md("No cause was found."))
@@ -223,14 +223,15 @@ def _(
     if source is not None:
         from gne_analytics.metrics.observations import observe
         from gne_analytics.workspace.behind import cause_part, rows_of
-        from gne_analytics.workspace.handover import changes_near
 
         _obs = observe(source.record, _shift.metric, _shift.scope)
         _held = rows_of(_obs, _shift, _cause)
         _part = cause_part(source.record, _obs, _shift, _cause)
         _about = {"metric": _shift.metric, "segment": str(_cause.segment), "windows": shift_subtitle(_shift)}
         _changes = changes_near(source.record, _shift)
-        _figures = [drawn(figures.inside_series(_part.series, _shift, _cause, changes=_changes, matched=_part.changes))]
+        if _part.series.height:
+            _drawn = figures.inside_series(_part.series, _shift, _cause, changes=_changes, matched=_part.changes)
+            _figures.append(drawn(_drawn))
         if _part.siblings is not None and _part.siblings.height:
             _figures.append(drawn(beside(_part.siblings, _shift, _cause)))
         _tables = [html(table_html(t)) for t in tables_of(_cause, _part, _shift)]

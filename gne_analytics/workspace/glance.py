@@ -81,7 +81,7 @@ def _cause(
     explained: Explained, cause: Cause, part: CausePart, finding: Finding | None, store: EvidenceStore, *, first: bool
 ) -> str:
     lines = f". {lines_said(cause, part)}" if in_time(explained.shift) else ""
-    pictures = [_picture(explained.series(cause), lines)]
+    pictures = [_picture(explained.series(cause), lines)] if part.series is not None and part.series.height else []
     if part.siblings is not None and not part.siblings.is_empty():
         pictures.append(_picture(beside(part.siblings, explained.shift, cause)))
     tables = "".join(table_html(t) for t in tables_of(cause, part, explained.shift))

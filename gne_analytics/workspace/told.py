@@ -139,14 +139,13 @@ def names_table(names: Sequence[OtherName], shift: Shift) -> Table | None:
 
 def changes_table(cause: Cause, part: CausePart) -> Table | None:
     """The changes of the world that fit, each against the rows outside its scope."""
-    said = dict(zip([c.change_id for c in cause.changes], [text for _, text in part.changes], strict=False))
     rows = tuple(
         (
-            c.change_id, said.get(c.change_id, ""), c.kind.replace("_", " "), long_date(c.at.isoformat()),
+            c.change_id, text if text != c.change_id else "-", c.kind.replace("_", " "), long_date(c.at.isoformat()),
             with_interval(c.did) if c.did else "not estimable",
             with_interval(c.placebo) if c.placebo else "not estimable",
         )
-        for c in cause.changes
+        for c, (_, text) in zip(cause.changes, part.changes, strict=True)
     )  # fmt: skip
     columns = ("change", "what", "kind", "date", "against rows outside its scope", "placebo")
     return Table("Changes that fit", columns, rows) if rows else None

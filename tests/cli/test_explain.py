@@ -25,7 +25,7 @@ TURNED = "\u202e=HYPERLINK(evil)\x1b[31m"
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
-    """Toys in ID rise on the sixth of April, and stand higher there than in TH; a text tries to turn the line."""
+    """Toys in ID rise on the sixth of April and so stand higher than in TH; what sellers say tries to turn lines."""
     folder = tmp_path_factory.mktemp("planted")
     rng = np.random.default_rng(0)
     violations = violations_frame(5_000, sellers=500, weeks=26)

@@ -92,6 +92,17 @@ def test_from_the_overview_to_the_rows_of_a_cause_in_two_clicks(page, address):
     assert "cause=S1-C3" in page.url
 
 
+def test_a_cause_shows_siblings_rival_names_and_example_rows(page, address):
+    page.goto(f"{address}?view=cause&cause=S1-C1")
+    for shown in ("Rival descriptions of the same rows", "rows behind it"):
+        page.get_by_text(shown).first.wait_for()
+
+
+def test_a_shift_stands_in_numbers_too(page, address):
+    page.goto(f"{address}?view=shift")
+    page.get_by_text("How it adds up, in numbers").first.wait_for()
+
+
 def test_a_link_is_a_view_and_hostile_texts_run_nothing_there(page, address):
     alerts = []
     page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))

@@ -192,6 +192,45 @@ def test_causes_without_findings_show_their_reasons_and_rivals(run):
     assert "these lie at all scores" in page
 
 
+def test_a_cause_shows_its_series_its_siblings_its_rival_names_and_example_rows(html):
+    cause = html[html.index('aria-label="Causes"') :]
+    for shown in (
+        "The line in purple is the onset, its shade the interval; lines in orange are the changes that fit",
+        "The segment beside its siblings",
+        "Rival descriptions of the same rows",
+        "nearly the same rows",
+        "Example rows of the segment",
+        "הלוגו הוא של המותג שלנו",
+    ):
+        assert shown in cause
+
+
+def test_the_waterfall_stands_in_numbers_too_and_leads_from_rate_to_rate(html):
+    table = html[html.index('aria-label="How it adds up"') :]
+    table = table[: table.index("</table>")]
+    cells = [re.sub(r"<[^>]+>", "", c) for c in re.findall(r"<td>(.*?)</td>", table)]
+    assert cells[2].startswith("18.2 %")
+    assert cells[-1].startswith("30.6 %")
+    assert cells[-2] == "+12.4 points"
+    steps = [float(c.removesuffix(" points").replace("−", "-")) for c in cells[4:-3:3]]
+    assert sum(steps) == pytest.approx(12.4, abs=0.05 * len(steps))
+
+
+def test_a_report_between_two_segments_names_them_where_it_would_say_before_and_after(run):
+    part = run.shifts[0]
+    shift = part.shift.model_copy(update={"baseline": Segment.of(market="TH"), "focus": Segment.of(market="ID")})
+    timeless = {"onset": None, "onset_interval": None, "changes": (), "mechanism_reasons": ()}
+    causes = tuple(c.model_copy(update=timeless) for c in part.causes)
+    between = replace(run, shifts=(replace(part, shift=shift, causes=causes, series=None, inside={}),), findings=())
+    section = re.search(r'<section id="shifts">.*?</section>', report_html(between), re.DOTALL)[0]
+    assert "TH</bdi></th>" in section
+    assert "rate differs" in section
+    text = (
+        re.sub(r"<[^>]+>", " ", section).replace("What moved, and why", "").replace("known only after the decision", "")
+    )
+    assert not re.search(r"\b(before|after|onset|rose|fell|moved)\b", text, re.IGNORECASE)
+
+
 def test_shifts_beyond_the_third_are_folded_away_with_their_headline(run):
     part = run.shifts[0]
     parts = tuple(replace(part, shift=part.shift.model_copy(update={"id": f"S{i}"})) for i in range(5))
