@@ -45,8 +45,8 @@ types: setup-dev ## mypy, strict on the package
 serve: setup ## the dashboard on http://localhost:2718
 	@$(BIN)/gne serve
 
-bench: setup ## measurements on planted and null worlds
-	@$(BIN)/python -m benchmarks.worlds && $(BIN)/python -m benchmarks.nulls
+bench: setup ## measurements on planted and null worlds, and beside other tools
+	@$(BIN)/python -m benchmarks.worlds && $(BIN)/python -m benchmarks.nulls && $(BIN)/python -m benchmarks.causes
 
 clean: ## remove the environment and all runs
 	@rm -rf $(VENV) runs out demo-out

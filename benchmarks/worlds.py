@@ -1,8 +1,11 @@
 """Planted worlds, searched unprompted: was the incident found, in its segment, with its mechanism or as its decoy?
 
     python -m benchmarks.worlds --seeds 3 --violations 20000 [--json FILE]
+    python -m benchmarks.worlds --prompted --first 101 --seeds 20 [--generator elsewhere] [--json FILE]
 
-It reads the truth that the simulator wrote down, which nothing in the package may.
+It reads the truth that the simulator wrote down, which nothing in the package may. Prompted, the planted metric, scope
+and windows are asked about (`benchmarks.why`), so that what is measured is not whether the shift was found but whether
+its cause is told rightly.
 """
 
 import argparse
@@ -14,6 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
+from benchmarks import why
 from gne_analytics.causes.explain import Explanation
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.types import Cause, CauseKind
@@ -118,15 +122,25 @@ def main() -> None:
     """Print a line per world and seed, and the totals."""
     reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     reader.add_argument("--seeds", type=int, default=3)
+    reader.add_argument("--first", type=int, default=1, help="the first seed")
+    reader.add_argument("--prompted", action="store_true", help="ask about the planted metric, scope and windows")
+    reader.add_argument("--generator", choices=why.GENERATORS, default="simulate", help="of the prompted worlds")
+    reader.add_argument("--without", nargs="*", default=[], help="tables or columns that the prompted worlds lack")
     reader.add_argument("--violations", type=int, default=20_000)
     reader.add_argument("--worlds", nargs="*", help="names of worlds; all incidents (large) and decoys by default")
     reader.add_argument("--json", type=Path)
     args = reader.parse_args()
+    seeds = range(args.first, args.first + args.seeds)
+    if args.prompted:
+        figures = why.measure(args.generator, args.worlds, seeds, tuple(args.without))
+        if args.json:
+            args.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        return
     names = args.worlds or [f"{w}:large" for w in WORLDS if w.startswith(("incident:", "decoy:"))]
     lines = []
     print(f"{'world':34} seed shifts found segment type confirmed elsewhere  told  <  truth")
     for world in names:
-        for seed in range(1, args.seeds + 1):
+        for seed in seeds:
             line = judge(world, seed, args.violations)
             lines.append(line)
             marks = (f"{'yes' if x else '-':>{w}}" for x, w in (

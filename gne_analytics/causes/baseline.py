@@ -4,15 +4,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from gne_analytics.causes.cube import Cube
-from gne_analytics.metrics.intervals import Floats, Ints
+from gne_analytics.causes.cube import Codes, Cube
+from gne_analytics.metrics.intervals import Floats
 
 SWEEPS = 10
 CLOSE = 0.01
 """A sweep that moves no effect further than this, in log-odds, is the last."""
-FIT_LEAVES = 40_000
+FIT_LEAVES = 25_000
 """So many baseline leaves settle the effects of the dimensions; a unit's own level takes all of its rows."""
 RICH = 40.0
 """A leaf with so many baseline rows speaks for itself."""
@@ -74,9 +73,10 @@ def _with_units(cube: Cube, eta: Floats, spread: float) -> Floats:
     return _sigmoid(eta + level[cube.unit])
 
 
-def _step(code: Ints, residual: Floats, weight: Floats, effects: Floats, spread: float) -> tuple[Floats, Floats]:
-    gradient = np.bincount(code, residual, effects.size) - effects / spread
-    return gradient, np.bincount(code, weight, effects.size) + 1 / spread
+def _step(code: Codes, residual: Floats, weight: Floats, effects: Floats, spread: float) -> tuple[Floats, Floats]:
+    gradient: Floats = (np.bincount(code, residual, effects.size) - effects / spread).astype(np.float64)
+    curvature: Floats = (np.bincount(code, weight, effects.size) + 1 / spread).astype(np.float64)
+    return gradient, curvature
 
 
 def _additive(cube: Cube, train: Cube, rate: float) -> tuple[Floats, float]:
@@ -87,7 +87,7 @@ def _additive(cube: Cube, train: Cube, rate: float) -> tuple[Floats, float]:
     n, k = train.n0[known], np.minimum(train.k0, train.n0)[known]
     smooth = (rate * n.sum() + 0.5) / (n.sum() + 1)
     intercept = float(np.log(smooth / (1 - smooth)))
-    codes: list[npt.NDArray[np.integer]] = [a.codes[known] + 1 for a in train.axes]  # bucket 0: no value at this level
+    codes: list[Codes] = [a.codes[known] + 1 for a in train.axes]  # bucket 0: no value at this level
     sizes = [a.size + 1 for a in train.axes]
     if train.unit is not None:
         units, dense = np.unique(train.unit[known], return_inverse=True)

@@ -23,6 +23,8 @@ class MechanismContext:
     """The signals table: violation_id is null where no policy caught it."""
     themes: pl.DataFrame | None = None
     """One row per text: id (of its violation), theme_id, label, and folded_into (null for a text of its own)."""
+    signal_themes: pl.DataFrame | None = None
+    """The same of signals: id (of the signal), theme_id, label, folded_into."""
     paths: frozenset[str] = frozenset({"category"})
 
     def rows(self, frame: pl.DataFrame | None, segment: Segment) -> pl.DataFrame | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import narwhals as nw
 import numpy as np
@@ -15,8 +15,12 @@ from gne_analytics.metrics.engines import check_names
 from gne_analytics.metrics.intervals import Floats, Ints
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
-Codes: TypeAlias = npt.NDArray[np.int16] | npt.NDArray[np.int32]
+Codes: TypeAlias = npt.NDArray[np.signedinteger[Any]]
 
+MANY_ROWS = 2_000_000
+SOME_ROWS = 50_000
+HARDLY = 0.98
+"""Of so many rows and more, of which a part of some size has hardly two alike, each is a leaf."""
 COUNTS = ("n0", "k0", "n1", "k1")
 
 
@@ -72,7 +76,7 @@ class Cube:
     k0: Floats
     n1: Floats
     k1: Floats
-    half: Ints
+    half: Codes
     unit: Ints | None
     paths: frozenset[str] = frozenset()
 
@@ -101,9 +105,11 @@ class Cube:
         inside = np.ones(self.size, dtype=bool)
         for dimension, values in segment.items():
             hit = np.zeros(self.size, dtype=bool)
+            wanted = set(values)
             for axis in self.levels(dimension):
-                wanted = [i for i, v in enumerate(axis.values) if v in set(values)]
-                hit |= np.isin(axis.codes, wanted)
+                for place, value in enumerate(axis.values):
+                    if value in wanted:
+                        hit |= axis.codes == place
             inside &= hit
         return inside
 
@@ -115,11 +121,16 @@ class Cube:
 def build_cube(
     frame: IntoFrame, dims: Sequence[str], *, unit: bool, paths: frozenset[str] = frozenset(), depth_of_path: int = 3
 ) -> Cube:
-    """Count the leaves and encode them, in the order of their codes; see `count_leaves` for the columns of ``frame``."""
+    """Count the leaves and encode them, in the order of their codes; `count_leaves` says what ``frame`` must hold."""
     keys = [*dims, *(["unit"] if unit else [])]
-    leaves = group_leaves(_encoded(frame, keys), dims, unit=unit)
+    rows = _encoded(frame, keys)
+    if isinstance(rows, pl.DataFrame) and _hardly_repeats(rows, keys):
+        leaves = _rows_as_leaves(rows)
+    else:
+        leaves = group_leaves(rows, dims, unit=unit)
+    del rows
     places = {name: _places(leaves[name]) for name in keys}
-    half = leaves["half"].to_numpy().astype(np.int64)
+    half = leaves["half"].to_numpy().astype(np.int8)
     order = _in_order([*(places[d][0] for d in dims), half, *([places["unit"][0]] if unit else [])])
     axes: list[Axis] = []
     for dimension in dims:
@@ -127,18 +138,19 @@ def build_cube(
         levels = _levels(values, depth_of_path) if dimension in paths else [(0, np.arange(len(values)), values)]
         for level, cut, names in levels:
             axes.append(Axis(dimension, level, _small(np.append(cut, -1), len(names))[codes[order]], names))
-    units = None
+    units: Ints | None = None
     if unit:
-        codes = places["unit"][0][order].astype(np.int64)
-        alone = codes < 0  # a row without a unit is one of its own
-        codes[alone] = len(places["unit"][1]) + np.arange(int(alone.sum()))
-        units = np.unique(codes, return_inverse=True)[1].astype(np.int64) if alone.any() else codes
+        units = places["unit"][0][order].astype(np.int64)
+        places.clear()
+        alone = units < 0  # a row without a unit is one of its own
+        units[alone] = units.max(initial=-1) + 1 + np.arange(int(alone.sum()))
     n0, k0, n1, k1 = (leaves[c].to_numpy()[order] for c in COUNTS)
     return Cube(tuple(axes), n0, k0, n1, k1, half[order], units, paths)
 
 
 def _small(codes: Ints, size: int) -> Codes:
-    return codes.astype(np.int16 if size < 2**15 else np.int32)
+    small: Codes = codes.astype(np.int16) if size < 2**15 else codes.astype(np.int32)
+    return small
 
 
 def _encoded(frame: IntoFrame, keys: Sequence[str]) -> IntoFrame:
@@ -147,6 +159,25 @@ def _encoded(frame: IntoFrame, keys: Sequence[str]) -> IntoFrame:
         return frame
     texts = {c for c in keys if c in frame.columns and frame.schema[c] == pl.String}
     return pl.DataFrame([c.cast(pl.Enum(_values(c))) if c.name in texts else c for c in frame.get_columns()])
+
+
+def _hardly_repeats(rows: pl.DataFrame, keys: Sequence[str]) -> bool:
+    """Whether a large table's leaves would be nearly its rows, by a part of them: then grouping only costs memory."""
+    if rows.height < MANY_ROWS:
+        return False
+    part = rows.select(pl.col(keys).gather_every(rows.height // SOME_ROWS))
+    return part.n_unique() > HARDLY * part.height
+
+
+def _rows_as_leaves(rows: pl.DataFrame) -> pl.DataFrame:
+    inside = rows["side"].is_not_null()
+    rows = rows if inside.all() else rows.filter(inside)
+    focus = rows["side"].cast(pl.Float64)
+    made = {"n1": rows["n"] * focus, "k1": rows["k"] * focus}
+    made |= {"n0": rows["n"] - made["n1"], "k0": rows["k"] - made["k1"]}
+    half = (rows["fold"].fill_null(0) % 2).cast(pl.Int8).alias("half")
+    columns = [c for c in rows.get_columns() if c.name not in ("side", "fold", "n", "k")]
+    return pl.DataFrame([*columns, half, *(c.cast(pl.Float64).alias(name) for name, c in made.items())])
 
 
 def _values(column: pl.Series) -> pl.Series:
@@ -164,7 +195,7 @@ def _places(column: pl.Series) -> tuple[Codes, tuple[str, ...]]:
     return column.to_physical().cast(pl.Int32).fill_null(-1).to_numpy(), tuple(values.to_list())
 
 
-def _in_order(columns: Sequence[Codes | Ints]) -> Ints:
+def _in_order(columns: Sequence[Codes]) -> Ints:
     """The order of rows by some columns of codes, the first first."""
     spans = [int(c.max(initial=0)) + 2 for c in columns]
     if float(np.prod(np.asarray(spans, dtype=np.float64))) >= 2.0**62:

@@ -12,9 +12,9 @@ import numpy as np
 
 from gne_analytics.causes.baseline import Baseline
 from gne_analytics.causes.cells import STANDARD
-from gne_analytics.causes.cube import Cube, Mask
+from gne_analytics.causes.cube import Codes, Cube, Mask
 from gne_analytics.evidence.types import Decomposition, MixEffect
-from gne_analytics.metrics.intervals import Floats, Ints
+from gne_analytics.metrics.intervals import Floats
 
 PLAYERS = 4
 OTHER = "(other dimensions)"
@@ -142,7 +142,9 @@ def _shapley(cube: Cube, rest: Mask, u0: Floats, u1: Floats, level: Floats) -> d
     players = ranked[:PLAYERS] if len(ranked) > PLAYERS + 1 else ranked
     cells, sums = _joint([codes[d] for d in players], flows)
     worth = {
-        frozenset(players[i] for i in subset): _between(*_summed(_key(cells[:, list(subset)]), sums))
+        frozenset(players[i] for i in subset): _between(*_summed(_key([cells[i] for i in subset]), sums))
+        if subset
+        else 0.0
         for size in range(len(players) + 1)
         for subset in combinations(range(len(players)), size)
     }
@@ -161,36 +163,46 @@ def _shapley(cube: Cube, rest: Mask, u0: Floats, u1: Floats, level: Floats) -> d
     return dict(sorted(shares.items(), key=lambda item: -abs(item[1])))
 
 
-def _finest(cube: Cube, dimension: str) -> Ints:
+def _worth(codes: Sequence[Codes], sums: Floats) -> float:
+    return _between(*_summed(_key(codes), sums)) if codes else 0.0
+
+
+def _finest(cube: Cube, dimension: str) -> Codes:
     """Each leaf's value of a dimension as one code: of a path, of all its levels together."""
-    return _key(np.column_stack([a.codes for a in cube.levels(dimension)]))
+    return _key([a.codes for a in cube.levels(dimension)])
 
 
-def _key(codes: Ints) -> Ints:
-    """Rows of codes as one code each, dense where it would grow large."""
-    key = np.zeros(codes.shape[0], dtype=np.int64)
-    for column in codes.T:
-        key = key * (int(column.max(initial=-1)) + 2) + column + 1
-        if int(key.max(initial=0)) > 4 * key.size + 65_536:
+def _key(codes: Sequence[Codes]) -> Codes:
+    """Columns of codes as one code a row, dense where it would grow large."""
+    key: Codes = codes[0].astype(np.int32) + np.int32(1)
+    span = int(key.max(initial=0)) + 1
+    for column in codes[1:]:
+        wide = int(column.max(initial=-1)) + 2
+        if span * wide >= 2**31:
             key = np.unique(key, return_inverse=True)[1].astype(np.int64)
+            span = int(key.max(initial=0)) + 1
+        key = key * key.dtype.type(wide)
+        key += column + key.dtype.type(1)
+        span *= wide
+    if span > 4 * key.size + 65_536:
+        key = np.unique(key, return_inverse=True)[1]
     return key
 
 
-def _joint(codes: Sequence[Ints], flows: Floats) -> tuple[Ints, Floats]:
-    """The cells that some dimensions span, as their codes, with the flows summed."""
-    table = np.column_stack(codes)
-    key = _key(table)
+def _joint(codes: Sequence[Codes], flows: Floats) -> tuple[list[Codes], Floats]:
+    """The cells that some dimensions span, as a column of codes each, with the flows summed."""
+    key = _key(codes)
     size = int(key.max(initial=-1)) + 1
     first = np.full(size, -1, dtype=np.int64)
-    first[key[::-1]] = np.arange(key.size)[::-1]
+    first[key[::-1]] = np.arange(key.size - 1, -1, -1)
     held = first >= 0
-    sums = np.column_stack([np.bincount(key, flow, size)[held] for flow in flows.T])
-    return table[first[held]], sums
+    sums: Floats = np.column_stack([np.bincount(key, flow, size)[held].astype(np.float64) for flow in flows.T])
+    return [c[first[held]] for c in codes], sums
 
 
-def _summed(ids: Ints, flows: Floats) -> tuple[Floats, Floats, Floats]:
+def _summed(ids: Codes, flows: Floats) -> tuple[Floats, Floats, Floats]:
     size = int(ids.max(initial=0)) + 1
-    w0, w1, product = (np.bincount(ids, flow, size) for flow in flows.T)
+    w0, w1, product = (np.bincount(ids, flow, size).astype(np.float64) for flow in flows.T)
     return w0, w1, product
 
 

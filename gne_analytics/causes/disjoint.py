@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from gne_analytics.causes.baseline import Baseline
-from gne_analytics.causes.cells import STANDARD, View, is_version
+from gne_analytics.causes.cells import STANDARD, is_version
 from gne_analytics.causes.cube import Cube, Mask
 from gne_analytics.causes.decompose import Part, leave_out
 from gne_analytics.causes.search import outside_of
 from gne_analytics.causes.verify import Claim
+from gne_analytics.causes.view import View
 from gne_analytics.evidence.types import Decomposition
 
 MATERIAL = 0.05

@@ -7,17 +7,18 @@ from html import escape
 import polars as pl
 
 from gne_analytics.causes.baseline import Baseline, fit_baseline
-from gne_analytics.causes.cells import Lattice, View
 from gne_analytics.causes.context import MechanismContext
 from gne_analytics.causes.cube import Cube, build_cube
 from gne_analytics.causes.decompose import Part, decompose
 from gne_analytics.causes.disjoint import disjoint, material
+from gne_analytics.causes.lattice import Lattice
 from gne_analytics.causes.mix import mix_cause
 from gne_analytics.causes.noise import period_noise
-from gne_analytics.causes.screen import screen
+from gne_analytics.causes.screen import TOO_MANY, screen
 from gne_analytics.causes.search import FLOOR, SAME_ROWS, jaccard, pursue
 from gne_analytics.causes.telling import add_why, cause_id, tell_cause
 from gne_analytics.causes.verify import LEVEL, Claim, CrossFit, cross_fit, e_bh, held_out
+from gne_analytics.causes.view import View
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Cause, CauseKind, Decomposition, Period, Shift
@@ -145,6 +146,7 @@ def _search(obs: Observations, shift: Shift, depth: int) -> _Searched | Explanat
     dims, refused = screen(obs, shift)
     if unrankable(shift.before, shift.after) or not dims:
         note = "Not explained: a rate lies over one or rests on too few rows." if dims else "No dimension may explain."
+        note = TOO_MANY if TOO_MANY in refused.values() else note
         return Explanation(
             shift=shift, causes=(), dimensions=dims, refused=refused, notes=(note,),
             decomposition=Decomposition(delta=shift.delta.value, causes={}, mix=(), residual=shift.delta.value),

@@ -1,29 +1,30 @@
 """Why, not only where: changes that fit a segment and its onset, and the mechanism that the clues speak for."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-import numpy as np
 import polars as pl
 
-from gne_analytics.causes.clues import Clue, Scene, read_clues, scoped
+from gne_analytics.causes.changes import VERSION_DIMS
+from gne_analytics.causes.clues import BETWEEN, read_clues
 from gne_analytics.causes.context import MechanismContext
+from gne_analytics.causes.onset import Onset
+from gne_analytics.causes.scene import Clue, Scene
 from gne_analytics.causes.signatures import SIGNATURES
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import CauseKind, Estimate, MatchedChange, Mechanism, Period, Rival, Shift
-from gne_analytics.metrics.intervals import rate_difference
-from gne_analytics.metrics.observations import Observations
-from gne_analytics.metrics.windows import segment_mask
+from gne_analytics.evidence.types import CauseKind, MatchedChange, Mechanism, Period, Rival, Shift, Window
+from gne_analytics.metrics.windows import segment_mask, window_mask
 
-SLACK = timedelta(days=14)
-"""A change may come so long before or after the onset that the data show."""
-FITS = 0.5
-"""A change's scope must hold so much of the segment's rows since its onset."""
+UNSURE = timedelta(days=14)
+"""At most so many days before the onset, where its interval holds them, are no past."""
+VAGUE = timedelta(days=28)
+"""An onset's interval longer than this, with the start of the focus in it, gives way to that start."""
 LEAST = 0.4
 """A mechanism must reach this part of its signature's weight."""
+NEEDED = 0.25
+"""A clue that a mechanism needs counts as seen from this strength on."""
 LEAD = 0.05
 """By which the best must lead, or it is called unknown."""
 DECOYS = frozenset(
@@ -37,6 +38,8 @@ OPEN_TO = {
     CauseKind.ONE_ACTOR: frozenset({Mechanism.SELLER_ABUSE}),
 }
 """What has no past, or one actor, is no failing of a policy; these mechanisms it may still be."""
+OPEN_BETWEEN = frozenset({Mechanism.EVIDENCE_NOT_REQUESTED, Mechanism.NOTICE_UNCLEAR})
+"""Between two segments nothing has an onset: reasons of reversals can speak for a message, and no more is typed."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,23 @@ class Typed:
 
 
 def type_mechanism(
-    shift: Shift, segment: Segment, kind: CauseKind, onset: date | None,
+    shift: Shift, segment: Segment, kind: CauseKind, onset: Onset | None,
     changes: Sequence[MatchedChange], *, changes_known: bool, context: MechanismContext | None, store: EvidenceStore,
+    rising: bool | None = None,
 ) -> Typed:  # fmt: skip
     """Type a cause's mechanism by the table of signatures; a decoy is never typed, and unknown is an answer."""
-    if kind in DECOYS or not isinstance(shift.baseline, Period) or not isinstance(shift.focus, Period):
+    if kind in DECOYS:
         return Typed()
-    scene = _scene(shift, segment, kind, onset, changes, changes_known, context or MechanismContext(), store)
-    clues = read_clues(scene)
-    scores = {m: _score(m, clues) for m in OPEN_TO.get(kind, frozenset(SIGNATURES))}
+    rises = shift.delta.value >= 0 if rising is None else rising
+    known = context or MechanismContext()
+    if isinstance(shift.baseline, Period) and isinstance(shift.focus, Period):
+        scene = _scene(shift, segment, kind, onset, known, store)
+        scene = replace(scene, changes=changes, changes_known=changes_known, rising=rises)
+        clues, open_to = read_clues(scene), OPEN_TO.get(kind, frozenset(SIGNATURES))
+    else:
+        clues = read_clues(replace(_between(shift, segment, kind, known, store), rising=rises), BETWEEN)
+        open_to = OPEN_BETWEEN
+    scores = {m: _score(m, clues) for m in open_to}
     ranked = sorted(scores, key=lambda m: (-scores[m], m))
     best, second = ranked[0], scores[ranked[1]] if len(ranked) > 1 else 0.0
     rivals = tuple(
@@ -82,7 +93,7 @@ def type_mechanism(
 def _score(mechanism: Mechanism, clues: dict[str, Clue]) -> float:
     """Weighted strength of the clues over the weight of those that could be looked at; 0 without a needed one."""
     signature = SIGNATURES[mechanism]
-    if not any(clues[c].strength >= 0.4 for c in signature.needs if c in clues):
+    if not any(clues[c].strength >= NEEDED for c in signature.needs if c in clues):
         return 0.0
     known = [c for c in signature.clues if c in clues]
     total = sum(w for c, w in signature.clues.items() if w > 0 and c in known)
@@ -91,12 +102,40 @@ def _score(mechanism: Mechanism, clues: dict[str, Clue]) -> float:
     return max(0.0, told / max(total, 0.6 * whole))
 
 
+def _between(shift: Shift, segment: Segment, kind: CauseKind, context: MechanismContext, store: EvidenceStore) -> Scene:
+    """The scene of a cause between two segments: the baseline's cases stand for before, the focus's for after."""
+    empty = pl.DataFrame(schema={"event_date": pl.Date, "final": pl.String})
+    found = scoped(context.cases, shift.scope, context.paths)
+    cases = empty if found is None else found
+    mask = segment_mask(Segment.of({d: v for d, v in segment.items() if d in cases.columns}), context.paths)
+    sides = [window_mask(w, cases, context.paths) if _tells(w, cases) else pl.lit(False) for w in _windows(shift)]
+    inside, outside = ([cases.filter(m & s) for s in sides] for m in (mask, ~mask))
+    return Scene(
+        shift=shift, segment=segment, kind=kind, onset=date.min, changes=(), changes_known=False, before=inside[0],
+        after=inside[1], wider=inside[1], rest_before=outside[0], rest_after=outside[1], audits_before=empty,
+        audits_after=empty, signals=None, themes=context.themes, store=store, rising=True,
+    )  # fmt: skip
+
+
+def _windows(shift: Shift) -> tuple[Window, Window]:
+    return shift.baseline, shift.focus
+
+
+def _tells(window: Window, cases: pl.DataFrame) -> bool:
+    return not isinstance(window, Segment) or set(window.dimensions) <= set(cases.columns)
+
+
 def _scene(
-    shift: Shift, segment: Segment, kind: CauseKind, onset: date | None,
-    changes: Sequence[MatchedChange], changes_known: bool, context: MechanismContext, store: EvidenceStore,
+    shift: Shift, segment: Segment, kind: CauseKind, onset: Onset | None, context: MechanismContext,
+    store: EvidenceStore,
 ) -> Scene:  # fmt: skip
     assert isinstance(shift.baseline, Period) and isinstance(shift.focus, Period)  # noqa: S101, PT018
-    since = onset or shift.focus.start
+    vague = onset is not None and onset.hi - onset.lo > VAGUE and onset.lo <= shift.focus.start <= onset.hi
+    if vague:  # the windows say more of when it began than the rate does
+        onset = None
+    since = onset.day if onset else shift.focus.start
+    # Days on which it is unsure whether the move had begun speak for neither side, if they are few.
+    until = max(onset.lo, since - UNSURE) if onset and onset.lo < since else since
     start = min(shift.baseline.start, since - timedelta(days=28))
     empty = pl.DataFrame(schema={"event_date": pl.Date, "final": pl.String})
     base = context.cases if context.cases is not None else empty
@@ -104,100 +143,34 @@ def _scene(
     cases = inside_scope if inside_scope is not None else base.head(0)
     usable = Segment.of({d: v for d, v in segment.items() if d in cases.columns and d not in VERSION_DIMS})
     mask = segment_mask(usable, context.paths)
-    early = (pl.col("event_date") >= start) & (pl.col("event_date") < since)
+    early = (pl.col("event_date") >= start) & (pl.col("event_date") < until)
     late = (pl.col("event_date") >= since) & (pl.col("event_date") < shift.focus.end)
     named = Segment.of({d: v for d, v in segment.items() if d in cases.columns})
-    own_late = segment_mask(named, context.paths)
     audits = scoped(scoped(context.audits, shift.scope, context.paths), usable, context.paths)
+    if audits is None and context.audits is not None and "violation_id" in context.audits.columns:
+        own = cases.filter(mask)["violation_id"] if "violation_id" in cases.columns else pl.Series([], dtype=pl.String)
+        audits = context.audits.filter(pl.col("violation_id").is_in(own.implode()))
     audits = empty if audits is None or "event_date" not in audits.columns else audits
     return Scene(
-        shift, segment, kind, since, changes, changes_known,
-        cases.filter(mask & early), cases.filter(own_late & late), cases.filter(~mask & early),
-        cases.filter(~mask & late), audits.filter(early), audits.filter(late), context.themes, store,
+        shift=shift, segment=segment, kind=kind, onset=since, changes=(), changes_known=False,
+        before=cases.filter(mask & early), after=cases.filter(segment_mask(named, context.paths) & late),
+        wider=cases.filter(mask & late), rest_before=cases.filter(~mask & early), rest_after=cases.filter(~mask & late),
+        audits_before=audits.filter(early), audits_after=audits.filter(late), themes=context.themes, store=store,
+        rising=True, signals=_signals(context, segment, late),
     )  # fmt: skip
 
 
-VERSION_DIMS = frozenset({"detector_version", "policy_revision", "template_version"})
-"""Left out of the segment when its past is looked at: before a version came, its cases had another."""
-
-
-def match_changes(
-    obs: Observations, shift: Shift, segment: Segment, onset: date | None, changes: pl.DataFrame | None
-) -> tuple[MatchedChange, ...]:
-    """Return the changes whose date fits the onset and whose scope meets the segment, nearest first.
-
-    Each with a difference in differences of the metric, its scope against the rest around its date, and a placebo a
-    window earlier, where nothing should show. Units are clustered.
-    """
-    if changes is None or changes.is_empty() or not isinstance(shift.focus, Period):
-        return ()
-    if not isinstance(shift.baseline, Period):
-        return ()
-    since = onset or shift.focus.start
-    near = changes.with_columns(day=pl.col("at").dt.date()).filter(
-        (pl.col("day") >= since - SLACK) & (pl.col("day") <= since + SLACK)
-    )
-    late = obs.frame.filter(
-        (pl.col("event_date") >= since) & (pl.col("event_date") < shift.focus.end), segment_mask(segment, obs.paths)
-    )
-    found: list[tuple[float, int, MatchedChange]] = []
-    for row in near.iter_rows(named=True):
-        scope = _scope(row.get("scope"))
-        fit = _fit(scope, segment, shift.scope, late, obs.paths)
-        if fit < FITS:
-            continue
-        did = _did(obs, scope, row["day"], timedelta(0))
-        placebo = _did(obs, scope, row["day"], timedelta(days=28))
-        change = MatchedChange(
-            change_id=str(row["change_id"]), kind=str(row.get("kind") or ""), at=row["day"], did=did, placebo=placebo
-        )
-        found.append((-round(fit, 1), abs((row["day"] - since).days), change))
-    return tuple(change for *_, change in sorted(found, key=lambda f: (f[0], f[1], f[2].change_id))[:3])
-
-
-def _scope(text: object) -> Segment:
-    read = json.loads(text) if isinstance(text, str) and text.strip() else {}
-    return Segment.of({str(d): [str(x) for x in v] if isinstance(v, list) else [str(v)] for d, v in read.items()})
-
-
-def _fit(scope: Segment, segment: Segment, within: Segment, late: pl.DataFrame, paths: frozenset[str]) -> float:
-    """The share of the segment's rows since its onset that a change's scope holds; 0 where it cannot be told.
-
-    A change of everything fits only what moved everywhere; one whose scope is the shift's own fits it wholly.
-    """
-    if not scope.depth:
-        return 0.0 if segment.depth or within.depth else 1.0
-    told = Segment.of({d: v for d, v in scope.items() if d in late.columns})
-    if told.depth < scope.depth and set(scope.dimensions) - set(told.dimensions) - set(within.dimensions):
-        return 0.0
-    if not late.height:
-        return 0.0
-    return float(late.select(segment_mask(told, paths).mean()).item() or 0.0)
-
-
-def _did(obs: Observations, scope: Segment, at: date, earlier: timedelta) -> Estimate | None:
-    """Difference in differences around a date, four weeks on each side, over the dimensions the metric's rows have."""
-    usable = Segment.of({d: v for d, v in scope.items() if d in obs.dims and d not in VERSION_DIMS})
-    if not usable.depth:
+def _signals(context: MechanismContext, segment: Segment, late: pl.Expr) -> tuple[pl.DataFrame, pl.DataFrame] | None:
+    """Signals since the onset inside a segment and outside it; None where these cannot tell it."""
+    signals = context.signals
+    if signals is None or not {*segment.dimensions, "violation_id", "event_date"} <= set(signals.columns):
         return None
-    centre, reach = at - earlier, timedelta(days=28)
-    rows = obs.frame.filter((pl.col("event_date") >= centre - reach) & (pl.col("event_date") < centre + reach))
-    if rows.height < 40:
+    inside = segment_mask(segment, context.paths)
+    return signals.filter(late & inside), signals.filter(late & ~inside)
+
+
+def scoped(frame: pl.DataFrame | None, segment: Segment, paths: frozenset[str]) -> pl.DataFrame | None:
+    """The rows of a segment, None when the frame is absent or lacks one of its dimensions."""
+    if frame is None or any(d not in frame.columns for d in segment.dimensions):
         return None
-    flags = rows.select(
-        t=segment_mask(usable, obs.paths), late=pl.col("event_date") >= centre, k=pl.col("k"), n=pl.col("n")
-    )
-    k, n = flags["k"].to_numpy().astype(float), flags["n"].to_numpy().astype(float)
-    treated, late = flags["t"].to_numpy(), flags["late"].to_numpy()
-    unit = None
-    if obs.has_unit:
-        unit = rows["unit"].fill_null("").rank("dense").to_numpy().astype(np.int64) - 1
-    parts = []
-    for group in (treated, ~treated):
-        a, b = group & ~late, group & late
-        if n[a].sum() < 10 or n[b].sum() < 10:
-            return None
-        parts.append(rate_difference(k * a, n * a, k * b, n * b, unit))
-    value = parts[0].value - parts[1].value
-    combined = type(parts[0])(value, float(np.hypot(parts[0].se, parts[1].se)), min(p.dof for p in parts))
-    return combined.estimate(rows.height, "difference in differences, clustered by unit")
+    return frame.filter(segment_mask(segment, paths))

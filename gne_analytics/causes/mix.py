@@ -15,14 +15,17 @@ from gne_analytics.metrics.intervals import rate_difference
 MAINLY = 0.5
 """A mix effect of so large a part of the shift is told as a finding of its own."""
 
+PLAIN = 3.0
+"""Standard errors, rows taken as independent: what a changed mix does is arithmetic, whoever's rows they are."""
+
 
 def mix_cause(
     shift: Shift, cube: Cube, baseline: Baseline, whole: Decomposition, rank: int, store: EvidenceStore
 ) -> Cause | None:
     """Tell a shift that is mainly a changed mix: the dimension that changed, and its value that pulled hardest."""
     total = sum(m.contribution for m in whole.mix)
-    interval = shift.delta.interval
-    clear = interval is not None and not interval.lo <= 0 <= interval.hi
+    rows_differ = rate_difference(cube.k0, cube.n0, cube.k1, cube.n1, None)
+    clear = abs(rows_differ.z) >= PLAIN
     searched = {a.dimension for a in cube.axes if not is_version(a.dimension)}
     named = [m for m in whole.mix if m.dimension in searched and m.contribution * whole.delta > 0]
     if not named or not clear or total * whole.delta <= 0 or abs(total) < MAINLY * abs(whole.delta):

@@ -20,13 +20,18 @@ POST_DECISION = frozenset(
 PEOPLE = frozenset({"reviewer_id", "appeal_reviewer_id"})
 SAID = frozenset({"appeal_reason_code"})
 """What the seller says of a case follows from what happened to it: a clue to why, no place where."""
-SAMPLE = 50_000
+SAMPLE = 20_000
+MOST_DIMENSIONS = 64
+"""Among more, chance alone makes too many segments, and no table of counts holds them."""
+TOO_MANY = "There are more dimensions than chance lets tell apart; give the source fewer, and the others role ignore."
 SHARED = 0.5
 """Of two segments compared, a dimension in whose values they agree on less than this restates which of them it is."""
 
 
 def screen(obs: Observations, shift: Shift) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return the dimensions that may explain the shift, and each refused one with its reason in a sentence."""
+    if len(obs.dims) > MOST_DIMENSIONS:
+        return (), dict.fromkeys(obs.dims, TOO_MANY)
     sides = obs.sides(shift.baseline, shift.focus)
     both = obs.frame.filter(sides.is_not_null())
     named = {d for w in (shift.baseline, shift.focus) if isinstance(w, Segment) for d in w.dimensions}
@@ -72,7 +77,7 @@ def _tells_side(rows: pl.DataFrame, sides: pl.Series, dimension: str) -> bool:
         there=(pl.col("side") == 0).sum(), here=(pl.col("side") == 1).sum()
     )  # fmt: skip
     shares = [counted[side] / max(int(counted[side].sum()), 1) for side in ("there", "here")]
-    return sum(min(pair) for pair in zip(*(s.to_list() for s in shares), strict=True)) < SHARED
+    return bool(sum(min(pair) for pair in zip(*(s.to_list() for s in shares), strict=True)) < SHARED)
 
 
 def _names_units(rows: pl.DataFrame, dimension: str) -> bool:

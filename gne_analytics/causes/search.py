@@ -5,26 +5,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gne_analytics.causes.cells import (
-    N0,
-    N1,
-    NEW,
-    STANDARD,
-    Cell,
-    Conditions,
-    View,
-    is_version,
-    sums_by,
-)
+from gne_analytics.causes.cells import N0, N1, NEW, STANDARD, Conditions, is_version, sums_by
 from gne_analytics.causes.cube import Cube, Mask
+from gne_analytics.causes.view import Cell, View
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.metrics.intervals import Floats, Ints
 
 FLOOR = 9.0
-"""Surprise less the price of naming must exceed this: a cell that chance would give about once in a hundred searches."""
+"""Surprise less the price must exceed this: a cell that chance would give about once in a hundred searches."""
 SAME_ROWS = 0.9
 MOST = 8
-TRIED = 6
+TRIED = 5
 """So many of the best cells are named in full before one is chosen."""
 MOSTLY = 0.5
 """Where so many of the rows lie outside all segments and have not moved, not everything moved."""
@@ -47,6 +38,8 @@ RATIO = 2 / 3
 """unless they are this close in log-odds."""
 ADDED = 6.0
 """A value added to a set must tell so much more, beside the price of choosing it among its siblings,"""
+HOPELESS = 0.4
+"""A name that tells less than this part of the best is not worth gathering values for."""
 WIDER = 1.08
 """and the set so many times what it told without."""
 RUNNERS_UP = 6
@@ -234,8 +227,12 @@ class _Naming:
                 continue  # above or below a cell that tells more and has been named
             seen.append(own)
             loose = self._loosened(cell)
-            if loose.conditions not in names:
-                names[loose.conditions] = self._merged(loose, max(cell.score, loose.score))
+            told = max(cell.score, loose.score)
+            if loose.conditions in names:
+                continue
+            hopeless = bool(names) and told < HOPELESS * max(n.told for n in names.values())
+            name = _Name(loose.conditions, _single(loose.conditions), loose, told)
+            names[loose.conditions] = name if hopeless else self._merged(loose, told)
         ranked = sorted(names.values(), key=lambda n: (-n.told, n.conditions))
         passing = [n for n in ranked if n.cell.passed_by >= floor]
         weak = weak and not passing
@@ -272,14 +269,15 @@ class _Naming:
                 break
         return tuple(found)
 
-    def _overlap(self, own: Conditions, other: Conditions) -> float:
-        """The Jaccard overlap of two cells' rows; quick where their sizes forbid that it is much."""
+    def _overlap(self, own: Conditions, other: Conditions, *, focus: bool = False) -> float:
+        """The Jaccard overlap of two cells' rows, or focus rows; quick where their sizes forbid that it is much."""
         a, b = self.rows(own), self.rows(other)
         sides = dict(own)
         if any(sides.get(i, code) != code for i, code in other):
             return 0.0
-        weight = self.view.table[:, N0] + self.view.table[:, N1] if self._weight is None else self._weight
-        self._weight = weight
+        if self._weight is None:
+            self._weight = self.view.table[:, N0] + self.view.table[:, N1]
+        weight = self.view.table[:, N1] if focus else self._weight
         wa, wb = float(weight[a].sum()), float(weight[b].sum())
         if min(wa, wb) < SAME_ROWS * max(wa, wb):
             return 0.0
@@ -336,7 +334,7 @@ class _Naming:
         axes = self.view.cube.axes
         single = [
             c.conditions[0] for c in self.cells
-            if len(c.conditions) == 1 and self._overlap(cell.conditions, c.conditions) >= SAME_ROWS
+            if len(c.conditions) == 1 and self._overlap(cell.conditions, c.conditions, focus=True) >= SAME_ROWS
         ]  # fmt: skip
         deepest: dict[str, tuple[int, int]] = {}
         for i, code in (*cell.conditions, *single):
@@ -381,6 +379,8 @@ class _Naming:
                 if int(wide.kind[0]) == cell.kind and wider.told > max(current + extra, WIDER * current):
                     rows, own, current, price = reach, own + sums[code], wider.told, price + extra
                     values[i] = (*values[i], code)
+            if len(values[i]) > 1 and len(values) > 1 and rows.size >= IDLE * others.size:  # all values: no condition
+                return self._merged(self.weigh(tuple(c for c in cell.conditions if c[0] != i)), told)
         name = tuple(sorted((i, tuple(codes)) for i, codes in values.items()))
         if not price:
             return _Name(cell.conditions, name, cell, told)
@@ -444,5 +444,3 @@ def jaccard(a: Mask, b: Mask, weight: Floats) -> float:
     """Return how much two row sets overlap: rows in both over rows in either."""
     either = float(weight[a | b].sum())
     return float(weight[a & b].sum()) / either if either else 0.0
-
-

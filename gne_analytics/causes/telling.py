@@ -1,18 +1,23 @@
 """From a claim to a cause: counts, effect, onset, status, mechanism, and the evidence of every figure."""
 
 import math
+from collections.abc import Iterator
 from hashlib import blake2b
 
 import numpy as np
 import polars as pl
 
 from gne_analytics.causes.cells import NEW, STANDARD, VANISHED
+from gne_analytics.causes.changes import VERSION_DIMS, match_changes
 from gne_analytics.causes.context import MechanismContext
 from gne_analytics.causes.cube import Cube, Mask
 from gne_analytics.causes.decompose import Part, Split, leave_out
 from gne_analytics.causes.disjoint import Kept
-from gne_analytics.causes.mechanism import match_changes, type_mechanism
+from gne_analytics.causes.kinds import is_batch, moved_beyond
+from gne_analytics.causes.mechanism import type_mechanism
 from gne_analytics.causes.onset import Onset, find_onset
+from gne_analytics.causes.rising import rising_themes
+from gne_analytics.causes.season import comes_back
 from gne_analytics.causes.verify import LEVEL, Claim, dominant_units
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
@@ -23,14 +28,15 @@ from gne_analytics.evidence.types import (
     Decomposition,
     Estimate,
     Interval,
-    Period,
+    RisingTheme,
     Shift,
 )
+from gne_analytics.metrics.definitions import METRICS, HigherIs
 from gne_analytics.metrics.intervals import Difference
 from gne_analytics.metrics.observations import Observations
 
-BATCH_SHARE = 0.4
-"""So much of a segment's reversals at one instant, or marked as a batch, is one correction run."""
+HAS_A_PAST = 30
+"""Baseline rows without which a version's own rate can show no step."""
 IN_SAMPLE = "in sample, not held out"
 KINDS = {STANDARD: CauseKind.RATE_SHIFT, NEW: CauseKind.NEW_SEGMENT, VANISHED: CauseKind.VANISHED_SEGMENT}
 
@@ -57,7 +63,7 @@ def tell_cause(
     kind = _kind(claim, cube.take(kept.rows), shift)
     effect = _effect(claim.effect(), before, after, _method(obs, claim))
     volume = kind in (CauseKind.NEW_SEGMENT, CauseKind.VANISHED_SEGMENT)
-    onset = find_onset(obs, segment, shift.baseline, shift.focus, volume=volume)
+    onset = onset_of(obs, shift, segment, before, volume)
     lost, share = leave_out(cube, kept.rows), whole.causes[part.id]
     evidence = _evidence(obs, shift, segment, before, after, effect, lost, share, split, onset, store)
     return Cause(
@@ -70,45 +76,75 @@ def tell_cause(
     )  # fmt: skip
 
 
+def onset_of(obs: Observations, shift: Shift, segment: Segment, before: Counts, volume: bool) -> Onset | None:
+    """Find a segment's onset; where it names a version that hardly was before, that of its cases of any version."""
+    past = Segment.of({d: v for d, v in segment.items() if d not in VERSION_DIMS})
+    if volume or past == segment or before.n >= HAS_A_PAST:
+        return find_onset(obs, segment, shift.baseline, shift.focus, volume=volume)
+    return find_onset(obs, past, shift.baseline, shift.focus)
+
+
 def add_why(
     obs: Observations, shift: Shift, cause: Cause, changes: pl.DataFrame | None, context: MechanismContext | None,
     store: EvidenceStore,
 ) -> Cause:  # fmt: skip
-    """Add the changes that fit, and the mechanism."""
-    if _is_batch(shift, cause.segment, context):
-        cause = cause.model_copy(update={"kind": CauseKind.BATCH_CORRECTION})
-    if cause.effect.value * shift.delta.value < 0:
-        return cause  # it holds the shift back: nothing failed there
-    matched = match_changes(obs, shift, cause.segment, cause.onset, changes)
+    """Add what it really is where it is no failing, the changes that fit, the themes that rose, and the mechanism."""
+    cause = cause.model_copy(update={"kind": kind_of(obs, shift, cause, context)})
+    if not _may_fail(shift, cause.effect.value):
+        return cause  # it holds the shift back, and not to the worse: nothing failed there
+    onset = Onset(cause.onset, *cause.onset_interval) if cause.onset and cause.onset_interval else None
+    cases = context.cases if context else None
+    matched = match_changes(obs, shift, cause.segment, onset, changes, cases, rising=cause.effect.value >= 0)
+    risen = rising_themes(shift, cause.segment, onset, context)
     known = changes is not None and not changes.is_empty()
     typed = type_mechanism(
-        shift, cause.segment, cause.kind, cause.onset, matched, changes_known=known, context=context, store=store
+        shift,
+        cause.segment,
+        cause.kind,
+        onset,
+        matched,
+        changes_known=known,
+        context=context,
+        store=store,
+        rising=cause.effect.value >= 0,
     )
     return cause.model_copy(
         update={
             "changes": matched, "mechanism": typed.mechanism, "mechanism_reasons": typed.reasons,
-            "rivals": typed.rivals, "owner": typed.owner, "levers": typed.levers,
+            "rivals": typed.rivals, "owner": typed.owner, "levers": typed.levers, "rising_themes": risen,
+            "evidence": (*cause.evidence, *_evidence_of(risen, cause, store)),
         }
     )  # fmt: skip
 
 
-def _is_batch(shift: Shift, segment: Segment, context: MechanismContext | None) -> bool:
-    """Whether the segment's reversals came in one run: by source, or at one instant."""
-    cases = (
-        context.rows(context.cases, Segment.of({**dict(shift.scope.items()), **dict(segment.items())}))
-        if context
-        else None
-    )
-    if shift.metric != "reversal_rate" or cases is None or "reversed_at" not in cases.columns:
-        return False
-    if isinstance(shift.focus, Period):
-        cases = cases.filter((pl.col("event_date") >= shift.focus.start) & (pl.col("event_date") < shift.focus.end))
-    reversed_ = cases.filter(pl.col("reversed_at").is_not_null())
-    if reversed_.height < 10:
-        return False
-    at_once = float(reversed_["reversed_at"].value_counts()["count"].max()) / reversed_.height  # type: ignore[arg-type]
-    batch = reversed_.filter(pl.col("reversal_source") == "batch").height if "reversal_source" in cases.columns else 0
-    return max(at_once, batch / reversed_.height) > BATCH_SHARE
+def _evidence_of(risen: tuple[RisingTheme, ...], cause: Cause, store: EvidenceStore) -> Iterator[str]:
+    for theme in risen:
+        yield store.add(theme.label, "name", filter=str(cause.segment), tool="causes.rising").id
+        for counts, when in ((theme.before, "before the onset"), (theme.after, "since the onset")):
+            yield store.add(
+                counts.rate, "rate", numerator=counts.k, denominator=counts.n, filter=str(cause.segment),
+                tool="causes.rising", arguments={"theme": theme.theme_id or theme.label, "when": when},
+            ).id  # fmt: skip
+
+
+def _may_fail(shift: Shift, effect: float) -> bool:
+    """Whether a segment moved with the shift, or to what is worse whatever the shift did."""
+    meaning = METRICS[shift.metric].higher_is if shift.metric in METRICS else HigherIs.NEUTRAL
+    worse = {HigherIs.WORSE: effect > 0, HigherIs.BETTER: effect < 0}.get(meaning, False)
+    return worse or effect * shift.delta.value >= 0
+
+
+def kind_of(obs: Observations, shift: Shift, cause: Cause, context: MechanismContext | None) -> CauseKind:
+    """What a cause is: a correction run, a season, a move of the whole platform, or as the search found it."""
+    if is_batch(shift, cause.segment, context):
+        return CauseKind.BATCH_CORRECTION
+    if cause.kind not in (CauseKind.RATE_SHIFT, CauseKind.PLATFORM_EVENT):
+        return cause.kind
+    if comes_back(obs, shift, cause.segment):
+        return CauseKind.SEASONALITY
+    if not cause.segment.depth and shift.scope.depth and moved_beyond(obs, shift, context):
+        return CauseKind.PLATFORM_EVENT
+    return cause.kind
 
 
 def finite(value: float) -> float:

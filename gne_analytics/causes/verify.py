@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gne_analytics.causes.baseline import Baseline, fit_baseline
-from gne_analytics.causes.cells import NEW, VANISHED, Lattice, View
+from gne_analytics.causes.cells import NEW, VANISHED
 from gne_analytics.causes.cube import Cube, Mask
+from gne_analytics.causes.lattice import Lattice
 from gne_analytics.causes.search import SAME_ROWS, Found, jaccard, outside_of, pursue
+from gne_analytics.causes.view import View
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.metrics.intervals import Difference, Floats, Ints, clustered_variance, t_two_sided
 
@@ -19,7 +21,7 @@ MIN_UNITS = 10.0
 ONE_ACTOR = 0.2
 """A unit with more than this share of a cell's rows is set apart."""
 RELATED = 0.5
-SCREEN_LEAVES = 1_200_000
+SCREEN_LEAVES = 800_000
 """Of more leaves than this a sample of units is searched, and what it finds is counted on all."""
 BETS = (0.3, 0.6, 0.9)
 """Parts of the expected score that an e-value bets on."""
@@ -100,7 +102,7 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> CrossFit:
         searched = np.flatnonzero(screen.half == fold)
         view = View(screen.take(searched), screen_p[searched], model.rate).over(lattice, (fold,))
         found = pursue(view, floor=FOLD_FLOOR, aliases=False)
-        held_p = replace(model, own=model.own[~mine])
+        held_p = replace(model, p=model.own[:0], own=model.own[~mine])
         taken: list[tuple[Found, Mask]] = []
         for one in found:
             estimate, thin, actor = held_out(held, held_p, one, taken)
@@ -159,9 +161,9 @@ def held_out(
             rows = rows & ~mask
         else:
             left1 += np.where(mask, earlier.effect, 0.0)
-    rows = np.flatnonzero(rows)
-    cell = replace(held, axes=()).take(rows)
-    p, shift = baseline.own[rows], left1[rows]
+    own = np.flatnonzero(rows)
+    cell = replace(held, axes=()).take(own)
+    p, shift = baseline.own[own], left1[own]
     dominant = dominant_units(cell)
     whole = _difference(cell, p, shift, found.kind, baseline.rate)
     if dominant.any():

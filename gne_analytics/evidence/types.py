@@ -91,7 +91,7 @@ class Shift(Frozen):
     label_source: LabelSource
     e_value: float = 0.0
     """Evidence against 'nothing moved', by which shifts are ordered: of a found one from its p-value, of a named one
-    from its z. What survives is decided on p-values, by Benjamini-Yekutieli."""
+    from its z. What survives is decided on p-values, by Benjamini-Hochberg."""
     significant: bool = False
     """Survives false-discovery control over all series that were looked at."""
     strongest: Segment = Segment({})
@@ -154,6 +154,21 @@ class MatchedChange(Frozen):
     """Difference in differences against rows outside the change's scope."""
     placebo: Estimate | None = None
     """The same a window earlier, where nothing should show."""
+    supported: bool | None = None
+    """Whether the two bear it out; False where the scope moved no further than the rest, or as far at the placebo's
+    date, and it is then no clue to the mechanism; None where the rows cannot tell."""
+
+
+class RisingTheme(Frozen):
+    """Something that is said more often in a segment since its onset than before, beside the rest of the scope."""
+
+    theme_id: str
+    """Of a fitted theme; empty where it is an entry of the appeal form's menu."""
+    label: str
+    before: Counts
+    after: Counts
+    rise: Estimate
+    """Share of the segment's texts after less before, one text per unit and wording."""
 
 
 class Cause(Frozen):
@@ -189,6 +204,8 @@ class Cause(Frozen):
     levers: tuple[str, ...] = ()
     """Kinds of edit that could mend it; empty when none in policy can."""
     changes: tuple[MatchedChange, ...] = ()
+    rising_themes: tuple[RisingTheme, ...] = ()
+    """What is said more often in the segment since its onset, strongest first."""
     same_rows: tuple[Segment, ...] = ()
     """Other descriptions of nearly the same rows (Jaccard >= .9)."""
     runners_up: tuple[Segment, ...] = ()

@@ -215,7 +215,7 @@ def _matured(record: Record, definition: Metric, rows: pl.DataFrame) -> pl.Serie
 
 def counts_of(obs: Observations, side: pl.Series, which: int) -> Counts:
     """Count k, n and units of one side."""
-    rows = obs.frame.filter((side == which).fill_null(False))
+    rows = obs.frame.select("k", "n", "unit").filter((side == which).fill_null(False))
     units = rows["unit"].drop_nulls().n_unique() if obs.has_unit else 0
     return Counts(k=int(rows["k"].sum()), n=int(rows["n"].sum()), units=units)
 

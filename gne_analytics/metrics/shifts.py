@@ -1,59 +1,23 @@
 """Shifts: which policy x metric series moved beyond chance, each tested once, false discoveries controlled over all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 
 import numpy as np
-import polars as pl
 
-from gne_analytics.evidence.segment import MISSING, Segment
 from gne_analytics.evidence.types import Period, Shift
 from gne_analytics.metrics.definitions import WATCHED, available
-from gne_analytics.metrics.intervals import Ints
 from gne_analytics.metrics.observations import Observations, mature, measure_shift, observe, unrankable
-from gne_analytics.metrics.scan import Scan, scan, window_pairs
+from gne_analytics.metrics.series import Series, scanned
 from gne_analytics.tables.record import Record
 
-LEVEL = 0.05
-"""False-discovery level over all series that were looked at (Benjamini-Yekutieli: they overlap)."""
-MIN_SERIES = 150
-WEEKS = (4, 8, 13)
-COARSE = (1, 2, 3)
-SERIES_DIMENSION = "policy_id"
+LEVEL = 0.02
+"""False-discovery level over all series that were looked at."""
 PLATFORM_SHARE = 0.6
 """A move that so large a share of the policies makes at once is one event of the platform."""
-
-
-SLICED = (
-    "market", "category", "seller_tier", "detector_version", "queue", "language", "template_version", "object_type",
-)  # fmt: skip
-"""Dimensions whose values are looked at inside a series, the top level of a path."""
-MOST_SLICES = 40
-MIN_SLICE = 100
-NEARLY_WHOLE = 0.9
 CHOSEN = "The windows are the pair with the strongest difference, so the size and its interval flatter."
 PLAINEST = "It shows most plainly in one part of these rows, which is named as the strongest."
 IN_PART_ONLY = "Over all these rows the change is within chance; it shows in one part of them, named as the strongest."
-
-
-@dataclass(frozen=True)
-class _Series:
-    metric: str
-    scope: Segment
-    observations: Observations
-    found: Scan
-    starts: tuple[date, ...]
-    end: date
-    strongest: Segment
-
-    def periods(self) -> tuple[Period, Period]:
-        edges = (*self.starts, self.end)
-        pair = self.found.pair
-        return (
-            Period(start=edges[pair.a], end=edges[pair.b]),
-            Period(start=edges[pair.b], end=edges[pair.c]),
-        )
 
 
 def find_shifts(
@@ -65,11 +29,16 @@ def find_shifts(
     policies make at once is told by the overall series, whose id the others carry as ``platform_event``; an overall
     move that single policies explain is left to them.
     """
-    rng = np.random.default_rng(seed)
     watched = [m for m in available(record) if m in WATCHED]
-    series = [s for metric in metrics or watched for s in _series_of(record, metric, rng)]
-    passed = benjamini_yekutieli([s.found.p for s in series], level)
-    shifts: list[tuple[_Series, Shift]] = []
+    return shifts_in([observe(record, metric) for metric in metrics or watched], level=level, seed=seed)
+
+
+def shifts_in(observed: Sequence[Observations], *, level: float = LEVEL, seed: int = 0) -> list[Shift]:
+    """Return what moved beyond chance in some metrics' observations, as `find_shifts` does for a record."""
+    rng = np.random.default_rng(seed)
+    series = [s for one in observed for s in scanned(mature(one)[0], rng)]
+    passed = benjamini_hochberg([s.found.p for s in series], level)
+    shifts: list[tuple[Series, Shift]] = []
     for one, significant in zip(series, passed, strict=True):
         if significant:
             shift = _shift(one)
@@ -79,14 +48,16 @@ def find_shifts(
     return sorted(told, key=lambda s: (s.platform_event not in (None, s.id), -s.e_value, s.id))
 
 
-def benjamini_yekutieli(p: Sequence[float], level: float) -> list[bool]:
-    """Return which hypotheses are rejected at a false-discovery level, under any dependence (2001)."""
+def benjamini_hochberg(p: Sequence[float], level: float) -> list[bool]:
+    """Return which hypotheses are rejected at a false-discovery level (1995).
+
+    Under positive dependence (Benjamini and Yekutieli, 2001), as series of the same rows have it.
+    """
     m = len(p)
     if not m:
         return []
-    penalty = float((1 / np.arange(1, m + 1)).sum())
     order = np.argsort(p, kind="stable")
-    below = np.asarray(p)[order] <= level * np.arange(1, m + 1) / (m * penalty)
+    below = np.asarray(p)[order] <= level * np.arange(1, m + 1) / m
     last = int(np.flatnonzero(below).max()) + 1 if below.any() else 0
     chosen = set(order[:last].tolist())
     return [i in chosen for i in range(m)]
@@ -99,89 +70,11 @@ def e_of_p(p: float) -> float:
     return (1 - p + p * log_p) / (p * log_p**2)
 
 
-def _series_of(record: Record, metric: str, rng: np.random.Generator) -> list[_Series]:
-    whole, _ = mature(observe(record, metric))
-    if whole.frame.height < MIN_SERIES:
-        return []
-    starts, end, bins = _bins(whole)
-    lengths = WEEKS if whole.grain == "day" else COARSE
-    if len(starts) < 3:
-        return []
-    pairs = window_pairs(len(starts), lengths=lengths)
-    scopes = [Segment({})]
-    if SERIES_DIMENSION in whole.dims:
-        sizes = whole.frame[SERIES_DIMENSION].value_counts().filter(pl.col("count") >= MIN_SERIES)
-        values = sorted(sizes[SERIES_DIMENSION].to_list())
-        scopes += [Segment.of({SERIES_DIMENSION: v}) for v in values] if len(values) > 1 else []
-    out = []
-    codes, values_of = whole.unit_codes, _slicing(whole)
-    k, n = whole.frame["k"].to_numpy().astype(float), whole.frame["n"].to_numpy().astype(float)
-    for scope in scopes:
-        rows = (
-            np.flatnonzero((whole.frame[SERIES_DIMENSION] == scope.values(SERIES_DIMENSION)[0]).to_numpy())
-            if scope.depth
-            else np.arange(k.size)
-        )
-        unit = None if codes is None else np.unique(codes[rows], return_inverse=True)[1].astype(np.int64)
-        slices = _slices(values_of, rows)
-        parts = [r for _, r in slices]
-        found = scan(k[rows], n[rows], bins[rows], unit, len(starts), pairs, rng, parts)
-        if found is not None:
-            strongest = Segment({}) if found.slice is None else slices[found.slice][0]
-            out.append(_Series(metric, scope, whole, found, starts, end, strongest))
-    return out
-
-
-def _slicing(obs: Observations) -> list[tuple[str, tuple[str, ...], Ints]]:
-    """Each dimension to slice by: its values (of a path its first part) and each row's code."""
-    out = []
-    for dimension in SLICED:
-        if dimension in obs.dims:
-            column = obs.frame[dimension]
-            if dimension in obs.paths:
-                column = column.str.split("/").list.first()
-            values = column.unique().sort()
-            codes = column.replace_strict(values, pl.int_range(len(values), eager=True), return_dtype=pl.Int64)
-            out.append((dimension, tuple(values.to_list()), codes.to_numpy().astype(np.int64)))
-    return out
-
-
-def _slices(values_of: Sequence[tuple[str, tuple[str, ...], Ints]], rows: Ints) -> list[tuple[Segment, Ints]]:
-    """The parts of a series that are large enough to look at and are not nearly all of it; the largest ones."""
-    sized: list[tuple[int, Segment, Ints]] = []
-    for dimension, values, codes in values_of:
-        own = codes[rows]
-        counts = np.bincount(own, minlength=len(values))
-        for code in np.flatnonzero((counts >= MIN_SLICE) & (counts <= NEARLY_WHOLE * rows.size)):
-            if values[code] != MISSING:
-                place = np.flatnonzero(own == code)
-                sized.append((-place.size, Segment.of({dimension: values[code]}), place))
-    sized.sort(key=lambda s: (s[0], str(s[1])))
-    return [(segment, place) for _, segment, place in sized[:MOST_SLICES]]
-
-
-def _bins(obs: Observations) -> tuple[tuple[date, ...], date, Ints]:
-    """Starts of all bins (weeks; months or years where dates are coarser), the end of the last, and each row's bin."""
-    if obs.grain == "day":
-        column, every = pl.col("event_week"), "1w"
-    elif obs.grain == "month":
-        column, every = pl.col("event_month"), "1mo"
-    else:
-        column, every = pl.date(pl.col("event_year"), 1, 1), "1y"
-    start = obs.frame.select(column.alias("bin")).to_series()
-    span = pl.select(pl.date_range(start.min(), start.max(), every)).to_series()  # type: ignore[arg-type]
-    starts: list[date] = span.to_list()
-    place = {day: i for i, day in enumerate(starts)}
-    codes = start.replace_strict(place, return_dtype=pl.Int64).to_numpy().astype(np.int64)
-    last: date = pl.Series([starts[-1]]).dt.offset_by(every)[0]
-    return tuple(starts), last, codes
-
-
-def _shift(series: _Series) -> Shift:
+def _shift(series: Series) -> Shift:
     scoped = series.observations.within(series.scope)
     baseline, focus = series.periods()
     shift = measure_shift(scoped, baseline, focus)
-    flags = [*shift.flags, CHOSEN]
+    flags = [*shift.flags, CHOSEN, *series.flags]
     if series.strongest.depth:
         beyond_chance = shift.delta.interval is not None and not shift.delta.interval.lo <= 0 <= shift.delta.interval.hi
         flags.append(PLAINEST if beyond_chance else IN_PART_ONLY)
@@ -193,7 +86,7 @@ def _shift(series: _Series) -> Shift:
     )  # fmt: skip
 
 
-def _tell_platform_events(shifts: list[tuple[_Series, Shift]], series: Sequence[_Series]) -> list[Shift]:
+def _tell_platform_events(shifts: list[tuple[Series, Shift]], series: Sequence[Series]) -> list[Shift]:
     out: list[Shift] = []
     for one, shift in shifts:
         if one.scope.depth:
@@ -222,7 +115,7 @@ def _at_once(part: Shift, whole: Shift) -> bool:
     return overlap > timedelta(0)
 
 
-def _share_that_moved(whole: _Series, peers: Sequence[_Series]) -> float:
+def _share_that_moved(whole: Series, peers: Sequence[Series]) -> float:
     """The share of policies whose rate moved the overall series' way, by two standard errors, in its windows."""
     baseline, focus = whole.periods()
     sign = np.sign(whole.found.z)

@@ -4,9 +4,10 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
+from gne_analytics.causes.changes import match_changes
 from gne_analytics.causes.context import MechanismContext
-from gne_analytics.causes.mechanism import match_changes, type_mechanism
-from gne_analytics.causes.onset import find_onset
+from gne_analytics.causes.mechanism import type_mechanism
+from gne_analytics.causes.onset import Onset, find_onset
 from gne_analytics.causes.signatures import SIGNATURES
 from gne_analytics.evidence.claims import check_template
 from gne_analytics.evidence.segment import Segment
@@ -26,7 +27,9 @@ def typed(world, cases=None, kind=CauseKind.RATE_SHIFT, segment=PLANTED):
         final=pl.when(pl.col("k") == 1).then(pl.lit("overturned")).otherwise(pl.lit("upheld"))
     )
     context = MechanismContext(cases=cases(frame) if cases else frame)
-    return type_mechanism(shift, segment, kind, ONSET, (), changes_known=False, context=context, store=store), store
+    return type_mechanism(
+        shift, segment, kind, Onset(ONSET, ONSET, ONSET), (), changes_known=False, context=context, store=store
+    ), store
 
 
 def late():
@@ -95,7 +98,7 @@ def test_a_change_is_matched_by_place_and_date_and_its_placebo_shows_nothing(wor
         ("too early", (8, 10), '{"market": ["ID"]}'),
         ("everything", (9, 14), "{}"),
     )
-    (match,) = match_changes(observed, make_shift(observed, *WINDOWS), PLANTED, ONSET, table)
+    (match,) = match_changes(observed, make_shift(observed, *WINDOWS), PLANTED, Onset(ONSET, ONSET, ONSET), table)
     assert match.change_id == "fits"
     assert match.did.interval.lo > 0.1
     assert match.placebo is None or match.placebo.interval.lo <= 0 <= match.placebo.interval.hi

@@ -3,7 +3,9 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from gne_analytics.causes.screen import screen
+from gne_analytics.causes import explain
+from gne_analytics.causes.screen import TOO_MANY, screen
+from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.metrics import Observations, make_shift, parse_window
 
 
@@ -63,3 +65,16 @@ def test_ids_names_of_units_people_and_what_came_after_the_decision_are_refused(
     )
     assert set(refused) == {"row", "shop_name", "reviewer_id", "reversal_source", "constant"}
     assert all(reason.endswith(".") and not any(c.isdigit() for c in reason) for reason in refused.values())
+
+
+def test_ten_thousand_dimensions_are_refused_in_a_sentence_and_give_no_finding():
+    rng = np.random.default_rng(0)
+    names = tuple(f"d{i}" for i in range(10_000))
+    frame = pl.DataFrame({name: rng.choice(["a", "b"], 200) for name in names}).with_columns(
+        k=pl.Series(rng.integers(0, 2, 200)), event_year=pl.Series(np.repeat([2019, 2020], 100))
+    )
+    observed = Observations.from_frame(frame, dims=names)
+    shift = make_shift(observed, parse_window("2019"), parse_window("2020"))
+    found = explain(observed, shift, store=EvidenceStore())
+    assert (found.causes, found.dimensions, found.notes) == ((), (), (TOO_MANY,))
+    assert len(found.refused) == 10_000

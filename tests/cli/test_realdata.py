@@ -2,9 +2,12 @@
 
 import json
 
+import polars as pl
 import pytest
 
 from gne_analytics.atomic import read_json
+from gne_analytics.evidence.segment import Segment
+from gne_analytics.metrics.windows import segment_mask
 from gne_analytics.release.traceable import untraced
 from gne_analytics.workspace import open_run
 
@@ -68,9 +71,28 @@ def test_explain_prints_one_json_document(imr, gne):
 
 
 @pytest.mark.realdata
-def test_a_run_finds_the_shift_by_itself_among_all_years(imr, gne, tmp_path):
+def test_a_run_finds_the_shift_by_itself_among_all_years(imr, gne, tmp_path, realdata):
     said = gne("run", imr, "--runs", tmp_path / "runs")
     assert said.code == 0, said.err
     folder = next((tmp_path / "runs").glob("imr-*"))
-    assert read_json(folder / "shifts.json")[0]["metric"] == "overturn_rate"
-    assert "Hepatitis" in str(open_run(folder).causes[0].segment)
+    (shift,) = read_json(folder / "shifts.json")
+    assert shift["metric"] == "overturn_rate"
+    assert shift["focus"]["start"] == "2015-01-01"
+    run = open_run(folder)
+    first, second, *others = run.causes
+    assert first.segment == Segment.of(diagnosis_sub_category="Hepatitis", treatment_sub_category="Anti-virals")
+    assert {c.kind for c in others} <= {"vanished_segment"}  # what the record no longer holds is no rival
+    assert first.kind == "new_segment"
+    assert first.after.n == pytest.approx(419, abs=5)
+    assert first.leave_out == pytest.approx(0.084, abs=0.003)
+    assert _anti_virals_share(realdata, first.segment) > 0.98
+    assert "Mammography" in str(second.segment)
+    assert {c.status for c in run.causes} == {"candidate"}
+
+
+def _anti_virals_share(realdata, segment):
+    """How many of a segment's rows of 2015 are Hepatitis with Anti-virals."""
+    rows = pl.read_parquet(realdata / "imr_determinations.parquet").filter(pl.col("report_year") == 2015)
+    rows = rows.filter(segment_mask(segment))
+    planted = (rows["diagnosis_sub_category"] == "Hepatitis") & (rows["treatment_sub_category"] == "Anti-virals")
+    return planted.sum() / rows.height

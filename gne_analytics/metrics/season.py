@@ -1,0 +1,159 @@
+"""Seasons: moves that came before at the same distance, and the contrasts that hold a move against them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gne_analytics.metrics.intervals import Floats
+
+YEAR = {"day": (52, 53), "month": (12,)}
+"""A year in bins, by grain."""
+SHORTER = {"day": tuple(range(3, 27)), "month": (2, 3, 4, 6)}
+"""Periods of shorter recurring peaks, in bins."""
+BEFORE, BEFORE_SHORTER = 2.0, 3.0
+"""So many standard errors must the same weeks of the cycles before have moved the same way."""
+EXPLAINS, EXPLAINS_SHORTER = 0.25, 0.5
+"""So large a part of a move must the cycles before hold, for the season to be asked."""
+SHORTEST = 2
+"""A window is not cut shorter than so many bins."""
+MOSTLY = 2 / 3
+"""So large a share of the other cycles must have moved the same way."""
+VARIES = 0.5
+"""A season does not repeat exactly: its size is taken as known to this part (one standard error)."""
+REGULAR = 0.4
+"""A correlation with the cycle before, from which a restless series is taken to be seasonal."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A pair of windows cut to one cycle, and by how many bins the same windows of the other cycles lie off."""
+
+    a: int
+    b: int
+    c: int
+    offsets: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Season:
+    """A period in bins, and how many other cycles a pair of windows needs to be held against."""
+
+    period: int
+    cycles: int
+
+    def held(self, a: int, b: int, c: int, bins: int) -> Held | None:
+        """Cut a pair to one cycle and find its like in the cycles before it.
+
+        Where too few lie before, in those after: a step that stays shows nothing there, a season does. None where
+        there are too few of either.
+        """
+        focus = min(c - b, max(self.period // 2, 1))
+        start = max(a, b - (self.period - focus))
+        before = max(start, self.cycles * self.period)
+        least = min(SHORTEST, b - a)
+        if b - before >= least:
+            back = range(1, before // self.period + 1)
+            return Held(before, b, b + focus, tuple(-j * self.period for j in back))
+        focus = min(focus, max(bins - b - self.cycles * self.period, min(SHORTEST, focus)))
+        after = (bins - b - focus) // self.period
+        if after >= self.cycles and b - start >= least:
+            return Held(start, b, b + focus, tuple(j * self.period for j in range(1, after + 1)))
+        return None
+
+
+def season_behind(
+    k: Floats, n: Floats, pair: tuple[int, int, int], grain: str, design: float, *, rising: bool
+) -> Season | None:  # fmt: skip
+    """Return the season that holds most of a move, by what came at the same distance before (or after).
+
+    ``k`` and ``n`` are per bin, of what moved or of something wider, which must move the way that ``rising`` says. A
+    year needs one cycle before, a shorter peak two, most of which moved the same way.
+    """
+    for periods, cycles in ((YEAR.get(grain, ()), 1), (SHORTER.get(grain, ()), 2)):
+        told = [
+            (strength, season)
+            for season in (Season(p, cycles) for p in periods)
+            if (strength := _explains(k, n, pair, season, design, rising)) is not None
+        ]
+        if told:
+            return max(told, key=lambda t: t[0])[1]
+    return None
+
+
+def _explains(
+    k: Floats, n: Floats, pair: tuple[int, int, int], season: Season, design: float, rising: bool
+) -> float | None:
+    """How plainly the cycles before moved the same way, in standard errors; None where they leave most of the move."""
+    held = season.held(*pair, n.size)
+    if held is None:
+        return None
+    moved, error = _step(k, n, held.a, held.b, held.c, design)
+    earlier = [_step(k, n, held.a + x, held.b + x, held.c + x, design) for x in held.offsets]
+    earlier = [(d, e) for d, e in earlier if np.isfinite(e)]
+    alike = sum(d * moved > 0 for d, _ in earlier)
+    if (moved > 0) != rising or len(earlier) < season.cycles or not np.isfinite(error) or alike < MOSTLY * len(earlier):
+        return None
+    before = float(np.mean([d for d, _ in earlier])) * float(np.sign(moved))
+    strength = before / (float(np.sqrt(sum(e * e for _, e in earlier))) / len(earlier))
+    plain, part = (BEFORE, EXPLAINS) if season.cycles == 1 else (BEFORE_SHORTER, EXPLAINS_SHORTER)
+    return strength if strength >= plain and before >= part * abs(moved) else None
+
+
+def _step(k: Floats, n: Floats, a: int, b: int, c: int, design: float) -> tuple[float, float]:
+    n0, n1 = float(n[a:b].sum()), float(n[b:c].sum())
+    if n0 < 1 or n1 < 1:
+        return 0.0, float("inf")
+    k0, k1 = float(k[a:b].sum()), float(k[b:c].sum())
+    q = (k0 + k1 + 0.5) / (n0 + n1 + 1)
+    return k1 / n1 - k0 / n0, float(np.sqrt(design * max(q * (1 - q), 1e-9) * (1 / n0 + 1 / n1)))
+
+
+def recurring(k: Floats, n: Floats, grain: str) -> Season | None:
+    """Return the shortest plain period of a restless series with at least three cycles, or None.
+
+    The correlation of each bin's distance from the running median with that of a period before.
+    """
+    if n.min() <= 0:
+        return None
+    rate, bins = k / n, n.size
+    best: tuple[float, int] | None = None
+    for period in SHORTER.get(grain, ()):
+        if bins < 3 * period:
+            break
+        reach = max(period // 2, 1)
+        level = np.array([np.median(rate[max(0, t - reach) : t + reach + 1]) for t in range(bins)])
+        off = rate - level
+        spread = float(np.median(np.abs(off))) / 0.6745
+        off = np.clip(off, -4 * spread, 4 * spread)
+        alike = float((off[period:] * off[:-period]).sum() / max(float((off**2).sum()), 1e-12)) * bins / (bins - period)
+        if alike >= REGULAR and alike * np.sqrt(bins - period) >= 3 and (best is None or alike > best[0] + 0.1):
+            best = (alike, period)
+    return Season(best[1], 2) if best else None
+
+
+def contrasts(
+    k: Floats, n: Floats, pairs: Sequence[tuple[int, int, int]], season: Season, least: float
+) -> tuple[Floats, Floats, Floats]:
+    """Return what a bin's hits and rows weigh in a pair's difference less its season's (bins x pairs), and the latter.
+
+    The difference of rates between the windows less the mean of the same differences in the other cycles, the season's.
+    A pair without other cycles, or with a window of fewer than ``least`` rows, has weights of nought.
+    """
+    of_k, of_n, swing = np.zeros((n.size, len(pairs))), np.zeros((n.size, len(pairs))), np.zeros(len(pairs))
+    for place, pair in enumerate(pairs):
+        held = season.held(*pair, n.size)
+        if held is None:
+            continue
+        spans = [(held.b, held.c, 1.0), (held.a, held.b, -1.0)]
+        for x in held.offsets:
+            part = 1.0 / len(held.offsets)
+            spans += [(held.b + x, held.c + x, -part), (held.a + x, held.b + x, part)]
+        sizes = [float(n[x:y].sum()) for x, y, _ in spans]
+        if min(sizes) < least or any((k[x:y] > n[x:y]).any() for x, y, _ in spans):
+            continue
+        for number, ((x, y, weight), size) in enumerate(zip(spans, sizes, strict=True)):
+            rate = float(k[x:y].sum()) / size
+            of_k[x:y, place], of_n[x:y, place] = weight / size, weight / size * rate
+            swing[place] -= weight * rate if number > 1 else 0.0
+    return of_k, of_n, swing
