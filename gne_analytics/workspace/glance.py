@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 DETAILED = 5
 """Causes shown with what lies behind them; the others are in the table, and in the methods."""
+SHORT = 14
+"""Characters of a cell that stay on one line."""
 
 
 def glance(explained: Explained, store: EvidenceStore) -> str:
@@ -105,7 +107,9 @@ def table_html(table: Table) -> str:
     head = "".join(f"<th{_align(c, table)}>{_outside(c)}</th>" for c in table.columns)
     body = "".join(
         "<tr>"
-        + "".join(f"<td{_align(c, table)}>{_outside(cell)}</td>" for c, cell in zip(table.columns, row, strict=True))
+        + "".join(
+            f"<td{_align(c, table, cell)}>{_outside(cell)}</td>" for c, cell in zip(table.columns, row, strict=True)
+        )
         + "</tr>"
         for row in table.rows
     )
@@ -116,8 +120,11 @@ def table_html(table: Table) -> str:
     )
 
 
-def _align(column: str, table: Table) -> str:
-    return " class='num'" if column in table.right else ""
+def _align(column: str, table: Table, cell: str = "") -> str:
+    """Numbers stand at the right; what is short stays on its line, so that an id or a day is not broken."""
+    if column in table.right:
+        return " class='num'"
+    return " class='short'" if 0 < len(cell) <= SHORT else ""
 
 
 def _outside(text: str) -> str:
