@@ -133,7 +133,7 @@ def _either_way(scene: Scene) -> Clue | None:
         key = next((c for c in ("violation_id", "case_id") if c in audits.columns and c in cases.columns), None)
         if key is None or "violating" not in audits.columns or "final" not in cases.columns:
             return None
-        one = (
+        labels = (
             audits.drop_nulls([key, "violating"])
             .unique(key, keep="first", maintain_order=True)
             .select(key, "violating")
