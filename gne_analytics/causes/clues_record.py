@@ -8,6 +8,7 @@ import polars as pl
 from gne_analytics.causes.cells import is_version
 from gne_analytics.causes.scene import ENOUGH, Clue, Scene, Share, rise, unit
 from gne_analytics.evidence.types import CauseKind
+from gne_analytics.metrics.definitions import DECIDED, OVERTURNED
 
 IMPOSSIBLE: tuple[tuple[str, tuple[str, ...], pl.Expr], ...] = (
     ("appeals decided at the second of filing", ("settled_at", "settled_filed_at"),
@@ -21,6 +22,7 @@ IMPOSSIBLE: tuple[tuple[str, tuple[str, ...], pl.Expr], ...] = (
     ("negative points", ("points",), pl.col("points") < 0),
 )  # fmt: skip
 """What cannot be in a sound record: what it is called, the columns it takes, and its test."""
+SAMPLE = 20_000
 PLAINLY = 0.5
 """A fault of this strength stands by itself."""
 PLACEHOLDERS = (
@@ -70,8 +72,10 @@ def _missing(scene: Scene) -> dict[str, Clue]:
         if c not in UNSTEADY and not c.startswith("appeal_") and after.schema[c].base_type() in (pl.String, pl.Float64)
     ]  # fmt: skip
     empty = pl.col(columns).cast(pl.String).str.to_lowercase().str.strip_chars()
-    flags = [f.select(empty.is_null() | empty.is_in(PLACEHOLDERS)).fill_null(True) for f in scene.sides]
-    rests = [f.select(empty.is_null() | empty.is_in(PLACEHOLDERS)).fill_null(True) for f in scene.rest]
+    flags, rests = (
+        [_some(f).select(empty.is_null() | empty.is_in(PLACEHOLDERS)).fill_null(True) for f in sides]
+        for sides in (scene.sides, scene.rest)
+    )
     found = [
         (rise(Share.of(flags[0][c]), Share.of(flags[1][c]), (Share.of(rests[0][c]), Share.of(rests[1][c]))), c)
         for c in columns
@@ -85,6 +89,11 @@ def _missing(scene: Scene) -> dict[str, Clue]:
     }
 
 
+def _some(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows, or so many of them as tell a share well enough."""
+    return frame.sample(SAMPLE, seed=0) if frame.height > SAMPLE else frame
+
+
 UNSTEADY = frozenset(
     {"said", "final", "final_level", "first", "second", "reviewer_id", "queue", "reversal_source", "reversal_reason",
      "parent_violation_id", "notice_text", "content_text", "facts"}
@@ -93,24 +102,52 @@ UNSTEADY = frozenset(
 
 
 def _audits(scene: Scene) -> dict[str, Clue]:
+    """Whether like cases are judged either way: audits against one another, and against what appeals decided."""
+    found = [c for c in (_paired(scene), _either_way(scene)) if c is not None]
+    return {"audits_disagree": max(found, key=lambda c: c.strength)} if found else {}
+
+
+def _paired(scene: Scene) -> Clue | None:
     sides: list[Share] = []
     for frame in (scene.audits_before, scene.audits_after):
         key = next((c for c in ("case_id", "violation_id") if c in frame.columns), None)
         if key is None or "violating" not in frame.columns:
-            return {}
+            return None
         twice = frame.group_by(key).agg(pl.len().alias("n"), pl.col("violating").n_unique().alias("v"))
         twice = twice.filter((pl.col("n") > 1) & pl.col(key).is_not_null())
         sides.append(Share.of(twice["v"] > 1))
     if sides[1].n < ENOUGH:
-        return {}
+        return None
     # Few pairs before: audits of sound cases seldom disagree.
     before = sides[0] if sides[0].n >= ENOUGH else Share(sides[0].k + 1, sides[0].n + ENOUGH)
     share = scene.share(sides[1], round(sides[1].n), "paired audits that disagree after the onset")
-    return {
-        "audits_disagree": Clue(
-            unit(rise(before, sides[1]) / 0.1), f"{share} of the cases audited more than once are judged both ways."
+    return Clue(
+        unit(rise(before, sides[1]) / 0.1), f"{share} of the cases audited more than once are judged both ways."
+    )
+
+
+def _either_way(scene: Scene) -> Clue | None:
+    """Appeals that decide against the audit, more often than before in both directions; one alone is another fault."""
+    wrong: list[tuple[Share, Share]] = []
+    for cases, audits in zip(scene.sides, (scene.audits_before, scene.audits_after), strict=True):
+        key = next((c for c in ("violation_id", "case_id") if c in audits.columns and c in cases.columns), None)
+        if key is None or "violating" not in audits.columns or "final" not in cases.columns:
+            return None
+        labels = (
+            audits.drop_nulls([key, "violating"])
+            .unique(key, keep="first", maintain_order=True)
+            .select(key, "violating")
         )
-    }
+        both = cases.filter(pl.col("final").is_in(list(DECIDED))).join(labels, on=key)
+        won = pl.col("final").is_in(list(OVERTURNED))
+        sound, bad = both.filter(~pl.col("violating")), both.filter("violating")
+        wrong.append((Share.of(sound.select(~won).to_series()), Share.of(bad.select(won).to_series())))
+    if min(s.n for side in wrong for s in side) < ENOUGH:
+        return None
+    least = min(rise(before, after) for before, after in zip(*wrong, strict=True))
+    lost = Share(wrong[1][0].k + wrong[1][1].k, wrong[1][0].n + wrong[1][1].n)
+    share = scene.share(lost, round(lost.n), "audited cases that appeals decided otherwise after the onset")
+    return Clue(unit(least / 0.1), f"Appeals decide {share} of its audited cases otherwise, in both directions.")
 
 
 def _signals(scene: Scene) -> dict[str, Clue]:
