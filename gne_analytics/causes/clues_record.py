@@ -133,11 +133,7 @@ def _either_way(scene: Scene) -> Clue | None:
         key = next((c for c in ("violation_id", "case_id") if c in audits.columns and c in cases.columns), None)
         if key is None or "violating" not in audits.columns or "final" not in cases.columns:
             return None
-        labels = (
-            audits.drop_nulls([key, "violating"])
-            .unique(key, keep="first", maintain_order=True)
-            .select(key, "violating")
-        )
+        labels = audits.select(key, "violating").drop_nulls().unique(key, keep="first", maintain_order=True)
         both = cases.filter(pl.col("final").is_in(list(DECIDED))).join(labels, on=key)
         won = pl.col("final").is_in(list(OVERTURNED))
         sound, bad = both.filter(~pl.col("violating")), both.filter("violating")

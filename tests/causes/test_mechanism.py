@@ -1,6 +1,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -116,3 +117,28 @@ def test_an_onset_is_found_in_volume_for_a_segment_that_is_new(world):
 def test_what_never_stepped_has_no_onset(world):
     assert find_onset(world(1), Segment.of(queue="q1"), *WINDOWS) is None
     assert find_onset(world(1), Segment.of(queue="q1"), Segment.of(market="ID"), Segment.of(market="TH")) is None
+
+
+def judged(flip):
+    """Audits of every case after the onset, drawn apart from the appeals' outcomes by so much, and true before."""
+
+    def audits(frame):
+        rng = np.random.default_rng(0)
+        wrong = rng.random(frame.height) < np.where(frame["event_date"] >= ONSET, flip, 0.02)
+        return frame.select("violation_id", "event_date", *frame_dims, violating=(pl.col("k") == 0) ^ pl.Series(wrong))
+
+    frame_dims = ("market", "category")
+    return audits
+
+
+@pytest.mark.parametrize(("flip", "seen"), [(0.45, True), (0.02, False)])
+def test_audits_that_appeals_contradict_both_ways_tell_of_decisions_that_disagree(world, flip, seen):
+    observed, store = world(0, planted=PLANTED), EvidenceStore()
+    final = pl.when(pl.col("k") == 1).then(pl.lit("overturned")).otherwise(pl.lit("upheld"))
+    frame = observed.frame.with_columns(final=final, violation_id=pl.col("id"))
+    shift, onset = make_shift(observed, *WINDOWS), Onset(ONSET, ONSET, ONSET)
+    context = MechanismContext(cases=frame, audits=judged(flip)(frame))
+    found = type_mechanism(
+        shift, Segment({}), CauseKind.RATE_SHIFT, onset, (), changes_known=False, context=context, store=store
+    )
+    assert (found.mechanism is Mechanism.REVIEWER_INCONSISTENT) is seen
