@@ -1,6 +1,6 @@
 """The lattice: the cells of all cuboids up to a depth, counted once for both halves of the units and the whole."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
@@ -8,7 +8,7 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-from gne_analytics.causes.cells import N0, N1, is_version, least_rows, sums_by, table_of
+from gne_analytics.causes.cells import N0, N1, Conditions, is_version, least_rows, sums_by, table_of
 from gne_analytics.causes.cube import Codes, Cube
 from gne_analytics.metrics.intervals import Floats, Ints
 
@@ -123,6 +123,21 @@ class Lattice:
         known = (a < first.size) & (b < second.size)
         out[known] = np.hstack([first.codes[a[known]], second.codes[b[known]]])
         return out
+
+    def place(self, conditions: Conditions) -> int | None:
+        """Return where a cell stands among the sums, or None where it has too few rows or its cuboid was not counted."""
+        axes = tuple(i for i, _ in conditions)
+        cuboid = self.cuboids.get(axes)
+        if cuboid is None:
+            return None
+        cell = self._inside(cuboid, dict(conditions))
+        return self.offsets[axes] + cell if cell < cuboid.size else None
+
+    def _inside(self, cuboid: _Cuboid, code: Mapping[int, int]) -> int:
+        if not cuboid.parts:
+            return int(cuboid.lookup[code[cuboid.axes[0]] + 1])
+        first, second = (self.cuboids[p] for p in cuboid.parts)
+        return int(cuboid.lookup[self._inside(first, code) * (second.size + 1) + self._inside(second, code)])
 
     def cells_at(self, codes: Sequence[npt.NDArray[np.integer]]) -> Iterator[tuple[slice, npt.NDArray[np.int32]]]:
         """Yield, for every cuboid, where its cells stand and which of them each of some leaves lies in.

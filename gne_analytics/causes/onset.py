@@ -42,23 +42,12 @@ def find_onset(
         return None
     start, end = min(baseline.start, focus.start), max(baseline.end, focus.end)
     bin_of = {"day": "event_date", "month": "event_month", "year": "event_year"}[obs.grain]
-    rows = obs.frame.filter((pl.col("event_date") >= start) & (pl.col("event_date") < end)).with_columns(
-        inside=segment_mask(segment, obs.paths)
-    )
-    if bin_of == "event_year":
-        rows = rows.with_columns(bin=pl.date(pl.col("event_year"), 1, 1))
-    else:
-        rows = rows.with_columns(bin=pl.col(bin_of))
-    own = pl.col("inside")
-    daily = (
-        rows.group_by("bin")
-        .agg(
-            k=(pl.col("k") * own if not volume else pl.col("n") * own).sum(),
-            n=(pl.col("n") * own if not volume else pl.col("n")).sum(),
-        )
-        .filter(pl.col("n") > 0)
-        .sort("bin")
-    )
+    between, inside = pl.col("event_date").is_between(start, end, closed="left"), segment_mask(segment, obs.paths)
+    bin_in = pl.date(pl.col("event_year"), 1, 1) if bin_of == "event_year" else pl.col(bin_of)
+    rows = obs.frame.lazy().filter(between if volume else between & inside)
+    hits = pl.when(inside).then("n").otherwise(0) if volume else pl.col("k")
+    daily = rows.select(k=hits, n="n", bin=bin_in).collect()
+    daily = daily.group_by("bin").agg(pl.col("k", "n").sum()).filter(pl.col("n") > 0).sort("bin")
     if daily.height < 2:
         return None
     k, n = daily["k"].to_numpy().astype(float), daily["n"].to_numpy().astype(float)

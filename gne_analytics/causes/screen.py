@@ -21,6 +21,8 @@ PEOPLE = frozenset({"reviewer_id", "appeal_reviewer_id"})
 SAID = frozenset({"appeal_reason_code"})
 """What the seller says of a case follows from what happened to it: a clue to why, no place where."""
 SAMPLE = 20_000
+ROWS_LOOKED_AT = 1_000
+"""So many rows tell of most dimensions that they have more than one value."""
 MOST_DIMENSIONS = 64
 """Among more, chance alone makes too many segments, and no table of counts holds them."""
 TOO_MANY = "There are more dimensions than chance lets tell apart; give the source fewer, and the others role ignore."
@@ -33,12 +35,13 @@ def screen(obs: Observations, shift: Shift) -> tuple[tuple[str, ...], dict[str, 
     if len(obs.dims) > MOST_DIMENSIONS:
         return (), dict.fromkeys(obs.dims, TOO_MANY)
     sides = obs.sides(shift.baseline, shift.focus)
-    both = obs.frame.filter(sides.is_not_null())
+    both = obs.frame.select(obs.dims).filter(sides.is_not_null())
+    whole = obs.frame.sample(SAMPLE, seed=0) if obs.frame.height > SAMPLE else obs.frame
     named = {d for w in (shift.baseline, shift.focus) if isinstance(w, Segment) for d in w.dimensions}
     allowed: list[str] = []
     refused: dict[str, str] = {}
     for dimension in obs.dims:
-        reason = _reason(obs, both, dimension, named)
+        reason = _reason(obs, both, whole, dimension, named)
         if not reason and named and _tells_side(both, sides.drop_nulls(), dimension):
             reason = "It goes with what the windows compare: the two sides share few of its values."
         if reason:
@@ -48,7 +51,8 @@ def screen(obs: Observations, shift: Shift) -> tuple[tuple[str, ...], dict[str, 
     return tuple(allowed), refused
 
 
-def _reason(obs: Observations, rows: pl.DataFrame, dimension: str, named: set[str]) -> str:
+def _reason(obs: Observations, rows: pl.DataFrame, whole: pl.DataFrame, dimension: str, named: set[str]) -> str:
+    """Why a dimension may not explain, by the rows of both windows and a sample of all; nothing where it may."""
     if dimension in named:
         return "It is what the windows compare."
     if dimension in POST_DECISION:
@@ -57,8 +61,7 @@ def _reason(obs: Observations, rows: pl.DataFrame, dimension: str, named: set[st
         return "It is what sellers say of a case, which speaks for a mechanism, not for a place."
     if dimension in PEOPLE:
         return "It names single people; findings about reviewers are made per queue."
-    whole = obs.frame.sample(SAMPLE, seed=0) if obs.frame.height > SAMPLE else obs.frame
-    if rows[dimension].n_unique() < 2:
+    if rows[dimension].head(ROWS_LOOKED_AT).n_unique() < 2 and rows[dimension].n_unique() < 2:
         return "It has one value only in these rows."
     if whole.height >= 20 and whole[dimension].n_unique() * ROWS_PER_VALUE > whole.height:
         return "Its values are nearly unique, so that it names rows."

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import log
 
 import numpy as np
 
 from gne_analytics.causes.cells import N0, N1, NEW, STANDARD, Conditions, is_version, sums_by
 from gne_analytics.causes.cube import Cube, Mask
-from gne_analytics.causes.view import Cell, View
+from gne_analytics.causes.view import Cell, View, total
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.metrics.intervals import Floats, Ints
 
@@ -125,7 +126,7 @@ def move_of_everything(view: View) -> float:
     if not np.isfinite(variance) or whole**2 < FLOOR * variance:
         return 0.0
     least = abs(whole)
-    everything = view.table.sum(axis=0)
+    everything = np.asarray(total(view.table))
     for axis in cube.axes:
         if is_version(axis.dimension):
             continue
@@ -315,20 +316,17 @@ class _Naming:
     def _beside_moved(self, cell: Cell, condition: tuple[int, int]) -> Cell | None:
         """The cell without a condition, where the rows that the condition kept out moved alike; else None."""
         fewer = tuple(c for c in cell.conditions if c != condition)
+        whole = self.view.sums_of(fewer)
+        apart = tuple(a - b for a, b in zip(whole, cell.sums, strict=True))
+        if abs(_lift(apart)) < ALIKE * abs(_lift(cell.sums)):
+            return None
         wider = self.weigh(fewer)
         if wider.kind != cell.kind or not np.isfinite(wider.variance):
             return None
-        whole, (axis, code) = self.rows(fewer), condition
-        rest = whole[self.view.codes[axis][whole] != code]
-        apart = self.view.weigh(fewer, rest)
-        if apart.kind != cell.kind or apart.told < SEEN or apart.effect * cell.effect <= 0:
-            return None
-        own, other = self._lift(self.rows(cell.conditions)), self._lift(rest)
-        return wider if abs(other) >= ALIKE * abs(own) else None
-
-    def _lift(self, rows: Ints) -> float:
-        """The move of some rows in log-odds, beyond what the model expects on both sides."""
-        return _lift(self.view.table[rows].sum(axis=0))
+        leaves, (axis, code) = self.rows(fewer), condition
+        rest = self.view.weigh(fewer, leaves[self.view.codes[axis].take(leaves) != code])
+        moved = rest.kind == cell.kind and rest.told >= SEEN and rest.effect * cell.effect > 0
+        return wider if moved else None
 
     def _named_in_full(self, cell: Cell) -> Conditions:
         axes = self.view.cube.axes
@@ -369,7 +367,7 @@ class _Naming:
         for i in sorted(values, key=lambda i: -axes[i].size):
             others = self._others(values, i)
             sums = sums_by(self.view.codes[i][others] + 1, self.view.table[others], axes[i].size + 1)[1:]
-            own, extra = self.view.table[rows].sum(axis=0), ADDED + 2 * np.log(max(axes[i].size, 2))
+            own, extra = total(self.view.table.take(rows, axis=0)), ADDED + 2 * np.log(max(axes[i].size, 2))
             for code in self._like_minded(sums, cell, values[i], versioned=versioned):
                 if self._of_its_own(cell.conditions, i, code):
                     continue
@@ -430,11 +428,11 @@ def _single(conditions: Conditions) -> tuple[tuple[int, tuple[int, ...]], ...]:
     return tuple((i, (code,)) for i, code in conditions)
 
 
-def _lift(sums: Floats) -> float:
+def _lift(sums: Sequence[float] | Floats) -> float:
     """The move of a row of sums in log-odds, what the model expects taken out on both sides."""
 
     def logit(k: float, n: float) -> float:
-        return float(np.log((max(k, 0.0) + 0.5) / (max(n - k, 0.0) + 0.5)))
+        return log((max(k, 0.0) + 0.5) / (max(n - k, 0.0) + 0.5))
 
     n0, k0, e0, n1, k1, e1 = (float(x) for x in sums)
     return (logit(k1, n1) - logit(e1, n1)) - (logit(k0, n0) - logit(e0, n0))

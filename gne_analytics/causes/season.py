@@ -107,7 +107,8 @@ def _rate(weeks: _Weeks, mask: Bools) -> float:
 
 
 def _weeks(obs: Observations, segment: Segment, focus: Period) -> _Weeks | None:
-    rows = obs.frame.filter(segment_mask(segment, obs.paths), pl.col("event_date") < focus.end)
+    inside = segment_mask(segment, obs.paths) & (pl.col("event_date") < focus.end)
+    rows = obs.frame.lazy().filter(inside).select("event_date", "k", "n").collect()
     if rows.is_empty():
         return None
     offset = (pl.col("event_date") - pl.lit(focus.start)).dt.total_days().floordiv(7)

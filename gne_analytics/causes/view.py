@@ -1,7 +1,7 @@
 """One search over some leaves: what is left of them, and of every cell, after the causes accepted so far."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf, isfinite, log
 
@@ -56,6 +56,8 @@ class Cell:
     """The same under noise between periods too: by this it is decided whether it is beyond chance."""
     kind: int
     price: float
+    sums: tuple[float, ...] = field(default=(), compare=False)
+    """What its leaves sum to, columns N0 to E1, where it was weighed on them."""
 
     @property
     def score(self) -> float:
@@ -177,6 +179,11 @@ class View:
             rows = rows[self.codes[i][rows] == code]
         return rows
 
+    def sums_of(self, conditions: Conditions) -> tuple[float, ...]:
+        """Return what a cell's leaves sum to, from the lattice where it holds the cell."""
+        place = self.lattice.place(conditions) if self.lattice and conditions else None
+        return total(self.table.take(self.rows(conditions), axis=0)) if place is None else tuple(self.sums[place].tolist())
+
     def _posting(self, axis: int, code: int) -> tuple[int, int, int]:
         """How many leaves hold a value, and where they stand in the axis's list of leaves by value."""
         if axis not in self._postings:
@@ -193,7 +200,7 @@ class View:
         rest = tuple(c for c in conditions if not is_version(self.cube.axes[c[0]].dimension))
         if len(rest) == len(conditions):
             return False
-        n0, _, _, n1, *_ = self.table[self.rows(rest)].sum(axis=0).tolist()
+        n0, _, _, n1, *_ = self.sums_of(rest)
         expected = n1 * self.totals[0] / max(self.totals[1], 1.0)
         return not (n0 < NEARLY_NONE * expected and expected >= EXPECTED_MIN)
 
@@ -209,19 +216,20 @@ class View:
     def weigh(self, conditions: Conditions, rows: Ints | Mask | None = None, *, versioned: bool | None = None) -> Cell:
         """Measure one cell on its leaves: with a unit, its variance is taken over units, drawn to the view's own."""
         rows = self.rows(conditions) if rows is None else rows
-        table = self.table[rows]
+        table = self.table[rows] if rows.dtype == bool else self.table.take(rows, axis=0)
+        sums = total(table)
         effect, binomial, pq, evidence, kind = measure_one(
-            tuple(table.sum(axis=0).tolist()), totals=self.totals, rate=self.rate, min_rows=self.min_rows,
+            sums, totals=self.totals, rate=self.rate, min_rows=self.min_rows,
             versioned=self.versioned(conditions) if versioned is None else versioned,
         )  # fmt: skip
         price = self.price_of[min(len(conditions), len(self.price_of) - 1)]
         if not isfinite(binomial):
-            return Cell(conditions, effect, binomial, -inf, -inf, kind, price)
+            return Cell(conditions, effect, binomial, -inf, -inf, kind, price, sums)
         phi = self.phi
         if self.cube.unit is not None:
-            phi = _dispersion(table, self.cube.unit[rows], kind, self.phi, binomial)
+            phi = _dispersion(table, sums, self.cube.unit[rows], kind, self.phi, binomial)
         variance = phi * binomial + 2 * self.noise * pq
-        return Cell(conditions, effect, variance, evidence / phi, evidence * binomial / variance, kind, price)
+        return Cell(conditions, effect, variance, evidence / phi, evidence * binomial / variance, kind, price, sums)
 
     @cached_property
     def _deep_price(self) -> Floats:
@@ -317,18 +325,25 @@ class View:
         return np.asarray(spread.T @ self.table[rows]), starts
 
 
-def _dispersion(table: Floats, unit: Ints, kind: int, phi: float, binomial: float) -> float:
+def total(table: Floats) -> tuple[float, ...]:
+    """The sums of a table's columns."""
+    return tuple(np.einsum("ij->j", table).tolist())
+
+
+def _dispersion(
+    table: Floats, sums: tuple[float, ...], unit: Ints, kind: int, phi: float, binomial: float
+) -> float:
     """The variance of a cell's change over its units, over the binomial one, drawn to the view's by eight degrees."""
-    n0, n1 = max(float(table[:, N0].sum()), 1e-9), max(float(table[:, N1].sum()), 1e-9)
+    n0, k0, e0, n1, k1, e1 = sums
+    n0, n1 = max(n0, 1e-9), max(n1, 1e-9)
+    weight = np.zeros(6)  # a leaf's influence on the change, as a sum of its columns
     if kind == NEW:
-        influence = (table[:, K1] - table[:, N1] * float(table[:, K1].sum()) / n1) / n1
+        weight[[N1, K1]] = -k1 / n1**2, 1 / n1
     elif kind == VANISHED:
-        influence = (table[:, K0] - table[:, N0] * float(table[:, K0].sum()) / n0) / n0
+        weight[[N0, K0]] = -k0 / n0**2, 1 / n0
     else:
-        one, zero = table[:, K1] - table[:, E1], table[:, K0] - table[:, E0]
-        influence = (one - table[:, N1] * float(one.sum()) / n1) / n1
-        influence = influence - (zero - table[:, N0] * float(zero.sum()) / n0) / n0
-    squares = np.bincount(unit, influence) ** 2
+        weight[:] = (k0 - e0) / n0**2, -1 / n0, 1 / n0, (e1 - k1) / n1**2, 1 / n1, -1 / n1
+    squares = np.bincount(unit, np.einsum("ij,j->i", table, weight)) ** 2
     total = float(squares.sum())
     dof = total**2 / max(float((squares**2).sum()), 1e-300)
     return max(1.0, (dof * total / binomial + PRIOR_DOF * phi) / (dof + PRIOR_DOF))
