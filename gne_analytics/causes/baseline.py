@@ -9,7 +9,7 @@ from gne_analytics.causes.cube import Codes, Cube
 from gne_analytics.metrics.intervals import Floats
 
 SWEEPS = 10
-CLOSE = 0.01
+CLOSE = 0.02
 """A sweep that moves no effect further than this, in log-odds, is the last."""
 FIT_LEAVES = 25_000
 """So many baseline leaves settle the effects of the dimensions; a unit's own level takes all of its rows."""

@@ -131,13 +131,26 @@ class Lattice:
         if cuboid is None:
             return None
         cell = self._inside(cuboid, dict(conditions))
-        return self.offsets[axes] + cell if cell < cuboid.size else None
+        return int(self.offsets[axes] + cell) if cell < cuboid.size else None
 
-    def _inside(self, cuboid: _Cuboid, code: Mapping[int, int]) -> int:
+    def siblings(self, conditions: Conditions, axis: int) -> tuple[Ints, Ints] | None:
+        """Return the values of an axis with enough rows beside the other conditions, and where these cells stand."""
+        every = np.arange(self.cube.axes[axis].size)
+        code: dict[int, int | Ints] = {**dict(conditions), axis: every}
+        axes = tuple(sorted(code))
+        cuboid = self.cuboids.get(axes)
+        if cuboid is None:
+            return None
+        cells = self._inside(cuboid, code)
+        alive = np.flatnonzero(cells < cuboid.size)
+        return alive, self.offsets[axes] + cells[alive]
+
+    def _inside(self, cuboid: _Cuboid, code: Mapping[int, int | Ints]) -> "np.integer | Ints":
         if not cuboid.parts:
-            return int(cuboid.lookup[code[cuboid.axes[0]] + 1])
+            return cuboid.lookup[code[cuboid.axes[0]] + 1]
         first, second = (self.cuboids[p] for p in cuboid.parts)
-        return int(cuboid.lookup[self._inside(first, code) * (second.size + 1) + self._inside(second, code)])
+        key = self._inside(first, code).astype(np.int64) * (second.size + 1) + self._inside(second, code)
+        return cuboid.lookup[key]
 
     def cells_at(self, codes: Sequence[npt.NDArray[np.integer]]) -> Iterator[tuple[slice, npt.NDArray[np.int32]]]:
         """Yield, for every cuboid, where its cells stand and which of them each of some leaves lies in.

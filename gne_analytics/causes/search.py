@@ -1,6 +1,6 @@
 """Greedy residual pursuit: accept the best cell, name it well, take its effect out, score again, stop by itself."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import log
 
@@ -127,10 +127,11 @@ def move_of_everything(view: View) -> float:
         return 0.0
     least = abs(whole)
     everything = np.asarray(total(view.table))
-    for axis in cube.axes:
+    for place, axis in enumerate(cube.axes):
         if is_version(axis.dimension):
             continue
-        sums = sums_by(axis.codes + 1, view.table, axis.size + 1)[1:]
+        held = view.by_value((), place)
+        sums = sums_by(axis.codes + 1, view.table, axis.size + 1)[1:] if held is None else held
         small = sums[:, [N0, N1]].sum(axis=1) <= LARGE_VALUE * sum(view.totals)
         without = view.measure((everything - sums)[small], versioned=False)
         spread = without.variance(view.phi, view.noise)
@@ -365,19 +366,18 @@ class _Naming:
         price = 0.0
         rows = self.rows(cell.conditions)
         for i in sorted(values, key=lambda i: -axes[i].size):
-            others = self._others(values, i)
-            sums = sums_by(self.view.codes[i][others] + 1, self.view.table[others], axes[i].size + 1)[1:]
-            own, extra = total(self.view.table.take(rows, axis=0)), ADDED + 2 * np.log(max(axes[i].size, 2))
-            for code in self._like_minded(sums, cell, values[i], versioned=versioned):
+            extra = ADDED + 2 * log(max(axes[i].size, 2))
+            for code in self._like_minded(self._by_value(values, i), cell, values[i], versioned=versioned):
                 if self._of_its_own(cell.conditions, i, code):
                     continue
-                wide = self.view.measure((own + sums[code])[None], versioned=versioned)
+                others = self._others(values, i)
                 reach = others[np.isin(self.view.codes[i][others], (*values[i], code))]
                 wider = self.view.weigh(cell.conditions, reach, versioned=versioned)
-                if int(wide.kind[0]) == cell.kind and wider.told > max(current + extra, WIDER * current):
-                    rows, own, current, price = reach, own + sums[code], wider.told, price + extra
+                if wider.kind == cell.kind and wider.told > max(current + extra, WIDER * current):
+                    rows, current, price = reach, wider.told, price + extra
                     values[i] = (*values[i], code)
-            if len(values[i]) > 1 and len(values) > 1 and rows.size >= IDLE * others.size:  # all values: no condition
+            all_of_it = len(values[i]) > 1 and rows.size >= IDLE * self._others(values, i).size
+            if all_of_it and len(values) > 1:  # all values: no condition
                 return self._merged(self.weigh(tuple(c for c in cell.conditions if c[0] != i)), told)
         name = tuple(sorted((i, tuple(codes)) for i, codes in values.items()))
         if not price:
@@ -403,6 +403,18 @@ class _Naming:
             if j != axis and len(codes) > 1:
                 rows = rows[np.isin(self.view.codes[j][rows], codes)]
         return rows
+
+    def _by_value(self, values: Mapping[int, tuple[int, ...]], axis: int) -> Floats:
+        """The sums of every value of an axis beside the values on the other axes."""
+        beside = {i: codes for i, codes in values.items() if i != axis}
+        held = None
+        if all(len(codes) == 1 for codes in beside.values()):
+            held = self.view.by_value(tuple((i, codes[0]) for i, codes in sorted(beside.items())), axis)
+        if held is not None:
+            return held
+        rows = self._others(values, axis)
+        table, codes = self.view.table.take(rows, axis=0), self.view.codes[axis].take(rows)
+        return sums_by(codes, table, self.view.cube.axes[axis].size)
 
     def _like_minded(self, sums: Floats, cell: Cell, taken: tuple[int, ...], *, versioned: bool) -> Iterator[int]:
         """The values beside the taken one that moved as it did: by no more or less points, or log-odds, than noise."""

@@ -184,6 +184,18 @@ class View:
         place = self.lattice.place(conditions) if self.lattice and conditions else None
         return total(self.table.take(self.rows(conditions), axis=0)) if place is None else tuple(self.sums[place].tolist())
 
+    def by_value(self, conditions: Conditions, axis: int) -> Floats | None:
+        """Return the sums of every value of an axis beside other conditions, 0 for those with too few rows to look at.
+
+        None where the lattice does not hold these cells.
+        """
+        found = self.lattice.siblings(conditions, axis) if self.lattice else None
+        if found is None:
+            return None
+        out = np.zeros((self.cube.axes[axis].size, 6))
+        out[found[0]] = self.sums[found[1]]
+        return out
+
     def _posting(self, axis: int, code: int) -> tuple[int, int, int]:
         """How many leaves hold a value, and where they stand in the axis's list of leaves by value."""
         if axis not in self._postings:
