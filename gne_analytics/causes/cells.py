@@ -152,13 +152,26 @@ def _twice_log_ratio(sums: Floats, common: Floats, *, focus_only: bool = False) 
     return np.clip(2 * total, 0.0, None)
 
 
+class Sums:
+    """Sums of a table's columns by code, over and over: what every sum needs is made once."""
+
+    def __init__(self, table: Floats) -> None:
+        self.table = table
+        self.place = np.empty(table.shape[0], dtype=np.int32)
+        """Room for codes."""
+        self._ones, self._rows = np.ones(table.shape[0]), np.arange(table.shape[0] + 1, dtype=np.int32)
+
+    def by(self, codes: npt.NDArray[np.integer], size: int) -> Floats:
+        """One row per code 0..size-1."""
+        from scipy.sparse import csr_array
+
+        spread = csr_array((self._ones, codes, self._rows), shape=(codes.size, size))
+        return np.asarray(spread.T @ self.table)
+
+
 def sums_by(codes: npt.NDArray[np.integer], table: Floats, size: int) -> Floats:
     """Sum the table's columns by code: one row per code."""
-    from scipy.sparse import csr_array
-
-    rows = np.arange(codes.size + 1, dtype=np.int32)
-    spread = csr_array((np.ones(codes.size), codes, rows), shape=(codes.size, size))
-    return np.asarray(spread.T @ table)
+    return Sums(table).by(codes, size)
 
 
 def table_of(cube: Cube, p: Floats) -> Floats:

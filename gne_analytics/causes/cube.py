@@ -17,8 +17,8 @@ from gne_analytics.metrics.intervals import Floats, Ints
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Codes: TypeAlias = npt.NDArray[np.signedinteger[Any]]
 
-MANY_ROWS = 2_000_000
-SOME_ROWS = 50_000
+MANY_ROWS = 100_000
+SOME_ROWS = 20_000
 HARDLY = 0.98
 """Of so many rows and more, of which a part of some size has hardly two alike, each is a leaf."""
 COUNTS = ("n0", "k0", "n1", "k1")
@@ -69,7 +69,10 @@ class Axis:
 
 @dataclass(frozen=True)
 class Cube:
-    """Leaves as arrays: n and k of both sides, half, unit codes, and one axis per dimension or path level."""
+    """Leaves as arrays: n and k of both sides, half, unit codes, and one axis per dimension or path level.
+
+    Leaves that are alike in all dimensions are neighbours.
+    """
 
     axes: tuple[Axis, ...]
     n0: Floats

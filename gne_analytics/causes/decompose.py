@@ -135,8 +135,9 @@ def _shapley(cube: Cube, rest: Mask, u0: Floats, u1: Floats, level: Floats) -> d
     The largest dimensions play; what the others add to all of these together is one share.
     """
     dimensions = list(dict.fromkeys(a.dimension for a in cube.axes))
-    flows = np.column_stack([u0[rest], u1[rest], ((u0 + u1) * level)[rest]])
-    codes = {d: _finest(cube, d)[rest] for d in dimensions}
+    every = rest.all()  # the usual case, which then copies nothing
+    flows = np.stack([x if every else x[rest] for x in (u0, u1, (u0 + u1) * level)])
+    codes = {d: _finest(cube, d) if every else _finest(cube, d)[rest] for d in dimensions}
     single = {d: _between(*_summed(codes[d], flows)) for d in dimensions}
     ranked = sorted(single, key=lambda d: -abs(single[d]))
     players = ranked[:PLAYERS] if len(ranked) > PLAYERS + 1 else ranked
@@ -158,13 +159,8 @@ def _shapley(cube: Cube, rest: Mask, u0: Floats, u1: Floats, level: Floats) -> d
                 before = frozenset(subset)
                 shares[name] += factor * (worth[before | {name}] - worth[before])
     if len(players) < len(ranked):
-        _, whole = _joint([codes[d] for d in ranked], flows)
-        shares[OTHER] = _between(*whole.T) - worth[frozenset(players)]
+        shares[OTHER] = _between(*_alike(list(codes.values()), flows)) - worth[frozenset(players)]
     return dict(sorted(shares.items(), key=lambda item: -abs(item[1])))
-
-
-def _worth(codes: Sequence[Codes], sums: Floats) -> float:
-    return _between(*_summed(_key(codes), sums)) if codes else 0.0
 
 
 def _finest(cube: Cube, dimension: str) -> Codes:
@@ -196,13 +192,22 @@ def _joint(codes: Sequence[Codes], flows: Floats) -> tuple[list[Codes], Floats]:
     first = np.full(size, -1, dtype=np.int64)
     first[key[::-1]] = np.arange(key.size - 1, -1, -1)
     held = first >= 0
-    sums: Floats = np.column_stack([np.bincount(key, flow, size)[held].astype(np.float64) for flow in flows.T])
+    sums: Floats = np.stack([np.bincount(key, flow, size)[held].astype(np.float64) for flow in flows])
     return [c[first[held]] for c in codes], sums
+
+
+def _alike(codes: Sequence[Codes], flows: Floats) -> tuple[Floats, ...]:
+    """The flows summed over leaves that are alike in all dimensions: neighbours, since leaves are in order."""
+    new = np.zeros(flows.shape[1], dtype=bool)
+    new[0] = True
+    for column in codes:
+        new[1:] |= column[1:] != column[:-1]
+    return tuple(np.add.reduceat(flows, np.flatnonzero(new), axis=1))
 
 
 def _summed(ids: Codes, flows: Floats) -> tuple[Floats, Floats, Floats]:
     size = int(ids.max(initial=0)) + 1
-    w0, w1, product = (np.bincount(ids, flow, size).astype(np.float64) for flow in flows.T)
+    w0, w1, product = (np.bincount(ids, flow, size).astype(np.float64) for flow in flows)
     return w0, w1, product
 
 

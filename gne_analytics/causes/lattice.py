@@ -8,7 +8,7 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-from gne_analytics.causes.cells import N0, N1, Conditions, is_version, least_rows, sums_by, table_of
+from gne_analytics.causes.cells import N0, N1, Conditions, Sums, is_version, least_rows, table_of
 from gne_analytics.causes.cube import Codes, Cube
 from gne_analytics.metrics.intervals import Floats, Ints
 
@@ -41,18 +41,19 @@ class Lattice:
 
     def __init__(self, cube: Cube, p: Floats, *, depth: int = 4) -> None:
         self.cube, self.depth = cube, depth
-        self.table = table_of(cube, p)
+        self._summing = Sums(table_of(cube, p))
         self.cuboids: dict[tuple[int, ...], _Cuboid] = {}
         self.sums: list[Floats] = []
         self.offsets: dict[tuple[int, ...], int] = {}
         self._ids: dict[tuple[int, ...], npt.NDArray[np.int32]] = {}
         self._least = least_rows(cube)
         self._half = (cube.half & 1).astype(np.int32)
+        self._key = np.empty(cube.size, dtype=np.int32)
         self.full_depth = 0
         for axes in self._subsets():
             self._add(axes)
             self.full_depth = len(axes)
-        self._ids.clear()
+        del self._ids, self._summing
         self.first = np.concatenate(self.sums) if self.sums else np.zeros((0, 2, 6))
         self.sums.clear()
         width = max(depth, 1)
@@ -82,25 +83,24 @@ class Lattice:
 
     def _add(self, axes: tuple[int, ...]) -> None:
         """Count one cuboid and keep its cells that have enough rows."""
-        key: Codes
         parts: tuple[tuple[int, ...], ...] = ()
         if len(axes) == 1:
             axis = self.cube.axes[axes[0]]
-            key, span = axis.codes.astype(np.int32) + 1, axis.size + 1
+            key, span = np.add(axis.codes, 1, out=self._key), axis.size + 1
         else:
             cut = 1 if len(axes) == 2 else 2
             parts = (axes[:cut], axes[cut:])
             wide = self.cuboids[parts[1]].size + 1
             span = (self.cuboids[parts[0]].size + 1) * wide
-            first = self._ids[parts[0]] if span < 2**31 else self._ids[parts[0]].astype(np.int64)
-            key = first * first.dtype.type(wide) + self._ids[parts[1]]
+            key = self._joint(parts, wide, span)
         kept: Codes
         if span > 4 * self.cube.size + 65_536:
             kept, index = np.unique(key, return_inverse=True)
-            sums = sums_by(index * 2 + self._half, self.table, 2 * kept.size).reshape(-1, 2, 6)
         else:
-            kept = np.arange(span)
-            sums = sums_by(key * 2 + self._half, self.table, 2 * span).reshape(-1, 2, 6)
+            kept, index = np.arange(span), key
+        place = np.multiply(index, 2, out=self._summing.place, casting="unsafe")
+        place += self._half
+        sums = self._summing.by(place, 2 * kept.size).reshape(-1, 2, 6)
         whole = sums.sum(axis=1)
         alive = (whole[:, N0] >= self._least) | (whole[:, N1] >= self._least)
         codes = self._codes(axes, parts, kept)
@@ -111,8 +111,24 @@ class Lattice:
         self.cuboids[axes] = cuboid
         self.offsets[axes] = sum(s.shape[0] for s in self.sums)
         self.sums.append(sums[alive])
-        if len(axes) <= 2 and self.depth >= 2:
+        if not parts:
             self._ids[axes] = lookup[key]
+
+    def _joint(self, parts: tuple[tuple[int, ...], ...], wide: int, span: int) -> Codes:
+        """Every leaf's cells in two cuboids as one code, in the room for it where it fits."""
+        first, second = (self._cells(p) for p in parts)
+        key: Codes = self._key if span < 2**31 else np.empty(first.size, dtype=np.int64)
+        np.multiply(first, key.dtype.type(wide), out=key)
+        key += second
+        return key
+
+    def _cells(self, axes: tuple[int, ...]) -> npt.NDArray[np.int32]:
+        """Every leaf's cell in a cuboid of one axis or two."""
+        if axes not in self._ids:
+            cuboid = self.cuboids[axes]
+            wide = self.cuboids[cuboid.parts[1]].size + 1
+            self._ids[axes] = cuboid.lookup[self._joint(cuboid.parts, wide, cuboid.lookup.size)]
+        return self._ids[axes]
 
     def _codes(self, axes: tuple[int, ...], parts: tuple[tuple[int, ...], ...], keys: Ints) -> npt.NDArray[np.int32]:
         if not parts:

@@ -33,7 +33,7 @@ from gne_analytics.causes.cube import Cube, Mask
 from gne_analytics.causes.lattice import Lattice
 from gne_analytics.metrics.intervals import Floats, Ints
 
-BEAM = 10
+BEAM = 6
 CHILDREN = 4
 """So many cells below one parent go on the list."""
 NEARLY_ALL = 0.9

@@ -80,7 +80,7 @@ def segment_mask(segment: Segment, paths: frozenset[str] = frozenset()) -> pl.Ex
     mask = pl.lit(True)
     for dimension, values in segment.items():
         column = pl.col(dimension).cast(pl.String).fill_null(MISSING)
-        hit = column.is_in(list(values))
+        hit = column == next(iter(values)) if len(values) == 1 else column.is_in(list(values))
         if dimension in paths:
             for value in values:
                 hit = hit | column.str.starts_with(f"{value}/")
