@@ -141,32 +141,33 @@ class Lattice:
         return out
 
     def place(self, conditions: Conditions) -> int | None:
-        """Return where a cell stands among the sums, or None where it has too few rows or its cuboid was not counted."""
+        """Return where a cell stands among the sums; None where it has too few rows or its cuboid was not counted."""
         axes = tuple(i for i, _ in conditions)
         cuboid = self.cuboids.get(axes)
         if cuboid is None:
             return None
-        cell = self._inside(cuboid, dict(conditions))
-        return int(self.offsets[axes] + cell) if cell < cuboid.size else None
+        cell = int(self._inside(cuboid, {i: np.array([code]) for i, code in conditions})[0])
+        return self.offsets[axes] + cell if cell < cuboid.size else None
 
     def siblings(self, conditions: Conditions, axis: int) -> tuple[Ints, Ints] | None:
         """Return the values of an axis with enough rows beside the other conditions, and where these cells stand."""
-        every = np.arange(self.cube.axes[axis].size)
-        code: dict[int, int | Ints] = {**dict(conditions), axis: every}
-        axes = tuple(sorted(code))
+        codes = {i: np.array([code]) for i, code in conditions} | {axis: np.arange(self.cube.axes[axis].size)}
+        axes = tuple(sorted(codes))
         cuboid = self.cuboids.get(axes)
         if cuboid is None:
             return None
-        cells = self._inside(cuboid, code)
+        cells = self._inside(cuboid, codes)
         alive = np.flatnonzero(cells < cuboid.size)
         return alive, self.offsets[axes] + cells[alive]
 
-    def _inside(self, cuboid: _Cuboid, code: Mapping[int, int | Ints]) -> "np.integer | Ints":
+    def _inside(self, cuboid: _Cuboid, codes: Mapping[int, Ints]) -> Ints:
+        """The cells of a cuboid with some codes, its number of cells for one that is not alive."""
         if not cuboid.parts:
-            return cuboid.lookup[code[cuboid.axes[0]] + 1]
+            return cuboid.lookup[codes[cuboid.axes[0]] + 1].astype(np.int64)
         first, second = (self.cuboids[p] for p in cuboid.parts)
-        key = self._inside(first, code).astype(np.int64) * (second.size + 1) + self._inside(second, code)
-        return cuboid.lookup[key]
+        key = self._inside(first, codes) * (second.size + 1) + self._inside(second, codes)
+        cells: Ints = cuboid.lookup[key].astype(np.int64)
+        return cells
 
     def cells_at(self, codes: Sequence[npt.NDArray[np.integer]]) -> Iterator[tuple[slice, npt.NDArray[np.int32]]]:
         """Yield, for every cuboid, where its cells stand and which of them each of some leaves lies in.

@@ -66,7 +66,7 @@ class Found:
 
 
 def pursue(view: View, *, floor: float = FLOOR, aliases: bool = True) -> list[Found]:
-    """Return the segments that explain the change between a view's sides, in the order of acceptance.
+    """Return the segments that explain the change between a view's sides, in the order of acceptance; uses it up.
 
     Two tellings are tried: local segments alone, and local segments beside a move of everything that is estimated
     robustly and set aside first, so that it makes no local causes. Local segments alone win where they are fewer and
@@ -78,12 +78,13 @@ def pursue(view: View, *, floor: float = FLOOR, aliases: bool = True) -> list[Fo
         return []
     everywhere = move_of_everything(view)
     if not everywhere:
-        return _telling(view.copy(), 0.0, floor, aliases)
-    alone = _telling(view.copy(), 0.0, floor, aliases)
+        return _telling(view, 0.0, floor, aliases)
+    alone = _telling(view, 0.0, floor, aliases)
     complete = all(found.segment.depth for found in alone)
     if complete and _share_outside(view.cube, alone) >= MOSTLY:
         return alone  # most rows lie outside and have not moved
-    beside = _telling(view.copy(), everywhere, floor, aliases)
+    view.put_back()
+    beside = _telling(view, everywhere, floor, aliases)
     return alone if complete and len(alone) < len(beside) else beside
 
 
@@ -394,7 +395,7 @@ class _Naming:
         sibling = self.weigh(tuple(sorted((*(c for c in conditions if c[0] != axis), own))))
         return any(self._beside_moved(sibling, c) is not None for c in sibling.conditions if c != own)
 
-    def _others(self, values: dict[int, tuple[int, ...]], axis: int) -> Ints:
+    def _others(self, values: Mapping[int, tuple[int, ...]], axis: int) -> Ints:
         """The leaves that meet all conditions but those on one axis, and have a value on it."""
         single = tuple(sorted((j, codes[0]) for j, codes in values.items() if j != axis and len(codes) == 1))
         rows = self.rows(single)

@@ -1,7 +1,7 @@
 """Verification on held-out units, cross-fitted: e-values, e-BH, effects and intervals that selection did not touch."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -85,7 +85,7 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> CrossFit:
     """
     weight = cube.n0 + cube.n1
     halves = [cube.half == fold for fold in (0, 1)]
-    models = [fit_baseline(cube, trained_on=cube.take(half)) if half.any() else None for half in halves]
+    models = [_model_of(cube, half) if half.any() else None for half in halves]
     own = np.full(cube.size, np.nan)
     for half, model in zip(halves, models, strict=True):
         if model is not None:
@@ -98,15 +98,12 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> CrossFit:
         mine = halves[fold]
         if model is None or mine.all() or lattice is None:
             continue
-        held = cube.take(~mine)
         searched = np.flatnonzero(screen.half == fold)
-        view = View(screen.take(searched), screen_p[searched], model.rate).over(lattice, (fold,))
-        found = pursue(view, floor=FOLD_FLOOR, aliases=False)
-        held_p = replace(model, p=model.own[:0], own=model.own[~mine])
-        taken: list[tuple[Found, Mask]] = []
-        for one in found:
-            estimate, thin, actor = held_out(held, held_p, one, taken)
-            taken.append((one, held.mask(one.segment)))
+        found = pursue(
+            View(screen.take(searched), screen_p[searched], model.rate).over(lattice, (fold,)),
+            floor=FOLD_FLOOR, aliases=False,
+        )  # fmt: skip
+        for one, tested, told, thin, actor in _tested(cube, ~mine, model, found):
             claim = _same_claim(claims, one, cube, weight)
             if claim is None:
                 claim = Claim(one)
@@ -118,10 +115,9 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> CrossFit:
             claim.folds.add(fold)
             claim.thin |= thin
             claim.actor |= actor
-            claim.effects.append(estimate)
-            whole = one.segment.depth and (taken[:-1] or one.beyond)
-            claim.wholes.append(held_out(held, held_p, replace(one, beyond=0.0))[0] if whole else estimate)
-            claim.evalues[fold] = 0.0 if thin else e_value(estimate, one.effect)
+            claim.effects.append(tested)
+            claim.wholes.append(told)
+            claim.evalues[fold] = 0.0 if thin else e_value(tested, one.effect)
     for claim in claims:
         claim.e = sum(claim.evalues.get(fold, 0.0) for fold in (0, 1)) / 2
         claim.related = _related(claim, claims, cube, weight)
@@ -129,6 +125,29 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> CrossFit:
         return CrossFit(claims, [])
     rate = float(np.clip(cube.k0.sum() / max(float(cube.n0.sum()), 1.0), 0.0, 1.0))
     return CrossFit(claims, pursue(View(screen, screen_p, rate).over(lattice, (0, 1))))
+
+
+def _model_of(cube: Cube, half: Mask) -> Baseline:
+    """One half's model of all leaves, of which units' own levels are what counts here."""
+    model = fit_baseline(cube, trained_on=cube.take(half))
+    return replace(model, p=model.own[:0].copy())
+
+
+def _tested(
+    cube: Cube, others: Mask, model: Baseline, found: Sequence[Found]
+) -> Iterator[tuple[Found, Difference, Difference, bool, bool]]:
+    """Test what one half found on the other's leaves: beyond what was accepted before it, and with nothing taken out.
+
+    Yields each with both estimates, whether it is too thin, and whether one actor carries it.
+    """
+    held = cube.take(others)
+    held_p = replace(model, own=model.own[others])
+    taken: list[tuple[Found, Mask]] = []
+    for one in found:
+        tested, thin, actor = held_out(held, held_p, one, taken)
+        whole = one.segment.depth and (taken or one.beyond)
+        yield one, tested, held_out(held, held_p, replace(one, beyond=0.0))[0] if whole else tested, thin, actor
+        taken.append((one, held.mask(one.segment)))
 
 
 def _screened(cube: Cube) -> Ints | None:

@@ -80,6 +80,7 @@ class View:
         self.min_rows = least_rows(cube)
         self.codes = [a.codes for a in cube.axes]
         self.lattice: Lattice | None = None
+        self.halves: list[int] = []
         self.sums = np.zeros((0, 6))
         self.price_of = [0.0]
         self.phi = 1.0
@@ -90,8 +91,8 @@ class View:
 
     def over(self, lattice: Lattice, halves: Sequence[int]) -> "View":
         """Take the cells and sums of some halves of a lattice, whose leaves and model these are."""
-        self.lattice = lattice
-        self.sums = lattice.first[:, list(halves)].sum(axis=1)
+        self.lattice, self.halves = lattice, list(halves)
+        self.sums = lattice.first[:, self.halves].sum(axis=1)
         cells = [0] * (lattice.depth + 1)
         supported = (self.sums[:, N0] >= self.min_rows) | (self.sums[:, N1] >= self.min_rows)
         for depth in range(1, lattice.depth + 1):
@@ -103,12 +104,12 @@ class View:
             self.price_of[depth] = self.price_of[depth - 1] + deeper
         return self
 
-    def copy(self) -> "View":
-        """Return a view that can go its own way."""
-        other = object.__new__(View)
-        other.__dict__.update(self.__dict__)
-        other.table, other.sums = self.table.copy(), self.sums.copy()
-        return other
+    def put_back(self) -> None:
+        """Put back whatever was taken out."""
+        self.table = table_of(self.cube, self.p)
+        if self.lattice is not None:
+            self.sums = self.lattice.first[:, self.halves].sum(axis=1)
+        self.refresh_phi()
 
     def refresh_phi(self, rows: Ints | None = None, before: Floats | None = None) -> None:
         """Measure overdispersion anew: squared residual sums of units against their binomial variance.
@@ -182,7 +183,9 @@ class View:
     def sums_of(self, conditions: Conditions) -> tuple[float, ...]:
         """Return what a cell's leaves sum to, from the lattice where it holds the cell."""
         place = self.lattice.place(conditions) if self.lattice and conditions else None
-        return total(self.table.take(self.rows(conditions), axis=0)) if place is None else tuple(self.sums[place].tolist())
+        if place is not None:
+            return tuple(self.sums[place].tolist())
+        return total(self.table.take(self.rows(conditions), axis=0))
 
     def by_value(self, conditions: Conditions, axis: int) -> Floats | None:
         """Return the sums of every value of an axis beside other conditions, 0 for those with too few rows to look at.
@@ -342,9 +345,7 @@ def total(table: Floats) -> tuple[float, ...]:
     return tuple(np.einsum("ij->j", table).tolist())
 
 
-def _dispersion(
-    table: Floats, sums: tuple[float, ...], unit: Ints, kind: int, phi: float, binomial: float
-) -> float:
+def _dispersion(table: Floats, sums: tuple[float, ...], unit: Ints, kind: int, phi: float, binomial: float) -> float:
     """The variance of a cell's change over its units, over the binomial one, drawn to the view's by eight degrees."""
     n0, k0, e0, n1, k1, e1 = sums
     n0, n1 = max(n0, 1e-9), max(n1, 1e-9)
