@@ -10,10 +10,15 @@ import polars as pl
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 
+from gne_analytics.causes.cells import LEAST_SHARE
 from gne_analytics.evidence.segment import Segment
 
 HERE = Path(__file__).parent / "peers"
 CACHE = Path.home() / ".cache" / "gne_analytics" / "peers"
+SAME_SUPPORT = LEAST_SHARE
+"""The least share of the focus that our own search looks at."""
+COARSE = 0.005
+"""The least share that a planted cause has, which only who made the table knows."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,8 @@ class Peer:
 
     name: str
     formulations: tuple[str, str]
+    support: float | None = SAME_SUPPORT
+    """The least share of the rows that it is asked to look at; None for one that knows no such thing."""
 
     @property
     def key(self) -> str:
@@ -36,8 +43,8 @@ class Peer:
 
 PEERS = (
     Peer("pysubgroup", ("residual", "difference")),
-    Peer("sliceline", ("true_number", "distinct")),
-    Peer("wise-pizza", ("changes", "levels")),
+    Peer("sliceline", ("true_number", "distinct"), COARSE),  # with ours it does not end within ten minutes
+    Peer("wise-pizza", ("changes", "levels"), None),
     Peer("divexplorer", ("residual", "difference")),
 )
 

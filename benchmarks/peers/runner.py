@@ -1,6 +1,6 @@
 """What the runners of all peers share: read the table, run one formulation, choose distinct segments, print JSON.
 
-    python benchmarks/peers/<peer>.py TABLE CAUSES FORMULATION REPEAT
+    python benchmarks/peers/<peer>.py TABLE CAUSES FORMULATION REPEAT [SUPPORT]
 
 The table holds the dimensions (a path also by its top), ``side`` (0 baseline, 1 focus), ``k`` and ``p``, the rate that
 an additive logistic model of the baseline rows expects, which a peer gets for nothing.
@@ -21,7 +21,8 @@ RANKED = 200
 DISTINCT = 0.5
 """A segment of which a better one holds so many rows, or that holds so many of it, tells the same."""
 DEPTH = 4
-SUPPORT = 0.005
+SUPPORT = float(sys.argv[5]) if len(sys.argv) > 5 else 0.001
+"""The least share of the rows that a segment has; ours looks down to a thousandth of the focus."""
 
 Columns = dict[str, np.ndarray]
 Segments = list[dict[str, str]]

@@ -15,7 +15,7 @@ sys.path.insert(0, here)
 from runner import Columns, Segments, dims_of, main, target_of  # noqa: E402
 
 DEEPEST = 2
-"""Its default; deeper, its dense candidate columns take tens of gigabytes on such a table."""
+"""Its default: its candidate columns are dense, so that memory grows with every depth."""
 
 
 def _read(result) -> Segments:

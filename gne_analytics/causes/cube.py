@@ -81,7 +81,6 @@ class Cube:
     k1: Floats
     half: Codes
     unit: Ints | None
-    paths: frozenset[str] = frozenset()
 
     @property
     def size(self) -> int:
@@ -148,7 +147,7 @@ def build_cube(
         alone = units < 0  # a row without a unit is one of its own
         units[alone] = units.max(initial=-1) + 1 + np.arange(int(alone.sum()))
     n0, k0, n1, k1 = (leaves[c].to_numpy()[order] for c in COUNTS)
-    return Cube(tuple(axes), n0, k0, n1, k1, half[order], units, paths)
+    return Cube(tuple(axes), n0, k0, n1, k1, half[order], units)
 
 
 def _small(codes: Ints, size: int) -> Codes:

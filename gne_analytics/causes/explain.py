@@ -152,9 +152,7 @@ def _search(obs: Observations, shift: Shift, depth: int) -> _Searched | Explanat
             decomposition=Decomposition(delta=shift.delta.value, causes={}, mix=(), residual=shift.delta.value),
         )  # fmt: skip
     sides = obs.sides(shift.baseline, shift.focus)
-    counted = obs.frame.select("k", "n", "unit", "fold").get_columns()
-    rows = pl.DataFrame([*counted, sides, *(obs.frame[d] for d in dims)])
-    cube = build_cube(rows, dims, unit=obs.has_unit, paths=obs.paths)
+    cube = _cube_of(obs, dims, sides)
     baseline = fit_baseline(cube)
     if obs.has_unit:
         fitted = cross_fit(cube, depth=depth)
@@ -164,6 +162,16 @@ def _search(obs: Observations, shift: Shift, depth: int) -> _Searched | Explanat
     view = View(cube, baseline.p, baseline.rate, noise=noise).over(Lattice(cube, baseline.p, depth=depth), (0, 1))
     found = [Claim(one) for one in pursue(view)]
     return _Searched(obs, shift, dims, refused, cube, baseline, [], found, noise)
+
+
+def _cube_of(obs: Observations, dims: Sequence[str], sides: pl.Series) -> Cube:
+    """Build the cube of some dimensions under names that cannot be those of its own columns."""
+    own = {f"dimension {i}": d for i, d in enumerate(dims)}
+    counted = obs.frame.select("k", "n", "unit", "fold").get_columns()
+    rows = pl.DataFrame([*counted, sides, *(obs.frame[d].alias(name) for name, d in own.items())])
+    paths = frozenset(name for name, d in own.items() if d in obs.paths)
+    cube = build_cube(rows, tuple(own), unit=obs.has_unit, paths=paths)
+    return replace(cube, axes=tuple(replace(a, dimension=own[a.dimension]) for a in cube.axes))
 
 
 def _told(

@@ -1,5 +1,6 @@
 """Observations: one metric as rows of k of n, with dimensions, unit, fold and dates, the input of every search."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -15,9 +16,14 @@ from gne_analytics.metrics.definitions import REPEAT_DAYS, Metric, Wait, metric_
 from gne_analytics.metrics.intervals import MIN_DENOMINATOR, Ints, rate_difference
 from gne_analytics.metrics.windows import segment_mask, window_mask
 from gne_analytics.tables.contract import TABLES, Grain
+from gne_analytics.tables.derived import with_folds
 from gne_analytics.tables.record import Record
 
 DAY = 86_400.0
+OWN = frozenset({
+    "id", "k", "n", "event_date", "event_week", "event_month", "event_year", "unit", "fold", "matured",
+})  # fmt: skip
+"""Columns that every row of observations has."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +60,19 @@ class Observations:
         source_hash: str = "",
         known_dims: frozenset[str] = frozenset(),
     ) -> "Observations":
-        """Make observations of a frame that has ``k`` and ``event_date`` or ``event_year``; the rest is filled in."""
+        """Make observations of a frame that has ``k`` and ``event_date`` or ``event_year``; the rest is filled in.
+
+        ``unit`` names the column of the unit of independence; a column ``unit`` comes first, and folds follow from it
+        where the frame has none. A missing column, or a dimension with a name that a row's own columns have, is a
+        DataError.
+        """
+        _check_names(dims)
         if "k" not in frame.columns:
             raise DataError.missing_column("observations", "k", frame.columns)
+        if unit in frame.columns and "unit" not in frame.columns:
+            frame = frame.with_columns(pl.col(unit).cast(pl.String).alias("unit"))
+        if unit is not None and "unit" in frame.columns and "fold" not in frame.columns:
+            frame = with_folds(frame.with_columns(pl.col("unit").cast(pl.String)), "unit")
         missing = [d for d in dims if d not in frame.columns]
         if missing:
             raise DataError.missing_column("observations", missing[0], frame.columns)
@@ -140,6 +156,11 @@ class Observations:
         ).to_series()
 
 
+def _check_names(dims: Sequence[str]) -> None:
+    if taken := next((d for d in dims if d in OWN), None):
+        raise DataError(f"A dimension may not be called {taken!r}, which names a column of every row; rename it.")
+
+
 def _as_text(column: pl.Series) -> pl.Series:
     """A dimension's column as text with no null: the column itself, not a copy, where it is that already."""
     column = column if column.dtype == pl.String else column.cast(pl.String)
@@ -166,6 +187,7 @@ def observe(record: Record, metric: str, scope: Segment = Segment({})) -> Observ
     dims = record.dims(definition.table)
     if definition.by_appeal:
         dims = [*dims, *(c for c in appeal_dims(record) if c in rows.columns)]
+    _check_names(dims)
     unit = record.unit if record.unit is not None and record.unit in rows.columns else None
     frame = rows.select(
         pl.col(table.id).alias("id"),

@@ -1,11 +1,14 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import polars as pl
 import pytest
 
+from gne_analytics.causes import explain
 from gne_analytics.errors import DataError
 from gne_analytics.evidence.segment import Segment
+from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.metrics import (
     METRICS,
     OUTCOME_ALGEBRA,
@@ -169,3 +172,38 @@ def test_an_empty_window_of_yearly_data_or_of_an_empty_scope_is_named_too():
         make_shift(observed, parse_window("2019"), parse_window("2021"))
     with pytest.raises(DataError, match="no dated row at all"):
         make_shift(observed.within(Segment.of(market="C")), parse_window("2019"), parse_window("2020"))
+
+
+HALVES = parse_window("2026-01-05..2026-02-16"), parse_window("2026-02-16..2026-03-30")
+
+
+def plain_frame(rows=6000):
+    rng = np.random.default_rng(3)
+    day = rng.integers(0, 84, rows)
+    market = rng.choice(["ID", "TH", "VN"], rows)
+    rate = np.where((market == "TH") & (day >= 42), 0.6, 0.2)
+    return pl.DataFrame({
+        "k": (rng.random(rows) < rate).astype(int), "event_date": [date(2026, 1, 5) + timedelta(int(d)) for d in day],
+        "seller_id": [f"s{s}" for s in rng.integers(0, 400, rows)], "market": market,
+    })  # fmt: skip
+
+
+def test_the_unit_is_the_column_it_names_and_its_folds_follow_so_that_a_claim_can_be_verified():
+    observed = Observations.from_frame(plain_frame(), dims=("market",), unit="seller_id")
+    assert observed.has_unit
+    assert observed.frame["fold"].null_count() == 0
+    told = explain(observed, make_shift(observed, *HALVES), store=EvidenceStore())
+    assert [(str(c.segment), c.status) for c in told.causes] == [("market=TH", "confirmed")]
+
+
+@pytest.mark.parametrize("name", ["side", "half", "n0", "k1", "dimension 0"])
+def test_a_dimension_may_have_a_name_that_the_cube_uses_itself(name):
+    observed = Observations.from_frame(plain_frame().rename({"market": name}), dims=(name,), unit="seller_id")
+    told = explain(observed, make_shift(observed, *HALVES), store=EvidenceStore())
+    assert [str(c.segment) for c in told.causes] == [f"{name}=TH"]
+
+
+@pytest.mark.parametrize("name", ["k", "n", "unit", "fold", "event_week"])
+def test_a_dimension_with_the_name_of_a_rows_own_column_is_refused(name):
+    with pytest.raises(DataError, match="rename it"):
+        Observations.from_frame(plain_frame(), dims=("market", name))
