@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from gne_analytics.causes.cube import Codes, Cube
+from gne_analytics.causes.cube import Codes, Cube, Mask
 from gne_analytics.metrics.intervals import Floats
 
 SWEEPS = 10
@@ -31,21 +31,20 @@ class Baseline:
     kind: Literal["additive", "saturated"]
 
 
-def fit_baseline(cube: Cube, trained_on: Cube | None = None) -> Baseline:
+def fit_baseline(cube: Cube, trained_on: Mask | None = None) -> Baseline:
     """Fit the baseline's rates and predict every leaf of ``cube``.
 
     Additive logit by coordinate Newton over bincounts, each axis with an empirical-Bayes ridge, the units as one more
     axis; where the leaves that hold the focus rows are rich in baseline rows, each leaf's own rate, drawn to the
-    additive one. The size decides. ``trained_on`` has the same axes and other rows (the other half); without it the
-    cube trains itself. A unit's level always comes from its own baseline rows, seen in training or not.
+    additive one. The size decides. ``trained_on`` tells the leaves to learn the effects from, such as one half; without
+    it all of them. A unit's level always comes from its own baseline rows, seen in training or not.
     """
-    train = trained_on or cube
-    total = float(train.n0.sum())
+    total, hits = (float((x if trained_on is None else x[trained_on]).sum()) for x in (cube.n0, cube.k0))
     if total <= 0:
         unknown = np.full(cube.size, np.nan)
         return Baseline(unknown, unknown, float("nan"), "additive")
-    rate = float(np.clip(train.k0.sum() / total, 0.0, 1.0))
-    eta, spread = _additive(cube, train, rate)
+    rate = float(np.clip(hits / total, 0.0, 1.0))
+    eta, spread = _additive(cube, trained_on, rate)
     p = _sigmoid(eta)
     if trained_on is None and cube.unit is None:
         leaf = _leaf_ids(cube)
@@ -79,18 +78,19 @@ def _step(code: Codes, residual: Floats, weight: Floats, effects: Floats, spread
     return gradient, curvature
 
 
-def _additive(cube: Cube, train: Cube, rate: float) -> tuple[Floats, float]:
+def _additive(cube: Cube, trained_on: Mask | None, rate: float) -> tuple[Floats, float]:
     """The dimensions' log-odds of every leaf, and the variance of the units' levels beside them."""
-    known = np.flatnonzero(train.n0 > 0)
+    known = np.flatnonzero(cube.n0 > 0 if trained_on is None else (cube.n0 > 0) & trained_on)
     if known.size > FIT_LEAVES:
         known = known[:: -(-known.size // FIT_LEAVES)]  # leaves are in order, so that every n-th is a fair part
-    n, k = train.n0[known], np.minimum(train.k0, train.n0)[known]
+    n = cube.n0[known]
+    k = np.minimum(cube.k0[known], n)
     smooth = (rate * n.sum() + 0.5) / (n.sum() + 1)
     intercept = float(np.log(smooth / (1 - smooth)))
-    codes: list[Codes] = [a.codes[known] + 1 for a in train.axes]  # bucket 0: no value at this level
-    sizes = [a.size + 1 for a in train.axes]
-    if train.unit is not None:
-        units, dense = np.unique(train.unit[known], return_inverse=True)
+    codes: list[Codes] = [a.codes[known] + 1 for a in cube.axes]  # bucket 0: no value at this level
+    sizes = [a.size + 1 for a in cube.axes]
+    if cube.unit is not None:
+        units, dense = np.unique(cube.unit[known], return_inverse=True)
         codes.append(dense)
         sizes.append(units.size)
     effects = [np.zeros(size) for size in sizes]
@@ -116,7 +116,7 @@ def _additive(cube: Cube, train: Cube, rate: float) -> tuple[Floats, float]:
     out = np.full(cube.size, intercept)
     for axis, effect in zip(cube.axes, effects, strict=False):
         out += effect[axis.codes + 1]
-    return out, spread[-1] if train.unit is not None else 0.0
+    return out, spread[-1] if cube.unit is not None else 0.0
 
 
 def _leaf_ids(cube: Cube) -> "np.typing.NDArray[np.int64]":

@@ -131,22 +131,24 @@ def build_cube(
     else:
         leaves = group_leaves(rows, dims, unit=unit)
     del rows
+    counts = {c: leaves[c] for c in COUNTS}
+    leaves = leaves.drop(COUNTS)
     places = {name: _places(leaves[name]) for name in keys}
     half = leaves["half"].to_numpy().astype(np.int8)
+    del leaves
     order = _in_order([*(places[d][0] for d in dims), half, *([places["unit"][0]] if unit else [])])
     axes: list[Axis] = []
     for dimension in dims:
-        codes, values = places[dimension]
+        codes, values = places.pop(dimension)
         levels = _levels(values, depth_of_path) if dimension in paths else [(0, np.arange(len(values)), values)]
         for level, cut, names in levels:
             axes.append(Axis(dimension, level, _small(np.append(cut, -1), len(names))[codes[order]], names))
     units: Ints | None = None
     if unit:
-        units = places["unit"][0][order].astype(np.int64)
-        places.clear()
+        units = places.pop("unit")[0][order].astype(np.int64)
         alone = units < 0  # a row without a unit is one of its own
         units[alone] = units.max(initial=-1) + 1 + np.arange(int(alone.sum()))
-    n0, k0, n1, k1 = (leaves[c].to_numpy()[order] for c in COUNTS)
+    n0, k0, n1, k1 = (counts.pop(c).to_numpy()[order] for c in COUNTS)
     return Cube(tuple(axes), n0, k0, n1, k1, half[order], units)
 
 

@@ -81,9 +81,12 @@ def decompose(
         if part.kind == STANDARD:
             lift[rows] = part.effect
             causes[part.id] = W1 * part.effect * float(((u0 + u1) / 2)[rows].sum())
-    g0, g1 = baseline.p, baseline.p + lift
-    noise = W1 * (_noise(cube.k1, cube.n1, g1, rest, T1 * W1) - _noise(cube.k0, cube.n0, g0, rest, T0 * W0))
-    level = (g0 + g1) / 2
+    noise = W1 * (
+        _noise(cube.k1, cube.n1, baseline.p + lift, rest, T1 * W1) - _noise(cube.k0, cube.n0, baseline.p, rest, T0 * W0)
+    )
+    level = lift
+    level /= 2
+    level += baseline.p
     shared = _shapley(cube, rest, u0, u1, level) if mix else {}
     effects = tuple(MixEffect(dimension=d, contribution=W1 * v) for d, v in shared.items())
     causes = {part.id: causes[part.id] for part, _ in owned}
@@ -136,7 +139,7 @@ def _shapley(cube: Cube, rest: Mask, u0: Floats, u1: Floats, level: Floats) -> d
     """
     dimensions = list(dict.fromkeys(a.dimension for a in cube.axes))
     every = rest.all()  # the usual case, which then copies nothing
-    flows = np.stack([x if every else x[rest] for x in (u0, u1, (u0 + u1) * level)])
+    flows = [x if every else x[rest] for x in (u0, u1, (u0 + u1) * level)]
     codes = {d: _finest(cube, d) if every else _finest(cube, d)[rest] for d in dimensions}
     single = {d: _between(*_summed(codes[d], flows)) for d in dimensions}
     ranked = sorted(single, key=lambda d: -abs(single[d]))
@@ -165,12 +168,14 @@ def _shapley(cube: Cube, rest: Mask, u0: Floats, u1: Floats, level: Floats) -> d
 
 def _finest(cube: Cube, dimension: str) -> Codes:
     """Each leaf's value of a dimension as one code: of a path, of all its levels together."""
-    return _key([a.codes for a in cube.levels(dimension)])
+    levels = [a.codes for a in cube.levels(dimension)]
+    return _key(levels) if len(levels) > 1 else levels[0] + levels[0].dtype.type(1)
 
 
 def _key(codes: Sequence[Codes]) -> Codes:
     """Columns of codes as one code a row, dense where it would grow large."""
-    key: Codes = codes[0].astype(np.int32) + np.int32(1)
+    key: Codes = codes[0].astype(np.int32)
+    key += 1
     span = int(key.max(initial=0)) + 1
     for column in codes[1:]:
         wide = int(column.max(initial=-1)) + 2
@@ -185,27 +190,28 @@ def _key(codes: Sequence[Codes]) -> Codes:
     return key
 
 
-def _joint(codes: Sequence[Codes], flows: Floats) -> tuple[list[Codes], Floats]:
+def _joint(codes: Sequence[Codes], flows: Sequence[Floats]) -> tuple[list[Codes], Sequence[Floats]]:
     """The cells that some dimensions span, as a column of codes each, with the flows summed."""
     key = _key(codes)
     size = int(key.max(initial=-1)) + 1
     first = np.full(size, -1, dtype=np.int64)
     first[key[::-1]] = np.arange(key.size - 1, -1, -1)
     held = first >= 0
-    sums: Floats = np.stack([np.bincount(key, flow, size)[held].astype(np.float64) for flow in flows])
+    sums = [np.bincount(key, flow, size)[held].astype(np.float64) for flow in flows]
     return [c[first[held]] for c in codes], sums
 
 
-def _alike(codes: Sequence[Codes], flows: Floats) -> tuple[Floats, ...]:
+def _alike(codes: Sequence[Codes], flows: Sequence[Floats]) -> tuple[Floats, ...]:
     """The flows summed over leaves that are alike in all dimensions: neighbours, since leaves are in order."""
-    new = np.zeros(flows.shape[1], dtype=bool)
+    new = np.zeros(flows[0].size, dtype=bool)
     new[0] = True
     for column in codes:
         new[1:] |= column[1:] != column[:-1]
-    return tuple(np.add.reduceat(flows, np.flatnonzero(new), axis=1))
+    starts = np.flatnonzero(new)
+    return tuple(np.add.reduceat(flow, starts) for flow in flows)
 
 
-def _summed(ids: Codes, flows: Floats) -> tuple[Floats, Floats, Floats]:
+def _summed(ids: Codes, flows: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:
     size = int(ids.max(initial=0)) + 1
     w0, w1, product = (np.bincount(ids, flow, size).astype(np.float64) for flow in flows)
     return w0, w1, product

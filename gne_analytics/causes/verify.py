@@ -129,7 +129,7 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> CrossFit:
 
 def _model_of(cube: Cube, half: Mask) -> Baseline:
     """One half's model of all leaves, of which units' own levels are what counts here."""
-    model = fit_baseline(cube, trained_on=cube.take(half))
+    model = fit_baseline(cube, trained_on=half)
     return replace(model, p=model.own[:0].copy())
 
 

@@ -30,8 +30,8 @@ OWN = frozenset({
 class Observations:
     """One metric over the rows of one scope.
 
-    ``frame`` holds id, k, n, event_date, event_week, event_month, event_year, unit, fold (0..63), matured, and each of
-    ``dims`` as text with ``(missing)`` for null. ``paths`` are the dimensions whose values are paths. ``refused`` maps
+    ``frame`` holds id (the source's, else the row's place), k, n, event_date, event_week, event_month, event_year, unit,
+    fold (0..63), matured, and each of ``dims`` as text with ``(missing)`` for null. ``paths`` are the dimensions whose values are paths. ``refused`` maps
     columns that were left out on purpose to the reason.
     """
 
@@ -81,7 +81,7 @@ class Observations:
         day = pl.col("event_date") if "event_date" in frame.columns else pl.date(pl.col("event_year"), 1, 1)
         weekless = "event_date" not in frame.columns
         defaults = {
-            "id": pl.int_range(pl.len()).cast(pl.String),
+            "id": pl.int_range(pl.len(), dtype=pl.UInt32),
             "k": pl.col("k"),
             "n": pl.lit(1, pl.Int64),
             "event_date": day,
@@ -94,10 +94,11 @@ class Observations:
         }
         own = {c: pl.col(c) if c in frame.columns else e for c, e in defaults.items()}
         types = {
-            "id": pl.String, "event_date": pl.Date, "event_week": pl.Date, "event_month": pl.Date,
+            "event_date": pl.Date, "event_week": pl.Date, "event_month": pl.Date,
             "event_year": pl.Int32, "unit": pl.String, "fold": pl.UInt8,
         }  # fmt: skip
         made = frame.select(
+            *([] if "id" in frame.columns else [own["id"].alias("id")]),
             own["k"].cast(pl.Int64).fill_null(0),
             own["n"].cast(pl.Int64).fill_null(0).alias("n"),
             own["matured"].cast(pl.Boolean).fill_null(False).alias("matured"),

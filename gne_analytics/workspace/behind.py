@@ -114,7 +114,9 @@ def examples_of(record: Record, obs: Observations, shift: Shift, cause: Cause, l
     where = "baseline" if cause.kind is CauseKind.VANISHED_SEGMENT else "focus"
     inside = window_mask(cause.segment, sided.frame, obs.paths)
     held = sided.frame.filter(inside, pl.col("window") == where, pl.col("n") > 0)
-    held = held.with_columns(telling=(pl.col("k") > 0) != (cause.effect.value < 0), owner=pl.coalesce("unit", "id"))
+    held = held.with_columns(
+        telling=(pl.col("k") > 0) != (cause.effect.value < 0), owner=pl.coalesce("unit", pl.col("id").cast(pl.String))
+    )
     latest = held.sort("telling", "event_date", "id", descending=[True, True, False], nulls_last=True)
     each = latest.unique("owner", keep="first", maintain_order=True)
     moved = each.filter("telling").head(limit - limit // 3)

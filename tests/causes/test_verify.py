@@ -82,7 +82,7 @@ def test_a_unit_with_more_than_a_fifth_of_a_cell_is_set_apart():
 def test_a_new_segment_is_held_against_the_old_rate():
     cube = cell(8, 0.7)
     fresh = Cube(cube.axes, cube.n0 * 0, cube.k0 * 0, cube.n1, cube.k1, cube.half, cube.unit)
-    estimate, thin, _ = held_out(fresh, fit_baseline(fresh, trained_on=cube), Found(Segment({}), NEW, 0.4, 6.0, 25.0))
+    estimate, thin, _ = held_out(fresh, fit_baseline(cube), Found(Segment({}), NEW, 0.4, 6.0, 25.0))
     assert estimate.value == pytest.approx(0.4, abs=0.08)
     assert not thin
 
