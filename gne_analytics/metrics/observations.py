@@ -30,8 +30,9 @@ OWN = frozenset({
 class Observations:
     """One metric over the rows of one scope.
 
-    ``frame`` holds id (the source's, else the row's place), k, n, event_date, event_week, event_month, event_year, unit,
-    fold (0..63), matured, and each of ``dims`` as text with ``(missing)`` for null. ``paths`` are the dimensions whose values are paths. ``refused`` maps
+    ``frame`` holds id (the source's, else the row's place), k, n, event_date, event_week, event_month, event_year,
+    unit, fold (0..63), matured, and each of ``dims`` as text with ``(missing)`` for null. ``paths`` are the dimensions
+    whose values are paths. ``refused`` maps
     columns that were left out on purpose to the reason.
     """
 
