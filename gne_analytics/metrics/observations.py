@@ -32,8 +32,7 @@ class Observations:
 
     ``frame`` holds id (the source's, else the row's place), k, n, event_date, event_week, event_month, event_year,
     unit, fold (0..63), matured, and each of ``dims`` as text with ``(missing)`` for null. ``paths`` are the dimensions
-    whose values are paths. ``refused`` maps
-    columns that were left out on purpose to the reason.
+    whose values are paths.
     """
 
     frame: pl.DataFrame
