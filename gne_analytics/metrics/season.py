@@ -15,6 +15,9 @@ BEFORE, BEFORE_SHORTER = 2.0, 3.0
 """So many standard errors must the same weeks of the cycles before have moved the same way."""
 EXPLAINS, EXPLAINS_SHORTER = 0.25, 0.5
 """So large a part of a move must the cycles before hold, for the season to be asked."""
+CLEAR = 4.0
+"""Or the move less that of the cycles before is not so many errors off zero; a year, which few records hold twice, need
+not be plain for that."""
 SHORTEST = 2
 """A window is not cut shorter than so many bins."""
 MOSTLY = 2 / 3
@@ -34,6 +37,11 @@ class Held:
     c: int
     offsets: tuple[int, ...]
 
+    @property
+    def weight(self) -> float:
+        """What the two windows' difference says, in bins."""
+        return 1 / (1 / (self.b - self.a) + 1 / (self.c - self.b))
+
 
 @dataclass(frozen=True)
 class Season:
@@ -45,59 +53,70 @@ class Season:
     def held(self, a: int, b: int, c: int, bins: int) -> Held | None:
         """Cut a pair to one cycle and find its like in the cycles before it.
 
-        Where too few lie before, in those after: a step that stays shows nothing there, a season does. None where
-        there are too few of either.
+        Where too few lie before, or only for a baseline cut so short that less than half is left of what it says, in
+        those after: a step that stays shows nothing there, a season does. None where there are too few of either.
         """
         focus = min(c - b, max(self.period // 2, 1))
         start = max(a, b - (self.period - focus))
-        before = max(start, self.cycles * self.period)
         least = min(SHORTEST, b - a)
-        if b - before >= least:
+        found = []
+        if b - (before := max(start, self.cycles * self.period)) >= least:
             back = range(1, before // self.period + 1)
-            return Held(before, b, b + focus, tuple(-j * self.period for j in back))
+            found.append(Held(before, b, b + focus, tuple(-j * self.period for j in back)))
         focus = min(focus, max(bins - b - self.cycles * self.period, min(SHORTEST, focus)))
         after = (bins - b - focus) // self.period
         if after >= self.cycles and b - start >= least:
-            return Held(start, b, b + focus, tuple(j * self.period for j in range(1, after + 1)))
-        return None
+            found.append(Held(start, b, b + focus, tuple(j * self.period for j in range(1, after + 1))))
+        return found[-1] if found and found[0].weight < 0.5 * found[-1].weight else next(iter(found), None)
 
 
 def season_behind(
-    k: Floats, n: Floats, pair: tuple[int, int, int], grain: str, design: float, *, rising: bool
+    moved: tuple[Floats, Floats], seen: Sequence[tuple[Floats, Floats]], pair: tuple[int, int, int], grain: str,
+    design: float, *, rising: bool,
 ) -> Season | None:  # fmt: skip
-    """Return the season that holds most of a move, by what came at the same distance before (or after).
+    """Return the season that may lie behind a move, by what came at the same distance before (or after).
 
-    ``k`` and ``n`` are per bin, of what moved or of something wider, which must move the way that ``rising`` says. A
-    year needs one cycle before, a shorter peak two, most of which moved the same way.
+    ``moved`` are hits and rows per bin of what moved; ``seen`` those of where a season is looked for, in this order:
+    what moved, and wider parts. A year needs one cycle before, a shorter peak two, most of which moved the same way.
     """
-    for periods, cycles in ((YEAR.get(grain, ()), 1), (SHORTER.get(grain, ()), 2)):
-        told = [
-            (strength, season)
-            for season in (Season(p, cycles) for p in periods)
-            if (strength := _explains(k, n, pair, season, design, rising)) is not None
-        ]
-        if told:
-            return max(told, key=lambda t: t[0])[1]
+    for k, n in seen:
+        for periods, cycles in ((YEAR.get(grain, ()), 1), (SHORTER.get(grain, ()), 2)):
+            told = [
+                (strength, season)
+                for season in (Season(p, cycles) for p in periods)
+                if (strength := _explains(moved, k, n, pair, season, design, rising)) is not None
+            ]
+            if told:
+                return max(told, key=lambda t: t[0])[1]
     return None
 
 
 def _explains(
-    k: Floats, n: Floats, pair: tuple[int, int, int], season: Season, design: float, rising: bool
-) -> float | None:
-    """How plainly the cycles before moved the same way, in standard errors; None where they leave most of the move."""
+    moved: tuple[Floats, Floats], k: Floats, n: Floats, pair: tuple[int, int, int], season: Season, design: float,
+    rising: bool,
+) -> float | None:  # fmt: skip
+    """How plainly the other cycles moved the same way, in standard errors; None where that leaves most of the move."""
     held = season.held(*pair, n.size)
     if held is None:
         return None
-    moved, error = _step(k, n, held.a, held.b, held.c, design)
+    sign = 1.0 if rising else -1.0
     earlier = [_step(k, n, held.a + x, held.b + x, held.c + x, design) for x in held.offsets]
-    earlier = [(d, e) for d, e in earlier if np.isfinite(e)]
-    alike = sum(d * moved > 0 for d, _ in earlier)
-    if (moved > 0) != rising or len(earlier) < season.cycles or not np.isfinite(error) or alike < MOSTLY * len(earlier):
+    earlier = [(sign * d, e) for d, e in earlier if np.isfinite(e)]
+    alike = sum(d > 0 for d, _ in earlier)
+    if len(earlier) < season.cycles or alike < MOSTLY * len(earlier):
         return None
-    before = float(np.mean([d for d, _ in earlier])) * float(np.sign(moved))
-    strength = before / (float(np.sqrt(sum(e * e for _, e in earlier))) / len(earlier))
+    before = float(np.mean([d for d, _ in earlier]))
+    error = float(np.sqrt(sum(e * e for _, e in earlier))) / len(earlier)
     plain, part = (BEFORE, EXPLAINS) if season.cycles == 1 else (BEFORE_SHORTER, EXPLAINS_SHORTER)
-    return strength if strength >= plain and before >= part * abs(moved) else None
+    recurs = before >= plain * error
+    here, finite = _step(k, n, held.a, held.b, held.c, design)
+    if recurs and np.isfinite(finite) and 0 < sign * here * part <= before:
+        return before / error
+    own, own_error = _step(*moved, held.a, held.b, held.c, design)
+    reach = CLEAR * float(np.hypot(own_error, error))
+    passes = min(pair[1] - pair[0], pair[2] - pair[1]) <= season.period // 2
+    unclear = passes and before > 0 and np.isfinite(reach) and sign * own - before < reach
+    return before / error if unclear and (recurs or season.cycles == 1) else None
 
 
 def _step(k: Floats, n: Floats, a: int, b: int, c: int, design: float) -> tuple[float, float]:

@@ -174,10 +174,9 @@ def _judged(data: _Rows, rng: np.random.Generator) -> tuple[Scan | None, tuple[s
 def _season_of(data: _Rows, found: Scan) -> Season | None:
     """The season behind a move: in its part, else in the series, else in all policies, whose past is longer."""
     pair = (found.pair.a, found.pair.b, found.pair.c)
-    for k, n in (data.by_bin(found), data.by_bin(replace(found, slice=None)), data.background):
-        if season := season_behind(k, n, pair, data.grain, found.design, rising=found.z > 0):
-            return season
-    return None
+    moved = data.by_bin(found)
+    seen = (moved, data.by_bin(replace(found, slice=None)), data.background)
+    return season_behind(moved, seen, pair, data.grain, found.design, rising=found.z > 0)
 
 
 def _slicing(obs: Observations) -> list[tuple[str, tuple[str, ...], Ints]]:

@@ -109,7 +109,42 @@ def test_a_season_is_read_before_the_onset_and_only_else_after_it():
 
 def test_a_step_that_stays_is_no_season_of_its_own():
     k, n = np.where(np.arange(110) < 20, 30.0, 60.0), np.full(110, 100.0)
-    assert season_behind(k, n, (0, 20, 33), "day", 1.0, rising=True) is None
+    assert season_behind((k, n), [(k, n)], (0, 20, 33), "day", 1.0, rising=True) is None
+
+
+def of_two_years(last, this):
+    """Hits and rows of a hundred and twenty weeks: two peaks a year apart, so much above the rest."""
+    week = np.arange(120)
+    rate = 0.3 + last * ((week >= 44) & (week < 48)) + this * ((week >= 96) & (week < 100))
+    return 100.0 * rate, np.full(120, 100.0)
+
+
+def test_a_peak_that_the_year_before_cannot_tell_from_its_own_is_asked_for_a_season():
+    counts = of_two_years(0.05, 0.15)
+    found = season_behind(counts, [counts], (0, 96, 100), "day", 4.0, rising=True)
+    assert found is not None
+    assert found.period in (52, 53)
+
+
+def test_a_peak_far_above_that_of_the_year_before_is_no_season():
+    counts = of_two_years(0.05, 0.3)
+    assert season_behind(counts, [counts], (0, 96, 100), "day", 1.0, rising=True) is None
+
+
+def test_a_season_that_only_all_policies_show_is_held_against_what_moved():
+    moved, all_policies = of_two_years(-0.02, 0.15), of_two_years(0.06, 0.06)
+    assert season_behind(moved, [moved], (0, 96, 100), "day", 4.0, rising=True) is None
+    assert season_behind(moved, [moved, all_policies], (0, 96, 100), "day", 4.0, rising=True) is not None
+
+
+def test_windows_of_more_than_a_cycle_are_not_held_against_weeks_that_tell_nothing_of_them():
+    k, n = np.where(np.arange(120) < 60, 30.0, 36.0), np.full(120, 100.0)
+    assert season_behind((k, n), [(k, n)], (0, 60, 120), "day", 1.0, rising=True) is None
+
+
+def test_a_baseline_is_not_cut_to_the_first_weeks_of_a_cycle_where_the_next_cycle_has_all_of_it():
+    held = Season(period=52, cycles=1).held(42, 55, 120, 120)
+    assert (held.a, held.b, held.c, held.offsets) == (42, 55, 68, (52,))
 
 
 def test_a_step_held_against_the_season_carries_a_flag_without_a_figure():
