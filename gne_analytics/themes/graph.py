@@ -3,7 +3,7 @@
 Leiden: Traag, Waltman and van Eck (2019). Shared-neighbour weights: Jarvis and Patrick (1973).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +17,30 @@ NEIGHBOURS = 15
 RESOLUTIONS = np.geomspace(0.1, 32, 24)
 DROPPED_EDGES = 0.1
 DROPOUTS = 3
-AGREEMENT = 0.94
-"""A resolution stays in the race when its agreement under edge dropout is within this share of the best one's."""
+"""Times that the chosen cut is made again without a tenth of the edges."""
+EXPECTED = 0.35
+"""n texts are expected to hold about n to this power of themes,"""
+DOUBT = 0.2
+"""and a cut pays so much of its log-silhouette for each squared log-step away from that."""
+FINEST = 3.0
+"""Cuts with more than so many times the square root of n themes are crumbs."""
 SAMPLE = 2000
 """Points on which the silhouette is taken."""
-_BLOCK = 2048
+EXACT_UP_TO = 4_000
+"""Of more points, neighbours are looked for among the nearest in fewer dimensions."""
+PROJECTED = 64
+"""So many principal dimensions;"""
+CANDIDATES = 40
+"""so many of the nearest there are compared in full."""
+_BLOCK = 1024
 
 
 @dataclass(frozen=True)
 class Cut:
-    """One partition of the graph: its resolution, how many themes, how steady and how well parted they are."""
+    """One partition of the graph: its resolution, how many themes, how steady and how well parted they are.
+
+    ``agreement`` is nan where it was not measured, ``silhouette`` -1 for a single theme.
+    """
 
     resolution: float
     themes: int
@@ -49,9 +63,15 @@ class Partition:
 
 
 def nearest(vectors: Vectors, k: int = NEIGHBOURS) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return each point's k nearest others by cosine and their similarity, exactly, a block of rows at a time."""
+    """Return each point's k nearest others by cosine and their similarity, a block of rows at a time.
+
+    Exactly up to EXACT_UP_TO points. Of more, the best of the CANDIDATES nearest in PROJECTED principal dimensions:
+    .94 of the exact ones on 20,000 texts read by USE, at a third of the time.
+    """
     n = len(vectors)
     k = min(k, n - 1)
+    if n > EXACT_UP_TO and vectors.shape[1] > PROJECTED:
+        return _nearest_of_candidates(vectors, k)
     index = np.empty((n, k), dtype=np.int64)
     cosine = np.empty((n, k), dtype=np.float32)
     for start in range(0, n, _BLOCK):
@@ -61,6 +81,26 @@ def nearest(vectors: Vectors, k: int = NEIGHBOURS) -> tuple[NDArray[np.int64], N
         best = np.argpartition(-block, k - 1, axis=1)[:, :k]
         index[start : start + len(block)] = best
         cosine[start : start + len(block)] = np.take_along_axis(block, best, axis=1)
+    return index, cosine
+
+
+def _nearest_of_candidates(vectors: Vectors, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    from sklearn.neighbors import NearestNeighbors
+
+    n = len(vectors)
+    _, axes = np.linalg.eigh((vectors.T @ vectors).astype(np.float64))
+    low = unit_length(vectors @ axes[:, -PROJECTED:].astype(np.float32))
+    search = NearestNeighbors(n_neighbors=max(CANDIDATES, 2 * k) + 1, algorithm="brute").fit(low)
+    index = np.empty((n, k), dtype=np.int64)
+    cosine = np.empty((n, k), dtype=np.float32)
+    near = search.kneighbors(low, return_distance=False)
+    for start in range(0, n, _BLOCK):
+        some = near[start : start + _BLOCK]
+        block = np.einsum("ijk,ik->ij", vectors[some], vectors[start : start + _BLOCK])
+        block[some == np.arange(start, start + len(some))[:, None]] = -np.inf
+        best = np.argpartition(-block, k - 1, axis=1)[:, :k]
+        index[start : start + len(some)] = np.take_along_axis(some, best, axis=1)
+        cosine[start : start + len(some)] = np.take_along_axis(block, best, axis=1)
     return index, cosine
 
 
@@ -103,32 +143,36 @@ def leiden(graph: csr_matrix, resolution: float, seed: int) -> Labels:
 def partition(vectors: Vectors, seed: int = 0, k: int = NEIGHBOURS) -> Partition:
     """Cluster vectors of length one into themes, none left over.
 
-    Of 24 resolutions, those with between n^(1/4) and n^(1/2) themes whose cut survives the loss of a tenth of the edges
-    nearly as well as the best one does stay in the race; the highest cosine silhouette wins. Without the two limits the
-    rule left them on 18 of 23 labelled sets and lost .09 AMI to the best cut; with them it loses .03.
+    Of up to 24 resolutions, the cut with the highest cosine silhouette wins, on a log scale, less what it pays for more
+    or fewer themes than so many texts usually hold. No silhouette tells coarse from fine on its own: it rises again
+    where themes become crumbs. How steady the winner is, is measured by cutting again with a tenth of the edges gone.
     """
     n = len(vectors)
     graph = shared_neighbour_graph(vectors, k)
-    thinned = [_drop_edges(graph, seed + i) for i in range(DROPOUTS)]
     sample = np.sort(np.random.default_rng(seed).permutation(n)[:SAMPLE])
     distance = 1 - vectors[sample] @ vectors[sample].T
     cuts: list[Cut] = []
-    lo, hi = n**0.25, max(n**0.5, 2.0)
+    most = FINEST * n**0.5
     for resolution in RESOLUTIONS:
         labels = leiden(graph, resolution, seed)
         themes = len(np.unique(labels))
-        agreement = 0.0
-        if 1 < themes <= hi:  # the others are out of the race, whatever their edges say
-            again = [adjusted_rand(labels, leiden(g, resolution, seed + 1 + i)) for i, g in enumerate(thinned)]
-            agreement = float(np.mean(again))
-        cuts.append(Cut(float(resolution), themes, agreement, _silhouette(distance, labels[sample]), labels))
-        if themes > 2 * hi:  # finer still: resolutions rise
+        if not cuts or themes != cuts[-1].themes:
+            cuts.append(Cut(float(resolution), themes, float("nan"), _silhouette(distance, labels[sample]), labels))
+        if themes > most:  # finer still: resolutions rise
             break
-    able = [c for c in cuts if max(lo, 2) <= c.themes <= hi] or [c for c in cuts if 1 < c.themes <= hi]
+    able = [c for c in cuts if 1 < c.themes <= most and c.silhouette > 0]
     if not able:
         return Partition(cuts[0], tuple(cuts))
-    floor = AGREEMENT * max(c.agreement for c in able)
-    return Partition(max((c for c in able if c.agreement >= floor), key=lambda c: c.silhouette), tuple(cuts))
+    best = max(able, key=lambda c: _worth(c, n))
+    thinned = (_drop_edges(graph, seed + i) for i in range(DROPOUTS))
+    again = [leiden(g, best.resolution, seed + 1 + i) for i, g in enumerate(thinned)]
+    chosen = replace(best, agreement=float(np.mean([adjusted_rand(best.labels, labels) for labels in again])))
+    return Partition(chosen, tuple(chosen if c is best else c for c in cuts))
+
+
+def _worth(cut: Cut, n: int) -> float:
+    away = float(np.log(cut.themes) - EXPECTED * np.log(n))
+    return float(np.log(cut.silhouette)) - DOUBT * away**2
 
 
 def adjusted_rand(a: Labels, b: Labels) -> float:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
+from gne_analytics.themes import graph
 from gne_analytics.themes.embedders import Vectors, unit_length
 from gne_analytics.themes.graph import GraphClusterer, adjusted_rand, nearest, partition, settle
 
@@ -26,9 +27,21 @@ def test_the_same_rows_and_seed_give_the_same_themes() -> None:
     assert np.array_equal(GraphClusterer(seed=3).fit(vectors).labels_, GraphClusterer(seed=3).fit(vectors).labels_)
 
 
-def test_the_number_of_themes_stays_between_its_limits() -> None:
-    vectors = unit_length(np.random.default_rng(1).normal(size=(400, 64)))
-    assert 400**0.25 <= partition(vectors).chosen.themes <= 400**0.5
+def test_where_nothing_parts_the_texts_the_cut_is_unsure_and_no_crumbs() -> None:
+    cut = partition(unit_length(np.random.default_rng(1).normal(size=(400, 64))))
+    assert cut.unsure
+    assert 400**0.25 <= cut.chosen.themes <= graph.FINEST * 400**0.5
+
+
+@pytest.mark.parametrize("groups", [40, 90])
+def test_many_small_groups_are_told_apart(groups: int) -> None:
+    vectors, truth = blobs(groups, 20, noise=0.15)
+    assert adjusted_rand_score(truth, GraphClusterer().fit(vectors).labels_) > 0.85
+
+
+def test_the_chosen_cut_says_how_steady_it_is() -> None:
+    chosen = partition(blobs(6, 40, noise=0.1)[0]).chosen
+    assert chosen.agreement > 0.95
 
 
 def test_neighbours_agree_with_a_full_sort() -> None:
@@ -37,6 +50,18 @@ def test_neighbours_agree_with_a_full_sort() -> None:
     full = vectors @ vectors.T
     np.fill_diagonal(full, -2)
     assert [set(r) for r in index] == [set(r) for r in np.argsort(-full, axis=1)[:, :5]]
+
+
+def test_neighbours_among_many_points_are_nearly_the_exact_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    low = rng.normal(size=(3000, 40)) @ rng.normal(size=(40, 128)) + 0.3 * rng.normal(size=(3000, 128))
+    vectors = unit_length(low)
+    exact, cosine = nearest(vectors)
+    monkeypatch.setattr(graph, "EXACT_UP_TO", 500)
+    index, found = nearest(vectors)
+    assert not (index == np.arange(3000)[:, None]).any()
+    assert np.mean([len(set(a) & set(b)) / 15 for a, b in zip(exact, index, strict=True)]) > 0.9
+    assert (np.sort(found, axis=1) <= np.sort(cosine, axis=1) + 1e-5).all()
 
 
 def test_agreement_is_the_adjusted_rand_index() -> None:
