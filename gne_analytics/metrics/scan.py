@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from gne_analytics.metrics.intervals import Floats, Ints
 from gne_analytics.metrics.moments import Moments, moments
-from gne_analytics.metrics.season import VARIES, Season, contrasts
+from gne_analytics.metrics.season import VARIES, Season, contrasts, lay_out
 
 DRAWS = 64
 RESTLESS = 1.5
@@ -162,14 +162,15 @@ def _plain(group: Moments, pairs: Sequence[Pair], likeness: float) -> _Looks:
 
 
 def _seasonal(group: Moments, pairs: Sequence[Pair], likeness: float, season: Season) -> _Looks:
-    spans = [(p.a, p.b, p.c) for p in pairs]
-    shape = (group.n.shape[0], len(pairs))
+    layout = lay_out([(p.a, p.b, p.c) for p in pairs], season, group.bins)
+    # one column more than there are cuts, of nought, for pairs without other cycles
+    shape = (group.n.shape[0], layout.first.size + 1)
     difference, variance, binomial, rows = (np.zeros(shape) for _ in range(4))
     peaks = np.zeros(group.signed_k.shape[2])
     for s in range(shape[0]):
-        of_k, of_n, swing = contrasts(group.k[s], group.n[s], spans, season, MIN_SIDE)
-        live = of_k.any(axis=0)
-        if not live.any():
+        of_k, of_n, swing = contrasts(group.k[s], group.n[s], layout, MIN_SIDE)
+        live = np.flatnonzero(of_k.any(axis=0))
+        if not live.size:
             continue
         g, h = of_k[:, live], of_n[:, live]
         rate = np.divide(h, g, out=np.zeros_like(g), where=g != 0)
@@ -186,6 +187,7 @@ def _seasonal(group: Moments, pairs: Sequence[Pair], likeness: float, season: Se
         difference[s, live] = group.k[s] @ g
         flips = (group.signed_k[s].T @ g - group.signed_n[s].T @ h) / np.sqrt(np.maximum(sandwich, 1e-30))
         np.maximum(peaks, np.abs(flips).max(axis=1), out=peaks)
+    difference, variance, binomial, rows = (x[:, layout.of_pair] for x in (difference, variance, binomial, rows))
     usable = variance > 0
     variance, binomial = np.where(usable, variance, 1.0), np.where(usable, binomial, 1.0)
     dof = np.maximum(rows * binomial / variance / 2 - 2, 2.0)

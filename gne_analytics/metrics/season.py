@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gne_analytics.metrics.intervals import Floats
+from gne_analytics.metrics.intervals import Floats, Ints
 
 YEAR = {"day": (52, 53), "month": (12,)}
 """A year in bins, by grain."""
@@ -151,28 +151,68 @@ def recurring(k: Floats, n: Floats, grain: str) -> Season | None:
     return Season(best[1], 2) if best else None
 
 
-def contrasts(
-    k: Floats, n: Floats, pairs: Sequence[tuple[int, int, int]], season: Season, least: float
-) -> tuple[Floats, Floats, Floats]:
-    """Return what a bin's hits and rows weigh in a pair's difference less its season's (bins x pairs), and the latter.
+@dataclass(frozen=True)
+class Layout:
+    """The windows of many pairs, cut to a season's cycle and laid on the bins: one for all slices of a series.
+
+    Many pairs are cut to the same windows; these are the cuts, each with spans of bins that do not overlap.
+    """
+
+    of_pair: Ints
+    """Each pair's cut; -1 where there are no other cycles."""
+    span: Ints
+    """Bins x cuts: the span that a bin lies in; -1 for none."""
+    start: Ints
+    end: Ints
+    weight: Floats
+    """What a span's rate weighs in its cut's contrast."""
+    cut: Ints
+    """Each span's cut; a cut's first two spans are the pair's own windows."""
+    first: Ints
+    """Each cut's first span."""
+
+
+def lay_out(pairs: Sequence[tuple[int, int, int]], season: Season, bins: int) -> Layout:
+    """Cut every pair to one cycle and lay its windows, and those of the other cycles, on the bins."""
+    cuts: dict[Held, int] = {}
+    held = [season.held(*pair, bins) for pair in pairs]
+    of_pair = np.array([-1 if h is None else cuts.setdefault(h, len(cuts)) for h in held], dtype=np.int64)
+    spans: list[tuple[int, int, float, int]] = []
+    first = []
+    for one, cut in cuts.items():
+        first.append(len(spans))
+        part = 1.0 / len(one.offsets)
+        spans += [(one.b, one.c, 1.0, cut), (one.a, one.b, -1.0, cut)]
+        for x in one.offsets:
+            spans += [(one.b + x, one.c + x, -part, cut), (one.a + x, one.b + x, part, cut)]
+    span = np.full((bins, len(cuts)), -1, dtype=np.int64)
+    for number, (x, y, _, cut) in enumerate(spans):
+        span[x:y, cut] = number
+    start, end, weight, cut_of = (np.array([s[i] for s in spans]) for i in range(4))
+    whole = np.int64
+    return Layout(
+        of_pair, span, start.astype(whole), end.astype(whole), weight.astype(np.float64), cut_of.astype(whole),
+        np.array(first, dtype=whole),
+    )  # fmt: skip
+
+
+def contrasts(k: Floats, n: Floats, layout: Layout, least: float) -> tuple[Floats, Floats, Floats]:
+    """Return what a bin's hits and rows weigh in a cut's difference less its season's (bins x cuts), and the latter.
 
     The difference of rates between the windows less the mean of the same differences in the other cycles, the season's.
-    A pair without other cycles, or with a window of fewer than ``least`` rows, has weights of nought.
+    A cut with a window of fewer than ``least`` rows, or with a bin whose rate is over one, has weights of nought.
     """
-    of_k, of_n, swing = np.zeros((n.size, len(pairs))), np.zeros((n.size, len(pairs))), np.zeros(len(pairs))
-    for place, pair in enumerate(pairs):
-        held = season.held(*pair, n.size)
-        if held is None:
-            continue
-        spans = [(held.b, held.c, 1.0), (held.a, held.b, -1.0)]
-        for x in held.offsets:
-            part = 1.0 / len(held.offsets)
-            spans += [(held.b + x, held.c + x, -part), (held.a + x, held.b + x, part)]
-        sizes = [float(n[x:y].sum()) for x, y, _ in spans]
-        if min(sizes) < least or any((k[x:y] > n[x:y]).any() for x, y, _ in spans):
-            continue
-        for number, ((x, y, weight), size) in enumerate(zip(spans, sizes, strict=True)):
-            rate = float(k[x:y].sum()) / size
-            of_k[x:y, place], of_n[x:y, place] = weight / size, weight / size * rate
-            swing[place] -= weight * rate if number > 1 else 0.0
-    return of_k, of_n, swing
+    if not layout.first.size:
+        return np.zeros(layout.span.shape), np.zeros(layout.span.shape), np.zeros(0)
+    hits, rows, over = (
+        sums[layout.end] - sums[layout.start]
+        for sums in (np.concatenate([[0.0], np.cumsum(x)]) for x in (k, n, (k > n).astype(np.float64)))
+    )
+    live = np.minimum.reduceat(np.where(over > 0, -1.0, rows), layout.first) >= least
+    rate = hits / np.maximum(rows, 1e-9)
+    hit = np.where(live[layout.cut], layout.weight / np.maximum(rows, 1e-9), 0.0)
+    inside = layout.span >= 0
+    of_k, of_n = (np.where(inside, x[layout.span], 0.0) for x in (hit, hit * rate))
+    others = layout.weight * rate * live[layout.cut]
+    others[layout.first] = others[layout.first + 1] = 0.0
+    return of_k, of_n, -np.add.reduceat(others, layout.first)
