@@ -1,23 +1,27 @@
 """Do themes keep their ids while nothing happens, and is a new one born soon after its onset?
 
-    python -m benchmarks.theme_weeks [--seeds 3] [--first 1] [--violations 14000] [--refit-every 1] [--json FILE]
+    python -m benchmarks.theme_weeks [--seeds 3] [--first 1] [--violations 8000] [--refit-every 1] [--json FILE]
 
 Simulated worlds of 26 weeks, run as an analyst would run them: fit on the first FIRST weeks, then each week `update` on
 the last WINDOW weeks and, every so many weeks, `refit` on the same. Kinds of worlds:
 
 - quiet: nothing planted; sellers' appeals and signals, both.
 - gap: a harm that no clause names is reported from its onset on (signals), at three severities.
-- campaign: organised sellers paste one appeal from its onset on (seller text).
+- reason: a quiet world whose sellers do not give one reason, drawn by the seed, before its onset (seller text), and of
+  whom SAID give it from then on.
+- campaign: organised sellers paste one appeal from its onset on (seller text): one wording, so no theme; `update` tells
+  it as a campaign.
 
 A theme is kept in a quiet week (a week of a quiet world, or one before the onset) when after the week's run its id
 still stands on at least half of those texts that it held the week before and that the window still holds. A theme is
 born when an id that the run before the onset did not know holds at least BORN texts and most of its texts are of what
-was planted, told by the phrases of the simulator. It counts as soon when the run that closes the second week after the
+was new, told by the phrases of the simulator. It counts as soon when the run that closes the second week after the
 onset has it.
 """
 
 import argparse
 import json
+import random
 import re
 import statistics
 import time
@@ -32,7 +36,7 @@ import polars as pl
 
 from gne_analytics.metrics import wilson
 from gne_analytics.simulate import Incident, Planted, Severity, World, simulate
-from gne_analytics.simulate.texts import bank, gap_topics, languages
+from gne_analytics.simulate.texts import bank, compose, gap_topics, languages
 from gne_analytics.tables.record import record_from_frames
 from gne_analytics.themes import fit_themes, refit, texts_of, update
 from gne_analytics.themes.texts import skeleton
@@ -41,9 +45,11 @@ WEEKS = 26
 FIRST = 8
 WINDOW = 13
 BORN = 3
+SAID = 0.15
 ALIKE = 0.7
-"""A text is of a phrase when so much of the shorter one's letters is found in it, in order."""
+"""A text holds a phrase when so many of its letters are found there in order, three at least together."""
 ONSETS = (14, 16, 18)
+REASONS = ("licence", "not_me", "disclosed", "second_hand", "price_true")
 
 
 @dataclass(frozen=True)
@@ -73,12 +79,13 @@ def worlds(seeds: Sequence[int], violations: int) -> Iterator[tuple[str, str, Wo
     for seed in seeds:
         onset = ONSETS[seed % len(ONSETS)]
         quiet = simulate("quiet", seed, weeks=WEEKS, violations=violations)
-        yield "quiet", "seller_text", quiet
         yield "quiet", "signals", quiet
         for severity in Severity:
             gap = Incident("taxonomy_gap", severity, onset_week=onset)
             planted = simulate(seed=seed, incidents=[gap], weeks=WEEKS, violations=violations)
             yield f"gap, {severity.value}", "signals", planted
+        yield f"reason {REASONS[seed % len(REASONS)]}", "seller_text", quiet
+        yield "quiet", "seller_text", quiet
         abuse = Incident("seller_abuse", Severity.MEDIUM, onset_week=onset)
         yield "campaign", "seller_text", simulate(seed=seed, incidents=[abuse], weeks=WEEKS, violations=violations)
 
@@ -86,9 +93,11 @@ def worlds(seeds: Sequence[int], violations: int) -> Iterator[tuple[str, str, Wo
 def run(kind: str, view: str, world: World, refit_every: int, cache: Path) -> Line:
     """Follow one view of one world from week to week."""
     texts = texts_of(record_from_frames(world.tables), view)
-    planted = world.truth.incidents[0] if world.truth.incidents else None
-    new = _planted_ids(texts, planted)
     start = date.fromisoformat(str(world.truth.world["start"])[:10])
+    if kind.startswith("reason "):
+        texts = _brought_up(texts, kind.removeprefix("reason "), _onset(world, start), world.seed)
+    onset, new = _truth(kind, texts, world, start)
+    texts = texts.filter(~pl.col("id").is_in(list(new)) | (pl.col("event_date") >= (onset or start)))
     fitted = fit_themes(_within(texts, start, FIRST - 1, FIRST), view, seed=world.seed, cache_dir=cache)
     model, held = fitted.model, fitted.assignments
     before_onset = {t.id for t in model.themes}
@@ -105,16 +114,18 @@ def run(kind: str, view: str, world: World, refit_every: int, cache: Path) -> Li
             again = refit(model, window, cache_dir=cache)
             model, now = again.themes.model, again.themes.assignments
         seconds.append(time.perf_counter() - clock)
-        if planted is None or last < planted.onset:
+        if onset is None or last < onset:
             alive, themes = _kept(held, now)
             theme_weeks, kept, quiet_weeks = theme_weeks + themes, kept + alive, quiet_weeks + 1
             quiet_births += len(updated.births)
             before_onset |= {t.id for t in model.themes}
-        elif born_after is None and _is_born(now, before_onset, new):
-            born_after = (last - planted.onset).days // 7 + 1
+        elif born_after is None and (
+            bool(set(updated.campaigns["campaign"]) & new) if kind == "campaign" else _is_born(now, before_onset, new)
+        ):
+            born_after = (last - onset).days // 7 + 1
         held = now
-    soon = 0 if planted is None else texts.filter(
-        pl.col("id").is_in(list(new)), pl.col("event_date") < planted.onset + timedelta(weeks=2)
+    soon = 0 if onset is None else texts.filter(
+        pl.col("id").is_in(list(new)), pl.col("event_date") < onset + timedelta(weeks=2)
     ).height  # fmt: skip
     middle = round(statistics.median(seconds), 2)
     return Line(
@@ -140,31 +151,58 @@ def _is_born(now: pl.DataFrame, known: set[str], new: frozenset[str]) -> bool:
     return not sizes.filter((pl.col("new") >= BORN) & (pl.col("new") * 2 > pl.col("n"))).is_empty()
 
 
-def _planted_ids(texts: pl.DataFrame, planted: Planted | None) -> frozenset[str]:
-    """Ids of the texts that an incident wrote, told by the simulator's phrases."""
-    if planted is None:
-        return frozenset()
-    late = texts.filter(pl.col("event_date") >= planted.onset).drop_nulls("text")
-    phrases = _phrases(planted)
-    return frozenset(i for i, text in late.select("id", "text").iter_rows() if _is_of(skeleton(text), phrases))
+def _truth(kind: str, texts: pl.DataFrame, world: World, start: date) -> tuple[date | None, frozenset[str]]:
+    """When something new began, and the ids of the texts that say it, told by the simulator's phrases."""
+    if kind == "quiet":
+        return None, frozenset()
+    said = texts.drop_nulls("text")
+    if kind.startswith("reason "):
+        reason = kind.removeprefix("reason ")
+        phrases = {language: _bare(bank(language)[reason]) for language in languages()}
+        ids = (i for i, text, spoken in said.select("id", "text", "language").iter_rows()
+               if _is_of(skeleton(text), phrases.get(spoken, phrases["en"])))  # fmt: skip
+        return _onset(world, start), frozenset(ids)
+    (planted,) = world.truth.incidents
+    told = _bare(_phrases(planted))
+    late = said.filter(pl.col("event_date") >= planted.onset).select("id", "text")
+    return planted.onset, frozenset(i for i, text in late.iter_rows() if _is_of(skeleton(text), told))
+
+
+def _onset(world: World, start: date) -> date:
+    return start + timedelta(weeks=ONSETS[world.seed % len(ONSETS)])
+
+
+def _brought_up(texts: pl.DataFrame, reason: str, onset: date, seed: int) -> pl.DataFrame:
+    """Let SAID of the appeals from the onset on give the reason, in their own language."""
+    written = []
+    for row, text, language, day in texts.select("id", "text", "language", "event_date").iter_rows():
+        chance = random.Random(f"{seed}/{row}/{reason}")
+        brand, product = chance.choice(["Solenne", "Tavoro", "Nordvik"]), chance.choice(["shirt", "phone", "cream"])
+        slots = {"brand": brand, "product": product, "order": f"A{chance.randrange(10**6, 10**7)}", "n": "3",
+                 "year": str(chance.randrange(2012, 2026)), "date": "04/05/2026", "price": "15"}  # fmt: skip
+        gives = day >= onset and chance.random() < SAID
+        written.append(compose(language or "en", [reason], slots, chance) if gives else text)
+    return texts.with_columns(text=pl.Series(written, dtype=pl.String))
 
 
 def _phrases(planted: Planted) -> list[str]:
     if planted.kind == "seller_abuse":
-        found = [phrase for language in languages() for phrase in bank(language)["campaign"]]
-    else:
-        topic = planted.description.split(": ")[1].split(" in ")[0].replace(" ", "_")
-        found = gap_topics()[topic]["signals"]
-    return [skeleton(re.sub(r"{\w+}", "", phrase)) for phrase in found]
+        return [phrase for language in languages() for phrase in bank(language)["campaign"]]
+    topic = planted.description.split(": ")[1].split(" in ")[0].replace(" ", "_")
+    return list(gap_topics()[topic]["signals"])
+
+
+def _bare(phrases: Sequence[str]) -> list[str]:
+    return [skeleton(re.sub(r"{\w+}", "", phrase)) for phrase in phrases]
 
 
 def _is_of(text: str, phrases: Sequence[str]) -> bool:
     text = text.removeprefix("testpurchase")
     for phrase in phrases:
         match = SequenceMatcher(None, text, phrase, autojunk=False)
-        if match.real_quick_ratio() >= ALIKE / 2:
-            common = sum(b.size for b in match.get_matching_blocks() if b.size > 1)
-            if common >= ALIKE * max(len(phrase), 0.5 * len(text)):
+        if len(text) >= ALIKE * len(phrase):
+            common = sum(b.size for b in match.get_matching_blocks() if b.size > 2)
+            if common >= ALIKE * len(phrase):
                 return True
     return False
 
@@ -172,7 +210,8 @@ def _is_of(text: str, phrases: Sequence[str]) -> bool:
 def totals(lines: Sequence[Line]) -> dict[str, object]:
     """The figures of issue and METHODS.md, with their intervals."""
     theme_weeks, kept = sum(x.theme_weeks for x in lines), sum(x.kept for x in lines)
-    planted = [x for x in lines if x.kind != "quiet"]
+    planted = [x for x in lines if x.kind not in ("quiet", "campaign")]
+    pasted = [x for x in lines if x.kind == "campaign"]
     soon = sum(x.born_after is not None and x.born_after <= 2 for x in planted)
     of_kept, of_born = wilson(kept, theme_weeks), wilson(soon, len(planted))
     quiet_weeks = sum(x.quiet_weeks for x in lines)
@@ -183,6 +222,7 @@ def totals(lines: Sequence[Line]) -> dict[str, object]:
         "born_within_two_weeks": soon / max(len(planted), 1),
         "born_interval": [of_born.lo, of_born.hi],
         "planted_worlds": len(planted),
+        "campaigns_within_two_weeks": sum(x.born_after in (1, 2) for x in pasted) / max(len(pasted), 1),
         "births_per_quiet_week": sum(x.quiet_births for x in lines) / max(quiet_weeks, 1),
         "quiet_weeks": quiet_weeks,
         "worlds": [asdict(line) for line in lines],
@@ -194,7 +234,7 @@ def main() -> None:
     reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     reader.add_argument("--seeds", type=int, default=3)
     reader.add_argument("--first", type=int, default=1, help="the first seed")
-    reader.add_argument("--violations", type=int, default=14_000)
+    reader.add_argument("--violations", type=int, default=8_000)
     reader.add_argument("--refit-every", type=int, default=1, help="weeks from one refit to the next")
     reader.add_argument("--json", type=Path)
     asked = reader.parse_args()
@@ -205,6 +245,8 @@ def main() -> None:
         for kind, view, world in worlds(range(asked.first, asked.first + asked.seeds), asked.violations):
             line = run(kind, view, world, asked.refit_every, Path(cache))
             lines.append(line)
+            if asked.json:
+                asked.json.write_text(json.dumps(totals(lines), indent=2) + "\n", encoding="utf-8")
             after = "" if kind == "quiet" else "never" if line.born_after is None else f"{line.born_after} w"
             print(
                   f"{kind:<14}{view:<13}{line.seed:>4}{line.texts:>7,}{line.kept:>6}/{line.theme_weeks:<5}"
@@ -214,8 +256,6 @@ def main() -> None:
     print(f"\nkept their id: {found['kept_share']:.1%} of {found['theme_weeks']} theme-weeks; born within two weeks: "
           f"{found['born_within_two_weeks']:.0%} of {found['planted_worlds']} worlds; births by chance: "
           f"{found['births_per_quiet_week']:.2f} a quiet week")  # fmt: skip
-    if asked.json:
-        asked.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from html import escape
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 import polars as pl
@@ -33,7 +34,7 @@ STRANGE = 0.25
 """A text is strange when its likeness to the past is under this quantile of what the past's texts have among them."""
 GROWTH_LEVEL = 0.01
 """Chance, over all clusters looked at, that one without growth is taken for a new theme."""
-ALIKE = 0.5
+ALIKE = 0.75
 """Clusters of strange texts are joined down to this share of the likeness that texts of a known theme have."""
 LOOKED_AT = 4_000
 """Strange texts that are clustered; of more, so many are drawn by content hash."""
@@ -54,6 +55,9 @@ class Update:
     """First day of the weeks in which a theme could be born."""
     strange: int
     """Distinct recent texts unlike the past."""
+    campaigns: pl.DataFrame = field(repr=False)
+    """New texts that several sellers paste: too few wordings for a theme. campaign (id of its first text), texts (a
+    seller's copies count once), sellers, theme_id, text; most pasted first."""
     notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
@@ -63,6 +67,10 @@ class Update:
             f"{len(self.births)} born since {self.since:%Y-%m-%d}; {self.strange:,} texts unlike what was said before"
         ]
         lines += [f"  born: {t.id}  {t.folded:,} texts of {t.units:,} sellers: {t.label}" for t in self.births]
+        lines += [
+            f"  pasted by {sellers:,} sellers, {texts:,} times: {shorten(text, 80, placeholder=' …')}"
+            for texts, sellers, text in self.campaigns.head(5).select("texts", "sellers", "text").iter_rows()
+        ]
         return "\n".join([*lines, *self.notes])
 
     def _repr_html_(self) -> str:
@@ -111,7 +119,25 @@ def update(
         grown = _with(model, kept, found, placed, clusters, reader_of(model, embedder, cache_dir), cache_dir)
     similarity = placed @ grown.centroids.T
     assigned = assignments(found, similarity.argmax(axis=1), similarity.max(axis=1), grown)
-    return Update(grown, assigned, grown.themes[len(model.themes) :], since, len(looked), notes)
+    born = grown.themes[len(model.themes) :]
+    return Update(grown, assigned, born, since, len(looked), _campaigns(found, told, assigned), notes)
+
+
+def _campaigns(found: Corpus, told: "_Told", assigned: pl.DataFrame) -> pl.DataFrame:
+    """Texts first said recently, by so many sellers that the week's volume does not explain it."""
+    level = GROWTH_LEVEL / max(int((told.recent > 0).sum()), 1)
+    groups = [
+        g for g in np.flatnonzero((told.recent >= BORN_TEXTS) & (told.past == 0))
+        if told.sellers(np.array([g])) >= BORN_SELLERS and told.more(told.recent[g], 0.0, level)
+    ]  # fmt: skip
+    texts = pl.DataFrame(
+        [(int(g), int(told.recent[g]), told.sellers(np.array([g])), found.texts[g]) for g in groups],
+        schema={"group": pl.Int64, "texts": pl.Int64, "sellers": pl.Int64, "text": pl.String}, orient="row",
+    )  # fmt: skip
+    first = found.rows.select("id", "group").unique("group", keep="first", maintain_order=True)
+    named = texts.join(first, on="group").join(assigned.select("id", "theme_id"), on="id")
+    columns = (pl.col("id").alias("campaign"), "texts", "sellers", "theme_id", "text")
+    return named.select(columns).sort(["texts", "campaign"], descending=[True, False])
 
 
 class _Told:
@@ -130,6 +156,13 @@ class _Told:
     def sellers(self, groups: Labels) -> int:
         """How many sellers said one of these texts recently."""
         return self.rows.filter(pl.col("late") & pl.col("group").is_in(groups.tolist()))["voice"].n_unique()
+
+    def more(self, late: float, early: float, level: float) -> bool:
+        """Whether of so many votes more are recent than the volumes of the weeks foretell (binomial, one-sided)."""
+        from scipy.stats import binom
+
+        share = self.recent.sum() / (self.recent.sum() + self.past.sum())
+        return bool(binom.sf(late - 1, late + early, share) <= level)
 
 
 def _strange(placed: Vectors, told: _Told) -> Labels:
@@ -179,12 +212,8 @@ def _many(members: Labels, told: _Told) -> bool:
 
 def _grows(members: Labels, placed: Vectors, told: _Told, level: float) -> bool:
     """Of what is said within the cluster's reach, more is recent than the weeks' volumes foretell."""
-    from scipy.stats import binom
-
     near = placed @ _centre(placed, members) >= _reach(placed, members)
-    late, early = told.recent[near].sum(), told.past[near].sum()
-    share = told.recent.sum() / (told.recent.sum() + told.past.sum())
-    return bool(binom.sf(late - 1, late + early, share) <= level)
+    return told.more(float(told.recent[near].sum()), float(told.past[near].sum()), level)
 
 
 def _centre(placed: Vectors, members: Labels) -> Vectors:

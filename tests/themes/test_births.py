@@ -104,3 +104,15 @@ def test_order_of_rows_means_nothing(model: ThemeModel, past: pl.DataFrame) -> N
 def test_texts_without_dates_are_refused_with_the_column_they_need(model: ThemeModel, past: pl.DataFrame) -> None:
     with pytest.raises(DataError, match="event_date"):
         update(model, past.drop("event_date"))
+
+
+def test_what_many_sellers_paste_is_told_as_a_campaign_and_not_as_a_theme(
+    model: ThemeModel, past: pl.DataFrame
+) -> None:
+    pasted = novel(12).with_columns(text=pl.format("restore my nicotine order {} at once", pl.int_range(12)))
+    found = update(model, pl.concat([past, pasted]))
+    assert found.births == ()
+    assert found.campaigns.select("texts", "sellers").row(0) == (12, 12)
+    assert "pasted by 12 sellers" in found.summary()
+    old = pasted.with_columns(pl.col("id") + "-old", event_date=pl.lit(LAST - timedelta(days=30)))
+    assert update(model, pl.concat([past, pasted, old])).campaigns.is_empty()
