@@ -1,7 +1,9 @@
 """Between refits: new texts get their theme, and a theme is born of what is new, alike, and growing."""
 
 import itertools
+from collections.abc import Sequence
 from datetime import date, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from gne_analytics.errors import DataError
 from gne_analytics.themes import ThemeModel, fit_themes, load, save, update
 from gne_analytics.themes.births import BORN_SELLERS, BORN_TEXTS
+from gne_analytics.themes.embedders import Ngrams, Vectors
 
 LAST = date(2026, 5, 3)
 WHAT = ["nicotine pouches", "nicotine pouch tins", "a nicotine pouch"]
@@ -92,6 +95,22 @@ def test_without_a_past_no_birth_is_told_and_it_says_why(model: ThemeModel) -> N
     found = update(model, novel(12))
     assert found.births == ()
     assert "compare with" in found.summary()
+
+
+def test_a_week_costs_only_its_new_texts(model: ThemeModel, past: pl.DataFrame, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Counting(Ngrams):
+        def encode(self, texts: Sequence[str]) -> Vectors:
+            asked.extend(texts)
+            return super().encode(texts)
+
+    update(model, past, embedder=Counting(), cache_dir=tmp_path)
+    assert len(asked) > 100
+    asked.clear()
+    new = novel(BORN_TEXTS - 1)
+    update(model, pl.concat([past, new]), embedder=Counting(), cache_dir=tmp_path)
+    assert set(asked) == set(new["text"])
 
 
 def test_order_of_rows_means_nothing(model: ThemeModel, past: pl.DataFrame) -> None:

@@ -89,16 +89,17 @@ def test_a_backtest_of_no_edits_changes_nothing(ws):
 
 
 @pytest.fixture
-def told(ws, tmp_path):
+def told(ws, tmp_path, monkeypatch):
     """A workspace whose appeals have words, and the folder of a model of their themes."""
     from gne_analytics.themes import fit_themes, save, texts_of
 
+    monkeypatch.setenv("GNE_CACHE", str(tmp_path / "cache"))
     said = ["there is no brand logo on this shirt", "which rule did I break in the notice"]
     texts = [f"{said[i % 2]} {chr(97 + i % 23) * 3} {chr(97 + i % 19) * 4}" for i in range(ws.record.appeals.height)]
     violations, appeals = ws.record.violations, ws.record.appeals.with_columns(reason_text=pl.Series(texts))
     ws = Workspace(record_from_frames({"violations": violations, "appeals": appeals}))
-    save(fit_themes(texts_of(ws.record, "appeals"), "seller_text", embedder="ngrams").model, tmp_path)
-    return ws, tmp_path
+    save(fit_themes(texts_of(ws.record, "appeals"), "seller_text", embedder="ngrams").model, tmp_path / "model")
+    return ws, tmp_path / "model"
 
 
 def test_themes_of_a_saved_model_are_refitted_and_are_the_workspaces_from_then_on(told):
