@@ -222,7 +222,7 @@ def totals(lines: Sequence[Line]) -> dict[str, object]:
         "born_within_two_weeks": soon / max(len(planted), 1),
         "born_interval": [of_born.lo, of_born.hi],
         "planted_worlds": len(planted),
-        "campaigns_within_two_weeks": sum(x.born_after in (1, 2) for x in pasted) / max(len(pasted), 1),
+        "campaigns_within_two_weeks": sum(x.born_after in (1, 2) for x in pasted) / len(pasted) if pasted else None,
         "births_per_quiet_week": sum(x.quiet_births for x in lines) / max(quiet_weeks, 1),
         "quiet_weeks": quiet_weeks,
         "worlds": [asdict(line) for line in lines],
