@@ -1,6 +1,8 @@
-"""Figures of what people write: themes by size with the share overturned, and the funnel of appeals."""
+"""Figures of what people write: themes by size with the share overturned, over weeks, and the funnel of appeals."""
 
 from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
 
 import plotly.graph_objects as go
 import polars as pl
@@ -8,7 +10,23 @@ from plotly.subplots import make_subplots
 
 from gne_analytics.evidence.render import number, percent
 from gne_analytics.evidence.types import Theme
-from gne_analytics.figures.theme import BLUE, GREY, SMALL_N, VERMILION, Words, drawing, label_rows, mark, rows_height
+from gne_analytics.figures.theme import (
+    BLUE,
+    GREY,
+    OKABE_ITO,
+    SMALL_N,
+    VERMILION,
+    Words,
+    drawing,
+    label_rows,
+    mark,
+    plain,
+    rows_height,
+)
+from gne_analytics.themes.weeks import ThemeWeeks
+
+PANEL: Final = 118
+"""Pixels of one theme's panel over the weeks."""
 
 
 def themes_bar(
@@ -65,6 +83,102 @@ def _overturn(figure: go.Figure, row: int, theme: Theme) -> None:
         marker=mark(colour, "circle-open" if colour == GREY else "circle"),
         customdata=[theme.overturn.n], hovertemplate="%{x:.1%} of %{customdata:,} decided<extra></extra>", row=1, col=2,
     )  # fmt: skip
+
+
+def themes_weekly(
+    weeks: ThemeWeeks,
+    *,
+    ids: Sequence[str] = (),
+    limit: int = 6,
+    title: str | None = None,
+    subtitle: str | None = None,
+) -> go.Figure:
+    """Draw each theme's share of a week's sellers with its interval, a panel per theme; empty weeks are gaps.
+
+    ``ids`` names the themes in the order wanted; without it, those with the most votes. Marks of few sellers are
+    hollow.
+    """
+    votes = weeks.weeks.group_by("theme_id").agg(pl.col("k").sum()).sort(["k", "theme_id"], descending=[True, False])
+    shown = [i for i in ids if i in weeks.labels] or votes["theme_id"].to_list()[:limit]
+    words = Words(
+        title or _weekly_title(weeks, shown),
+        subtitle or _weekly_subtitle(weeks, shown),
+        "Lines over weeks, one panel per theme: " + "; ".join(weeks.labels[i] for i in shown) + ".",
+    )
+    plan = drawing(words, height=58 + PANEL * max(len(shown), 1))
+    figure = make_subplots(
+        rows=max(len(shown), 1), cols=1, shared_xaxes=True, vertical_spacing=0.32 / max(len(shown), 1)
+    )
+    figure.update_layout(plan.layout)
+    series = {i: weeks.weeks.filter(pl.col("theme_id") == i).sort("week") for i in shown}
+    sure = weeks.weeks.filter(pl.col("theme_id").is_in(shown) & (pl.col("n") >= SMALL_N))["hi"].to_list()
+    top = max([*sure, *weeks.weeks.filter(pl.col("theme_id").is_in(shown))["share"].drop_nulls()], default=0.0)
+    for row, (theme_id, line) in enumerate(series.items(), 1):
+        _week_panel(figure, row, line, OKABE_ITO[(row - 1) % len(OKABE_ITO)])
+        last = line.filter(pl.col("n") > 0).tail(1)
+        value = f"  <b>{percent(last['share'][0])}</b>" if last.height else ""
+        suffix = "" if row == 1 else str(row)
+        figure.add_annotation(
+            x=0, xref="paper", xanchor="left", y=1, yref=f"y{suffix} domain", yanchor="bottom",
+            text=f"{plain(weeks.labels[theme_id], 60)} ({plain(theme_id)}){value}",
+            hovertext=plain(weeks.labels[theme_id]),
+        )  # fmt: skip
+    figure.update_yaxes(tickformat=".0%", range=[0, min(1.0, 1.05 * top) or 1.0], nticks=4, rangemode="tozero")
+    figure.update_xaxes(tickformat="%d %b %Y", nticks=7)
+    return figure
+
+
+def _week_panel(figure: go.Figure, row: int, line: pl.DataFrame, colour: str) -> None:
+    """A band only where the week has an interval: runs of written weeks, one trace each, so that gaps stay gaps."""
+    for run in _runs(line):
+        days = run["week"].to_list()
+        figure.add_scatter(
+            x=[*days, *reversed(days)], y=[*run["hi"].to_list(), *reversed(run["lo"].to_list())], mode="lines",
+            fill="toself", line={"width": 0.5, "color": colour}, opacity=0.3, hoverinfo="skip", showlegend=False,
+            row=row, col=1,
+        )  # fmt: skip
+    few = [n < SMALL_N for n in line["n"]]
+    figure.add_scatter(
+        x=line["week"].to_list(), y=line["share"].to_list(), mode="lines+markers", connectgaps=False, showlegend=False,
+        line={"color": colour, "width": 2},
+        marker={
+            "size": 7, "color": [GREY if f else colour for f in few],
+            "symbol": ["circle-open" if f else "circle" for f in few],
+        },
+        customdata=list(zip(*(line[c].to_list() for c in ("n", "lo", "hi")), strict=True)),
+        hovertemplate="%{x|%d %b %Y}: %{y:.1%} (%{customdata[1]:.1%} to %{customdata[2]:.1%}), "
+        "%{customdata[0]:,} sellers<extra></extra>", row=row, col=1,
+    )  # fmt: skip
+    for day in line.filter(pl.col("n") == 0)["week"]:
+        figure.add_vrect(
+            x0=day - timedelta(days=3), x1=day + timedelta(days=3), fillcolor=GREY, opacity=0.15, line_width=0,
+            row=row, col=1,
+        )  # fmt: skip
+
+
+def _runs(line: pl.DataFrame) -> list[pl.DataFrame]:
+    numbered = line.with_columns(run=(pl.col("n") == 0).cum_sum()).filter(pl.col("n") > 0)
+    return numbered.partition_by("run", maintain_order=True)
+
+
+def _weekly_title(weeks: ThemeWeeks, shown: Sequence[str]) -> str:
+    written = weeks.weeks.filter(pl.col("n") > 0)
+    if not shown or written.is_empty():
+        return "No theme in any week"
+    last = written.filter((pl.col("week") == pl.col("week").max()) & pl.col("theme_id").is_in(list(shown)))
+    top = last.sort(["k", "theme_id"], descending=[True, False]).row(0, named=True)
+    return f"“{weeks.labels[top['theme_id']]}” leads the last week with {percent(top['share'])} of its sellers"
+
+
+def _weekly_subtitle(weeks: ThemeWeeks, shown: Sequence[str]) -> str:
+    span = weeks.weeks["week"].unique().sort().to_list()
+    if not span:
+        return "no week holds a text"
+    empty = f"; {len(weeks.empty)} weeks without a text are shaded" if weeks.empty else ""
+    return (
+        f"{len(shown)} of {len(weeks.labels)} themes, weeks of {span[0]:%d %b %Y} to {span[-1]:%d %b %Y}; one seller "
+        f"one vote; bands are 95 % intervals, hollow marks weeks of under {SMALL_N} sellers{empty}"
+    )
 
 
 def appeals_funnel(frame: pl.DataFrame, *, title: str | None = None, subtitle: str | None = None) -> go.Figure:

@@ -1,7 +1,7 @@
 """A fitted theme model: an artefact of arrays and JSON, read by eye, loaded without running anything."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,13 @@ class ThemeModel:
     fused: Fused | None = None
     language_means: dict[str, Vectors] = field(default_factory=dict)
     """Where the fit centred each language: its mean."""
+    issued: int = 0
+    """The highest number that a theme's id ever bore here; one that died is not given again. 0: as many as themes."""
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next theme to be born."""
+        return max(self.issued, len(self.themes)) + 1
 
     def place(self, vectors: Vectors, languages: list[str | None]) -> Vectors:
         """Move vectors into the space of the centroids."""
@@ -63,18 +70,41 @@ def assign(
     folded_into, campaign, in order of id: pure, so the same function serves batches of a larger engine.
     """
     found = corpus(texts, model.view)
+    similarity = read(model, found, embedder, cache_dir, progress) @ model.centroids.T
+    return assignments(found, similarity.argmax(axis=1), similarity.max(axis=1), model)
+
+
+def reader_of(model: ThemeModel, embedder: Embedder | None = None, cache_dir: Path | None = None) -> Embedder:
+    """Return the embedder that the model was fitted with; another one than that is a DataError."""
     reader = embedder or model.fused or make_embedder(model.embedder_name)
     if reader.id != model.embedder_id:
         raise DataError(
             f"the theme model of {model.view!r} was fitted with the embedder {model.embedder_id!r}, "
             f"not {reader.id!r}; fit it again or install that version."
         )
-    vectors = reader.read(found.texts, progress) if isinstance(reader, Fused) else embed(
-        reader, found.texts, cache_dir, progress
-    )  # fmt: skip
-    placed = model.place(vectors, languages_of(found))
-    similarity = placed @ model.centroids.T
-    return assignments(found, similarity.argmax(axis=1), similarity.max(axis=1), model)
+    if isinstance(reader, Fused) and cache_dir is not None:
+        return replace(reader, cache_dir=cache_dir)
+    return reader
+
+
+def read(
+    model: ThemeModel,
+    found: Corpus,
+    embedder: Embedder | None = None,
+    cache_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> Vectors:
+    """Return the distinct texts' vectors in the space of the model's centroids; what the cache holds is not read anew.
+
+    Texts of a language that the fit has not seen are placed by the general mean.
+    """
+    reader = reader_of(model, embedder, cache_dir)
+    vectors = (
+        reader.read(found.texts, progress)
+        if isinstance(reader, Fused)
+        else embed(reader, found.texts, cache_dir, progress)
+    )
+    return model.place(vectors, languages_of(found))
 
 
 def languages_of(found: Corpus) -> list[str | None]:
@@ -118,6 +148,7 @@ def save(model: ThemeModel, folder: Path) -> None:
         "version": VERSION,
         "view": model.view,
         "seed": model.seed,
+        "issued": model.issued,
         "embedder": {"name": model.embedder_name, "id": model.embedder_id},
         "fidelity": None if model.fused is None else model.fused.fidelity,
         "languages": languages,
@@ -154,6 +185,7 @@ def load(folder: Path, cache_dir: Path | None = None) -> ThemeModel:
             embedder_name=card["embedder"]["name"],
             embedder_id=card["embedder"]["id"],
             seed=int(card["seed"]),
+            issued=int(card.get("issued", 0)),
             fused=fused,
             language_means=dict(zip(card["languages"], arrays.get("language_means", ()), strict=True)),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ from gne_analytics.tables.contract import TABLES
 from gne_analytics.workspace.handover import in_scope, mechanism_context, themes_by_violation
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from gne_analytics.agents.model import Model
     from gne_analytics.agents.session import ModelSession
     from gne_analytics.causes.context import MechanismContext
@@ -35,7 +38,11 @@ if TYPE_CHECKING:
     from gne_analytics.strategy.propose import Answer
     from gne_analytics.strategy.study import Study
     from gne_analytics.tables.record import Record
+    from gne_analytics.themes.births import Update
     from gne_analytics.themes.fit import Themes
+    from gne_analytics.themes.lineage import Refit
+    from gne_analytics.themes.model import ThemeModel
+    from gne_analytics.themes.weeks import ThemeWeeks
     from gne_analytics.workspace.explained import Explained
     from gne_analytics.workspace.run import Run
 
@@ -159,6 +166,39 @@ class Workspace:
                 progress=lambda done, total: progress(f"embedding {view}", done, total),
             )
         return self._themes[view]
+
+    def theme_weeks(self, view: str = "appeals", *, progress: Watcher = unwatched) -> ThemeWeeks:
+        """Return the share of each week's sellers who spoke of each theme; see `themes.theme_weeks`."""
+        from gne_analytics.themes.views import texts_of
+        from gne_analytics.themes.weeks import theme_weeks
+
+        return theme_weeks(self.themes(view, progress=progress), texts_of(self.record, view))
+
+    def update_themes(
+        self, model: ThemeModel | str | Path, *, since: date | None = None, progress: Watcher = unwatched
+    ) -> Update:
+        """Give the record's texts the themes of a saved model, and let new ones be born; see `themes.update`.
+
+        ``model`` is a folder that ``themes.save`` wrote, or a model; ``since`` leaves out texts of earlier days.
+        """
+        from gne_analytics.themes.births import update
+
+        model, texts = self._model_and_texts(model, since)
+        return update(model, texts, cache_dir=self.cache, progress=partial(progress, f"embedding {model.view}"))
+
+    def refit_themes(
+        self, model: ThemeModel | str | Path, *, since: date | None = None, progress: Watcher = unwatched
+    ) -> Refit:
+        """Fit the record's themes anew under the ids that a saved model gave them; see `themes.refit`.
+
+        From then on the workspace's themes of that view are these. Arguments are those of `update_themes`.
+        """
+        from gne_analytics.themes.lineage import refit
+
+        model, texts = self._model_and_texts(model, since)
+        again = refit(model, texts, cache_dir=self.cache, progress=partial(progress, f"embedding {model.view}"))
+        self._themes[model.view] = again.themes
+        return again
 
     def propose(self, causes: Sequence[Cause] | None = None) -> list[Proposal]:
         """Return typed edits for causes, each judged by its backtest; without causes, for those of the shifts found."""
@@ -299,6 +339,14 @@ class Workspace:
         if isinstance(result, Proposal):
             return [proposal_finding(result, None, self.store)]
         return narrate([result.shift], [result], [], [], [], self.store)
+
+    def _model_and_texts(self, model: ThemeModel | str | Path, since: date | None) -> tuple[ThemeModel, pl.DataFrame]:
+        from gne_analytics.themes.model import ThemeModel, load
+        from gne_analytics.themes.views import texts_of
+
+        held = model if isinstance(model, ThemeModel) else load(Path(model), self.cache)
+        texts = texts_of(self.record, held.view)
+        return held, texts if since is None else texts.filter(pl.col("event_date") >= since)
 
     def _check_scope(self, scope: Segment) -> None:
         known = {*self.record.dims("violations"), *self.record.dims("signals")}

@@ -1,6 +1,6 @@
 """Every figure: its finding as title, an alt text, intervals drawn, small n greyed, traces that old plotly.js knows."""
 
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 
 import polars as pl
@@ -15,6 +15,7 @@ from gne_analytics.figures.shifts import adds_up
 from gne_analytics.figures.theme import BLUE, GREY
 from gne_analytics.figures.wording import kind_of, sides
 from gne_analytics.testing import results
+from gne_analytics.themes import ThemeWeeks
 
 FUNNEL = pl.DataFrame(
     {"stage": ["violations", "appealed", "overturned"], "n": [20_000, 900, 310], "of": [20_000, 20_000, 900]}
@@ -38,6 +39,22 @@ BOTH_SIDES = pl.concat(
     ]
 )
 NAMES = {cause.id: str(cause.segment) for cause in results.some_causes()}
+SAID = ThemeWeeks(
+    "signals",
+    pl.DataFrame(
+        {
+            "week": [date(2026, 3, 2) + timedelta(weeks=i // 2) for i in range(8)],
+            "theme_id": ["T1", "T2"] * 4,
+            "texts": [20, 30, 4, 6, 0, 0, 25, 25],
+            "k": [20.0, 30.0, 4.0, 6.0, 0.0, 0.0, 25.0, 25.0],
+            "n": [50, 50, 10, 10, 0, 0, 50, 50],
+            "share": [0.4, 0.6, 0.4, 0.6, None, None, 0.5, 0.5],
+            "lo": [0.28, 0.46, 0.17, 0.31, None, None, 0.37, 0.37],
+            "hi": [0.54, 0.72, 0.69, 0.83, None, None, 0.63, 0.63],
+        }
+    ),
+    {"T1": "pasted <b>complaint</b>", "T2": "no clause named"},
+)
 DRAWN = {
     "shift_series": lambda: figures.shift_series(results.a_series(), results.a_shift(), onset=date(2026, 9, 28)),
     "waterfall": lambda: figures.waterfall(results.a_shift(), results.a_decomposition(), names=NAMES),
@@ -48,6 +65,7 @@ DRAWN = {
     "identification_bar": lambda: figures.identification_bar(results.a_backtest().identification),
     "guardrails_plot": lambda: figures.guardrails_plot(results.a_backtest().guardrails),
     "themes_bar": lambda: figures.themes_bar(results.some_themes()),
+    "themes_weekly": lambda: figures.themes_weekly(SAID),
     "appeals_funnel": lambda: figures.appeals_funnel(FUNNEL),
     "inside_series": lambda: figures.inside_series(
         results.a_series(),
@@ -68,6 +86,7 @@ EMPTY = {
     "identification": lambda: figures.identification_bar(Identification()),
     "guardrails": lambda: figures.guardrails_plot(()),
     "themes": lambda: figures.themes_bar(()),
+    "weekly": lambda: figures.themes_weekly(ThemeWeeks("signals", SAID.weeks.clear(), {})),
     "funnel": lambda: figures.appeals_funnel(FUNNEL.clear()),
     "frontier": lambda: figures.frontier(FRONTIER.clear(), title="none", subtitle="none"),
 }
@@ -108,6 +127,19 @@ def test_a_figure_takes_its_look_from_the_template(name):
 @pytest.mark.parametrize("name", EMPTY)
 def test_a_figure_of_nothing_is_a_figure_that_says_so(name):
     assert figures.words_of(EMPTY[name]()).title
+
+
+def test_weeks_without_a_text_break_line_and_band_and_small_weeks_are_hollow():
+    figure = DRAWN["themes_weekly"]()
+    bands = [t for t in figure.data if t.fill == "toself"]
+    lines = [t for t in figure.data if t.mode == "lines+markers"]
+    assert len(lines) == 2
+    assert len(bands) == 4
+    assert all(date(2026, 3, 16) not in band.x for band in bands)
+    assert lines[0].y[2] is None
+    assert not lines[0].connectgaps
+    assert list(lines[0].marker.symbol)[:2] == ["circle", "circle-open"]
+    assert any("&lt;b&gt;complaint&lt;/b&gt;" in a.text for a in figure.layout.annotations)
 
 
 def test_the_title_of_a_series_is_the_shift_itself():

@@ -9,6 +9,7 @@ from gne_analytics.errors import DataError, PolicyError
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.types import Cause, CauseKind, Counts, Edit, Estimate
 from gne_analytics.metrics.observations import observe
+from gne_analytics.tables.record import record_from_frames
 from gne_analytics.testing.frames import record
 from gne_analytics.testing.policies import small_policy_set
 from gne_analytics.workspace import Workspace, read_edits
@@ -85,3 +86,38 @@ def test_a_file_of_edits_that_holds_none_says_what_is_wrong(tmp_path):
 
 def test_a_backtest_of_no_edits_changes_nothing(ws):
     assert ws.backtest([]).flow.released == 0
+
+
+@pytest.fixture
+def told(ws, tmp_path, monkeypatch):
+    """A workspace whose appeals have words, and the folder of a model of their themes."""
+    from gne_analytics.themes import fit_themes, save, texts_of
+
+    monkeypatch.setenv("GNE_CACHE", str(tmp_path / "cache"))
+    said = ["there is no brand logo on this shirt", "which rule did I break in the notice"]
+    texts = [f"{said[i % 2]} {chr(97 + i % 23) * 3} {chr(97 + i % 19) * 4}" for i in range(ws.record.appeals.height)]
+    violations, appeals = ws.record.violations, ws.record.appeals.with_columns(reason_text=pl.Series(texts))
+    ws = Workspace(record_from_frames({"violations": violations, "appeals": appeals}))
+    save(fit_themes(texts_of(ws.record, "appeals"), "seller_text", embedder="ngrams").model, tmp_path / "model")
+    return ws, tmp_path / "model"
+
+
+def test_themes_of_a_saved_model_are_refitted_and_are_the_workspaces_from_then_on(told):
+    ws, folder = told
+    again = ws.refit_themes(folder)
+    assert again.lineage.kept_share == 1
+    assert ws.themes("appeals") is again.themes
+    assert ws.theme_weeks("appeals").weeks["n"].sum() > 0
+
+
+def test_new_texts_are_given_the_themes_of_a_saved_model(told):
+    ws, folder = told
+    found = ws.update_themes(folder)
+    assert found.assignments.height == ws.record.appeals.height
+    late = ws.update_themes(folder, since=found.since)
+    assert 0 < late.assignments.height < found.assignments.height
+
+
+def test_a_folder_without_a_theme_model_is_a_data_error(ws, tmp_path):
+    with pytest.raises(DataError, match="no theme model"):
+        ws.update_themes(tmp_path)
