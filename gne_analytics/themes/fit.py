@@ -112,6 +112,11 @@ class Themes:
         texts = self._placed().rows().select("id", group=group).join(self._known(), on="id", maintain_order="left")
         return theme_outcomes(self.view, level, self._placed(), texts)
 
+    def with_leaves(self) -> pl.DataFrame:
+        """Return the assignments with each text's leaf of the hierarchy, so that the rows of any node can be found."""
+        leaves = self._placed().rows().select("id", "leaf")
+        return self.assignments.join(leaves, on="id", how="left", maintain_order="left")
+
     def spots(self, limit: int = 100_000) -> pl.DataFrame:
         """Return the map, one row per distinct text (`places.spots_of`); `figures.themes_map` draws it."""
         from gne_analytics.themes.places import spots_of

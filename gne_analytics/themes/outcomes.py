@@ -43,6 +43,20 @@ Mask = NDArray[np.bool_]
 Kind = Literal["term", "evidence", "segment"]
 
 
+class Group(Protocol):
+    """A theme, or a node of the hierarchy."""
+
+    @property
+    def id(self) -> str:
+        """Its id, as it stands in the groups of the texts."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """Its name."""
+        ...
+
+
 class Sign(Frozen):
     """Something by which overturned and upheld differ inside a theme, verified on held-out sellers."""
 
@@ -108,6 +122,12 @@ class Outcomes(Frozen):
         """Return what is known of one theme; None where too little of it was decided."""
         return next((t for t in self.themes if t.theme_id == theme_id), None)
 
+    def named(self, themes: Sequence[Group]) -> "Outcomes":
+        """Return the same with the labels of themes as they are now."""
+        labels = {t.id: t.label for t in themes}
+        told = tuple(t.model_copy(update={"label": labels.get(t.theme_id, t.label)}) for t in self.themes)
+        return self.model_copy(update={"themes": told})
+
     def table(self) -> pl.DataFrame:
         """Return one row per sign, and one per theme without a sign."""
         rows = [
@@ -131,20 +151,6 @@ class Outcomes(Frozen):
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(self.summary())}</pre>"
-
-
-class Group(Protocol):
-    """A theme, or a node of the hierarchy."""
-
-    @property
-    def id(self) -> str:
-        """Its id, as it stands in the groups of the texts."""
-        ...
-
-    @property
-    def label(self) -> str:
-        """Its name."""
-        ...
 
 
 def theme_outcomes(view: str, groups: Sequence[Group], places: Places, texts: pl.DataFrame) -> Outcomes:
