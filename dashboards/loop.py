@@ -278,11 +278,9 @@ def _(params, run):
 
 
 @app.cell
-def _(drawn, figures, go, html, level, link, mo, node, of, params, run, said, screen, store, tree):
+def _(drawn, figures, go, html, level, link, mo, node, of, params, run, said, screen, tree):
     mo.stop(params.get("view") != "themes")
     mo.stop(not run.themes, mo.md("No theme was found: the source holds no texts, or too few."))
-    _themes = [t for t in run.themes if t.view == of]
-    _told = [f for f in run.findings if f.kind == "theme"]
     _shown = [
         mo.ui.dropdown(
             {name.replace("_", " "): name for name in said},
@@ -314,26 +312,6 @@ def _(drawn, figures, go, html, level, link, mo, node, of, params, run, said, sc
             ),
             html(screen.nodes_table(_nodes, _links)),
         ]
-    _shown += [
-        drawn(figures.themes_bar(_themes)),
-        html(
-            screen.table(
-                [
-                    {
-                        "theme": t.label,
-                        "texts": t.folded,
-                        "sellers": t.units,
-                        "terms": ", ".join(t.terms),
-                        "example": t.exemplars[0] if t.exemplars else None,
-                        "another": t.exemplars[1] if len(t.exemplars) > 1 else None,
-                    }
-                    for t in sorted(_themes, key=lambda t: -t.folded)
-                ],
-                f"Themes of {of.replace('_', ' ')}, texts redacted and quoted as they came",
-            )
-        ),
-        *(html(screen.finding_card(f, store)) for f in _told),
-    ]
     mo.vstack(_shown, gap=1.5)
     return
 
@@ -366,6 +344,35 @@ def _(html, level, link, mo, named, node, number, of, params, run, screen, sheet
                 lambda: sheet(run, _rows, _about).encode(), filename=f"{node.id}.csv", label="Texts as a spreadsheet"
             ),
         ]
+    mo.vstack(_shown, gap=1.5)
+    return
+
+
+@app.cell
+def _(drawn, figures, html, mo, of, params, run, screen, store):
+    mo.stop(params.get("view") != "themes" or not run.themes)
+    _themes = [t for t in run.themes if t.view == of]
+    _told = [f for f in run.findings if f.kind == "theme"]
+    _shown = [
+        drawn(figures.themes_bar(_themes)),
+        html(
+            screen.table(
+                [
+                    {
+                        "theme": t.label,
+                        "texts": t.folded,
+                        "sellers": t.units,
+                        "terms": ", ".join(t.terms),
+                        "example": t.exemplars[0] if t.exemplars else None,
+                        "another": t.exemplars[1] if len(t.exemplars) > 1 else None,
+                    }
+                    for t in sorted(_themes, key=lambda t: -t.folded)
+                ],
+                f"Themes of {of.replace('_', ' ')}, texts redacted and quoted as they came",
+            )
+        ),
+        *(html(screen.finding_card(f, store)) for f in _told),
+    ]
     mo.vstack(_shown, gap=1.5)
     return
 

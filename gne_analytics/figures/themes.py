@@ -139,7 +139,7 @@ def themes_map(
     held = spots.with_columns(node=pl.col("leaf").replace_strict(node_of, default=None, return_dtype=pl.Int64))
     held = held.drop_nulls("node")
     words = Words(
-        title or (f"{number(len(ranked))} themes; the largest is “{ranked[0].label}”" if ranked else "No theme"),
+        title or _map_title(ranked, chosen),
         subtitle or f"{number(held.height)} distinct texts; near means alike, the area of a theme is its texts",
         "A map of texts: " + "; ".join(f"{n.label} {number(n.folded)} texts" for n in ranked[:LABELLED]) + ".",
     )
@@ -165,6 +165,13 @@ def themes_map(
     return figure
 
 
+def _map_title(nodes: Sequence[Node], chosen: str) -> str:
+    told = next((n for n in nodes if n.id == chosen), None)
+    if told is not None:
+        return f"“{told.label}”, {number(told.folded)} texts, among {number(len(nodes))} themes"
+    return f"{number(len(nodes))} themes; the largest is “{nodes[0].label}”" if nodes else "No theme was found"
+
+
 def _exemplars(figure: go.Figure, shown: pl.DataFrame, nodes: Sequence[Node]) -> None:
     told = [
         f"<b>{plain(nodes[node].label, 60)}</b><br>"
@@ -183,7 +190,7 @@ def _names(
     links: Mapping[str, str],
 ) -> None:  # fmt: skip
     """Write the names of the largest themes at their centres, leaving out one that would cover a larger one's."""
-    spread = max((max(abs(x), abs(y)) for x, y in centres.values()), default=1.0)
+    spread = max((max(abs(x), abs(y)) for x, y in centres.values()), default=0.0) or 1.0
     wide, tall = 0.0135 * spread, 0.06 * spread  # of a letter and a line, on a map about 950 pixels wide
     taken: list[tuple[float, float, float]] = []
     notes = []
