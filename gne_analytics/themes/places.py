@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from gne_analytics.evidence.types import Theme
 from gne_analytics.themes.embedders import Vectors, unit_length
@@ -61,9 +62,7 @@ def find_places(
     owner[leaf_of] = theme[:fitted]
     centres = centroids(placed[:fitted], leaf_of)
     leaf = np.concatenate([leaf_of, _nearest_own(placed[fitted:], theme[fitted:], centres, owner)])
-    sums = np.zeros((len(owner), placed.shape[1]), dtype=np.float32)
-    np.add.at(sums, leaf_of, placed[:fitted])
-    means = (sums / np.bincount(leaf_of)[:, None]).astype(np.float32)
+    means = (_sums(placed[:fitted], leaf_of) / np.bincount(leaf_of)[:, None]).astype(np.float32)
     groups = tuple(_majority(leaf_of, labels) for labels in finer)
     return Places(found, tuple(languages), theme, leaf, means, _spots(placed, theme), groups)
 
@@ -103,13 +102,19 @@ def _majority(leaf: Labels, labels: Labels) -> Labels:
     return most
 
 
+def _sums(vectors: Vectors, labels: Labels) -> Vectors:
+    """The sum of the vectors of each label."""
+    n = len(labels)
+    member = csr_matrix((np.ones(n, dtype=np.float32), (labels, np.arange(n))), shape=(int(labels.max()) + 1, n))
+    total: Vectors = member @ vectors
+    return total
+
+
 def _spots(placed: Vectors, theme: Labels) -> NDArray[np.float32]:
     """Lay themes out as discs, their area the number of texts; a text lies by where it stands in its theme."""
     size = np.bincount(theme)
-    centre = np.zeros((len(size), placed.shape[1]), dtype=np.float32)
-    np.add.at(centre, theme, placed)
     radius = np.sqrt(size / size.sum() * ROOM / np.pi).astype(np.float64)
-    middle = _apart(_flat(unit_length(centre)), radius)
+    middle = _apart(_flat(unit_length(_sums(placed, theme))), radius)
     axes = _axes(placed[:DRAWN], AXES)
     flat = placed @ axes
     spots = np.empty((len(theme), 2), dtype=np.float32)
