@@ -266,41 +266,114 @@ def _(
 
 
 @app.cell
-def _(drawn, figures, html, mo, params, run, screen, store):
+def _(params, run):
+    # The themes' part of the address: which texts (of), how fine (level), which theme (theme).
+    said = list(dict.fromkeys(t.view for t in run.themes))
+    of = params.get("of") if params.get("of") in said else next(iter(said), "")
+    tree = next((t for t in run.theme_trees if t.view == of), None)
+    asked = params.get("level", "")
+    level = int(asked) if tree and asked.isdigit() and int(asked) < len(tree.levels) else tree.fitted if tree else 0
+    node = tree.by_id.get(params.get("theme", "")) if tree else None
+    return level, node, of, said, tree
+
+
+@app.cell
+def _(drawn, figures, go, html, level, link, mo, node, of, params, run, said, screen, tree):
     mo.stop(params.get("view") != "themes")
     mo.stop(not run.themes, mo.md("No theme was found: the source holds no texts, or too few."))
-    _views = list(dict.fromkeys(t.view for t in run.themes))
-    _told = [f for f in run.findings if f.kind == "theme"]
-    mo.vstack(
-        [
-            *(html(screen.finding_card(f, store)) for f in _told),
-            *(
-                item
-                for view in _views
-                for item in (
-                    drawn(figures.themes_bar([t for t in run.themes if t.view == view])),
-                    html(
-                        screen.table(
-                            [
-                                {
-                                    "theme": t.label,
-                                    "texts": t.folded,
-                                    "sellers": t.units,
-                                    "terms": ", ".join(t.terms),
-                                    "example": t.exemplars[0] if t.exemplars else None,
-                                    "another": t.exemplars[1] if len(t.exemplars) > 1 else None,
-                                }
-                                for t in sorted(run.themes, key=lambda t: -t.folded)
-                                if t.view == view
-                            ],
-                            f"Themes of {view.replace('_', ' ')}, texts redacted and quoted as they came",
-                        )
-                    ),
+    _shown = [
+        mo.ui.dropdown(
+            {name.replace("_", " "): name for name in said},
+            value=of.replace("_", " "),
+            label="Texts",
+            on_change=lambda view: go(of=view, level="", theme=""),
+        )
+    ]
+    if tree is not None:
+        _nodes = tree.level(level)
+        _links = {n.id: link(view="themes", of=of, level=str(level), theme=n.id) for n in _nodes}
+        _shown += [
+            mo.ui.slider(
+                steps=list(tree.counts),
+                value=tree.counts[level],
+                debounce=True,
+                show_value=True,
+                full_width=True,
+                label=f"How many themes, coarse to fine; {tree.counts[tree.fitted]} were fitted",
+                on_change=lambda n: go(level=str(tree.counts.index(n)), theme=""),
+            ),
+            drawn(
+                figures.themes_map(
+                    run.table(f"map_{of}"),
+                    _nodes,
+                    chosen=node.id if node else "",
+                    links=_links,
                 )
             ),
-        ],
-        gap=1.5,
-    )
+            html(screen.nodes_table(_nodes, _links)),
+        ]
+    mo.vstack(_shown, gap=1.5)
+    return
+
+
+@app.cell
+def _(html, level, link, mo, named, node, number, of, params, run, screen, sheet, source, tree):
+    mo.stop(params.get("view") != "themes" or node is None)
+    from gne_analytics.workspace.behind import causes_of_node, texts_of_node
+
+    _cards = {c.theme.id: c for c in run.theme_cards}
+    _ended = next((o for o in run.theme_outcomes if o.view == of), None)
+    _card = _cards[node.id]._repr_html_() if node.id in _cards else screen.node_card(node)
+    _parts = {
+        f"{n.label}, {number(n.folded)} texts": link(view="themes", of=of, level=str(level), theme=n.id)
+        for n in (*((tree.by_id[node.parent],) if node.parent else ()), *tree.children(node.id))
+    }
+    _causes = {named(c.segment): link(view="cause", cause=c.id) for c in causes_of_node(run.causes, node)}
+    _shown = [
+        html(_card),
+        html(screen.outcome_card(_ended.of(node.id) if _ended else None)),
+        html(screen.links_list("Part of, and parts", _parts)),
+        html(screen.links_list("Causes in whose segment it is said more since the onset", _causes)),
+    ]
+    if source is not None:
+        _rows = texts_of_node(source.record, of, run.table(f"themes_{of}"), node)
+        _about = {"texts": of, "theme": node.label}
+        _shown += [
+            mo.ui.table(_rows, selection=None, show_download=False, label=f"{_rows.height:,} texts of this theme"),
+            mo.download(
+                lambda: sheet(run, _rows, _about).encode(), filename=f"{node.id}.csv", label="Texts as a spreadsheet"
+            ),
+        ]
+    mo.vstack(_shown, gap=1.5)
+    return
+
+
+@app.cell
+def _(drawn, figures, html, mo, of, params, run, screen, store):
+    mo.stop(params.get("view") != "themes" or not run.themes)
+    _themes = [t for t in run.themes if t.view == of]
+    _told = [f for f in run.findings if f.kind == "theme"]
+    _shown = [
+        drawn(figures.themes_bar(_themes)),
+        html(
+            screen.table(
+                [
+                    {
+                        "theme": t.label,
+                        "texts": t.folded,
+                        "sellers": t.units,
+                        "terms": ", ".join(t.terms),
+                        "example": t.exemplars[0] if t.exemplars else None,
+                        "another": t.exemplars[1] if len(t.exemplars) > 1 else None,
+                    }
+                    for t in sorted(_themes, key=lambda t: -t.folded)
+                ],
+                f"Themes of {of.replace('_', ' ')}, texts redacted and quoted as they came",
+            )
+        ),
+        *(html(screen.finding_card(f, store)) for f in _told),
+    ]
+    mo.vstack(_shown, gap=1.5)
     return
 
 

@@ -2,7 +2,7 @@
 
 Categories take Okabe and Ito's colours (Color Universal Design, 2008), sequences cividis, and a diverging scale is
 centred at zero. No mark is told from another by colour alone: shape, fill or pattern says it too. Only ``scatter`` and
-``bar`` traces are drawn, so a figure shows alike under plotly.js 3 and 4.
+``bar`` traces are drawn, so a figure shows alike under plotly.js 3 and 4; the map of texts alone has ``scattergl``.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,10 @@
-"""Figures of what people write: themes by size with the share overturned, over weeks, and the funnel of appeals."""
+"""Figures of what people write: the map of texts, themes by size and over weeks, the funnel of appeals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from html import escape
+from textwrap import wrap
+from types import MappingProxyType
 from typing import Final
 
 import plotly.graph_objects as go
@@ -15,6 +18,7 @@ from gne_analytics.figures.theme import (
     GREY,
     OKABE_ITO,
     SMALL_N,
+    TURNING,
     VERMILION,
     Words,
     drawing,
@@ -23,10 +27,15 @@ from gne_analytics.figures.theme import (
     plain,
     rows_height,
 )
+from gne_analytics.themes.hierarchy import Node
 from gne_analytics.themes.weeks import ThemeWeeks
 
 PANEL: Final = 118
 """Pixels of one theme's panel over the weeks."""
+MAP_HEIGHT: Final = 640
+LABELLED: Final = 26
+"""Themes whose names stand on the map, largest first."""
+LABEL_CHARS: Final = 30
 
 
 def themes_bar(
@@ -208,3 +217,93 @@ def _funnel_title(stages: Sequence[str], sizes: Sequence[int]) -> str:
     if not stages:
         return "No appeals"
     return f"{number(sizes[0])} {stages[0]}, {number(sizes[-1])} {stages[-1]}"
+
+
+def themes_map(
+    spots: pl.DataFrame,
+    nodes: Sequence[Node],
+    *,
+    chosen: str = "",
+    links: Mapping[str, str] = MappingProxyType({}),
+    title: str | None = None,
+    subtitle: str | None = None,
+) -> go.Figure:
+    """Draw every text as a point, coloured and named by its theme; near themes say like things, axes mean nothing.
+
+    ``spots`` is `Themes.spots`, ``nodes`` one level of its hierarchy. Rings are exemplars: only these show their text,
+    redacted, shortened and escaped. With a node ``chosen`` the others are greyed. ``links`` maps a node's id to the
+    address that its name opens. Points are drawn by WebGL, since a hundred thousand are common.
+    """
+    ranked = sorted(nodes, key=lambda n: (-n.folded, n.id))
+    node_of = {leaf: i for i, node in enumerate(ranked) for leaf in node.leaves}
+    held = spots.with_columns(node=pl.col("leaf").replace_strict(node_of, default=None, return_dtype=pl.Int64))
+    held = held.drop_nulls("node")
+    words = Words(
+        title or _map_title(ranked, chosen),
+        subtitle or f"{number(held.height)} distinct texts; near means alike, the area of a theme is its texts",
+        "A map of texts: " + "; ".join(f"{n.label} {number(n.folded)} texts" for n in ranked[:LABELLED]) + ".",
+    )
+    figure = drawing(words, height=MAP_HEIGHT)
+    lit = next((i for i, node in enumerate(ranked) if node.id == chosen), None)
+    shade = pl.col("node") % len(OKABE_ITO) if lit is None else pl.when(pl.col("node") == lit).then(0)
+    size = 3 if held.height > 30_000 else 4 if held.height > 5_000 else 6
+    for (colour,), part in held.with_columns(shade=shade).group_by("shade", maintain_order=True):
+        tint = GREY if colour is None else OKABE_ITO[int(str(colour))]
+        figure.add_scattergl(
+            x=part["x"].to_numpy(), y=part["y"].to_numpy(), mode="markers", hoverinfo="skip", showlegend=False,
+            marker={"color": tint, "size": size, "opacity": 0.25 if colour is None else 0.6, "line": {"width": 0}},
+        )  # fmt: skip
+    _exemplars(figure, held.drop_nulls("exemplar"), ranked)
+    centres = dict(held.group_by("node").agg(pl.col("x").median(), pl.col("y").median()).select(
+        "node", pl.concat_arr("x", "y")
+    ).iter_rows())  # fmt: skip
+    first = [lit] if lit is not None else []
+    _names(figure, [i for i in (*first, *range(len(ranked))) if i in centres], centres, ranked, links)
+    bare = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": "", "showline": False}
+    figure.update_xaxes(**bare)
+    figure.update_yaxes(**bare)
+    return figure
+
+
+def _map_title(nodes: Sequence[Node], chosen: str) -> str:
+    told = next((n for n in nodes if n.id == chosen), None)
+    if told is not None:
+        return f"“{told.label}”, {number(told.folded)} texts, among {number(len(nodes))} themes"
+    return f"{number(len(nodes))} themes; the largest is “{nodes[0].label}”" if nodes else "No theme was found"
+
+
+def _exemplars(figure: go.Figure, shown: pl.DataFrame, nodes: Sequence[Node]) -> None:
+    told = [
+        f"<b>{plain(nodes[node].label, 60)}</b><br>"
+        + "<br>".join(plain(line) for line in wrap(TURNING.sub("", text), 60, max_lines=4, placeholder=" …"))
+        for node, text in shown.select("node", "exemplar").iter_rows()
+    ]
+    figure.add_scatter(
+        x=shown["x"].to_list(), y=shown["y"].to_list(), mode="markers", showlegend=False, hovertext=told,
+        hoverinfo="text",
+        marker={"symbol": "circle-open", "size": 9, "color": GREY, "line": {"width": 1.5, "color": GREY}},
+    )  # fmt: skip
+
+
+def _names(
+    figure: go.Figure, order: Sequence[int], centres: Mapping[int, Sequence[float]], nodes: Sequence[Node],
+    links: Mapping[str, str],
+) -> None:  # fmt: skip
+    """Write the names of the largest themes at their centres, leaving out one that would cover a larger one's."""
+    spread = max((max(abs(x), abs(y)) for x, y in centres.values()), default=0.0) or 1.0
+    wide, tall = 0.0135 * spread, 0.06 * spread  # of a letter and a line, on a map about 950 pixels wide
+    taken: list[tuple[float, float, float]] = []
+    notes = []
+    for i in dict.fromkeys(order):
+        name, (x, y) = plain(nodes[i].label, LABEL_CHARS), centres[i]
+        half = 0.5 * wide * min(len(nodes[i].label), LABEL_CHARS)
+        if len(taken) == LABELLED or any(abs(x - u) < half + w and abs(y - v) < tall for u, v, w in taken):
+            continue
+        taken.append((x, y, half))
+        link = links.get(nodes[i].id, "")
+        notes.append({
+            "x": x, "y": y, "text": f'<a href="{escape(link)}" target="_self">{name}</a>' if link else name,
+            "hovertext": f"{plain(nodes[i].label)}: {number(nodes[i].folded)} texts", "opacity": 0.9, "borderpad": 1,
+            "font": {"size": 11},
+        })  # fmt: skip
+    figure.layout.annotations = (*figure.layout.annotations, *notes)

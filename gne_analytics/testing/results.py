@@ -41,6 +41,7 @@ from gne_analytics.evidence.types import (
 )
 from gne_analytics.release.contents import CausePart, OtherName, ProposalPart, ReportInput, ShiftPart
 from gne_analytics.tables.capabilities import Capability
+from gne_analytics.themes.hierarchy import Hierarchy, Level, Node
 
 HOSTILE: Final = '<script>alert("7")</script> {{E1:pct}} <b>refund me 100 %</b>'
 """A text that tries to break out of the page, to cite evidence, and to look important."""
@@ -216,6 +217,42 @@ def behind_a_cause() -> CausePart:
         examples=examples,
         changes=((_ONSET, "detector logo-v7 live in Indonesia"),),
     )
+
+
+def a_tree() -> Hierarchy:
+    """The made-up themes of appeals as a tree: two of them merged above the fitted level, one split below it."""
+    themes = [t for t in some_themes() if t.view == "seller_text"]
+    nodes = [
+        Node(id=t.id, parent="all", label=t.label, terms=t.terms, size=t.size, folded=t.folded, units=t.units,
+             themes=(t.id,), leaves=(i, i + 10) if i == 0 else (i,))
+        for i, t in enumerate(themes)
+    ]  # fmt: skip
+    whole = nodes[0].model_copy(update={
+        "id": "all", "parent": "", "label": "everything", "themes": tuple(n.id for n in nodes),
+        "leaves": tuple(leaf for n in nodes for leaf in n.leaves), "size": sum(n.size for n in nodes),
+        "folded": sum(n.folded for n in nodes),
+    })  # fmt: skip
+    parts = [
+        nodes[0].model_copy(update={"id": f"T1.{i}", "parent": "T1", "leaves": (leaf,), "label": f"part {i}"})
+        for i, leaf in enumerate(nodes[0].leaves, 1)
+    ]
+    fitted = tuple(n.id for n in nodes)
+    return Hierarchy(
+        view="seller_text",
+        nodes=(whole, *nodes, *parts),
+        levels=(Level(nodes=("all",)), Level(nodes=fitted), Level(nodes=(*(p.id for p in parts), *fitted[1:]))),
+        fitted=1,
+    )
+
+
+def some_spots() -> pl.DataFrame:
+    """The map of the made-up themes: a few points each, one of them an exemplar, the first one's hostile."""
+    rows = [
+        {"x": leaf % 10 + dx / 10, "y": (leaf % 10) ** 2 / 4 + dx / 20, "leaf": leaf, "theme_id": node.id, "texts": 1,
+         "exemplar": HOSTILE if dx == leaf == 0 else None}
+        for node in a_tree().level(1) for leaf in node.leaves for dx in range(5)
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema_overrides={"exemplar": pl.String})
 
 
 def some_themes() -> tuple[Theme, ...]:

@@ -8,7 +8,8 @@ from pydantic import TypeAdapter
 
 from gne_analytics.release.contents import ReportInput
 from gne_analytics.release.report import write_report
-from gne_analytics.testing.results import a_report
+from gne_analytics.testing.results import a_report, a_tree, some_spots
+from gne_analytics.themes.cards import ThemeCard
 
 
 def write_a_run(folder: Path, *, source: Path | None = None, policies: Path | None = None) -> ReportInput:
@@ -22,6 +23,8 @@ def write_a_run(folder: Path, *, source: Path | None = None, policies: Path | No
         "causes": [cause for part in told.shifts for cause in part.causes],
         "decompositions": {part.shift.id: part.decomposition for part in told.shifts},
         "themes": told.themes,
+        "theme_trees": [a_tree()],
+        "theme_cards": [ThemeCard(theme=t) for t in told.themes],
         "proposals": [part.proposal for part in told.proposals],
         "backtests": tests,
         "findings": told.findings,
@@ -32,6 +35,12 @@ def write_a_run(folder: Path, *, source: Path | None = None, policies: Path | No
     series = [p.series.with_columns(shift_id=pl.lit(p.shift.id)) for p in told.shifts if p.series is not None]
     (folder / "tables").mkdir()
     pl.concat(series).write_parquet(folder / "tables" / "series.parquet")
+    some_spots().write_parquet(folder / "tables" / "map_seller_text.parquet")
+    placed = {"id": ["A1"], "theme_id": ["T1"], "similarity": [0.5], "leaf": [0]}
+    empty = pl.lit(None, pl.String)
+    pl.DataFrame(placed).with_columns(folded_into=empty, campaign=empty).write_parquet(
+        folder / "tables" / "themes_seller_text.parquet"
+    )
     manifest = {
         "name": told.source,
         "inputs": {"version": told.version, "seed": told.seed},

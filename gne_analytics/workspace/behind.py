@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +21,7 @@ from gne_analytics.workspace.handover import changes_near, changes_of
 if TYPE_CHECKING:
     from gne_analytics.causes.explain import Explanation
     from gne_analytics.tables.record import Record
+    from gne_analytics.themes.hierarchy import Node
 
 EXAMPLES = 6
 """Rows of a cause that a page shows."""
@@ -101,6 +103,29 @@ def rows_of(obs: Observations, shift: Shift, cause: Cause) -> pl.DataFrame:
     return held.select("id", "event_date", "focus", "k", "n", "unit", "matured", *obs.dims).sort(
         "focus", "event_date", descending=True, nulls_last=True
     )
+
+
+def texts_of_node(record: Record, view: str, assignments: pl.DataFrame, node: Node) -> pl.DataFrame:
+    """Return the texts of a theme of any level, nearest its centre first, each with what the record knows of it.
+
+    ``assignments`` are a run's, with the leaf of each text. Texts are redacted and cut, and hostile all the same.
+    """
+    from gne_analytics.themes.views import about_texts, texts_of
+
+    held = assignments.filter(pl.col("leaf").is_in(list(node.leaves)))
+    held = held.sort("similarity", "id", descending=[True, False]).select("id", "theme_id", "folded_into", "campaign")
+    texts = texts_of(record, view).select(pl.col("id").cast(pl.String), "text", "language")
+    known = about_texts(record, view).drop("unit", "fold", "event_week", "language", strict=False)
+    rows = held.join(texts, on="id", maintain_order="left").join(known, on="id", maintain_order="left")
+    told = [redact(text, TEXT_CUT) if text else "" for text in rows["text"]]
+    return rows.with_columns(pl.Series("text", told, dtype=pl.String)).drop([
+        c for c in rows.columns if c not in ("id", "text") and rows[c].null_count() == rows.height
+    ])  # fmt: skip
+
+
+def causes_of_node(causes: Sequence[Cause], node: Node) -> list[Cause]:
+    """Return the causes in whose segment a theme of the node is said more often since the onset."""
+    return [c for c in causes if any(r.theme_id in node.themes for r in c.rising_themes)]
 
 
 def examples_of(record: Record, obs: Observations, shift: Shift, cause: Cause, limit: int = EXAMPLES) -> pl.DataFrame:

@@ -25,6 +25,9 @@ from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Backtest, Proposal, Recommendation, Shift, Theme
 from gne_analytics.strategy.propose import Referral
+from gne_analytics.themes.cards import ThemeCard
+from gne_analytics.themes.hierarchy import Hierarchy
+from gne_analytics.themes.outcomes import Outcomes
 from gne_analytics.workspace.folder import PartialRun, partial_run, run_key
 from gne_analytics.workspace.handover import themes_by_violation
 from gne_analytics.workspace.run import Run, open_run
@@ -65,11 +68,19 @@ class Said:
     themes: tuple[Theme, ...]
     assignments: pl.DataFrame
     notes: tuple[str, ...] = ()
+    tree: Hierarchy | None = None
+    cards: tuple[ThemeCard, ...] = ()
+    outcomes: Outcomes | None = None
+    spots: pl.DataFrame | None = None
+    """The map (`Themes.spots`)."""
 
 
 class _Kept(Frozen):
     themes: tuple[Theme, ...]
     notes: tuple[str, ...]
+    tree: Hierarchy | None = None
+    cards: tuple[ThemeCard, ...] = ()
+    outcomes: Outcomes | None = None
 
 
 @dataclass(frozen=True)
@@ -191,17 +202,36 @@ class _Walk:
             themes, notes = name_themes(found.themes, self.session) if self.session else (found.themes, ())
             self.progress(f"themes of {view}", 1, 1)
             recorded = tuple(record_theme(self.ws.store, t) for t in themes)
-            return Said(recorded, found.assignments, (*found.notes, *notes))
+            return Said(
+                recorded,
+                found.with_leaves(),
+                (*found.notes, *notes),
+                found.tree.named(recorded),
+                tuple(c.model_copy(update={"theme": t}) for c, t in zip(found.cards, recorded, strict=True)),
+                found.outcomes().named(recorded),
+                found.spots(),
+            )
 
         def save(folder: Path, said: Said) -> None:
             write_whole(folder / "evidence.json", self.ws.store.to_json())
             said.assignments.write_parquet(folder / f"themes_{view}.parquet")
-            themes = [t.model_dump(mode="json") for t in said.themes]
-            write_json(folder / f"themes_{view}.json", {"themes": themes, "notes": said.notes})
+            if said.spots is not None:
+                said.spots.write_parquet(folder / f"map_{view}.parquet")
+            kept = _Kept(themes=said.themes, notes=said.notes, tree=said.tree, cards=said.cards, outcomes=said.outcomes)
+            write_json(folder / f"themes_{view}.json", kept.model_dump(mode="json"))
 
         def load(folder: Path) -> Said:
             kept = TypeAdapter(_Kept).validate_json((folder / f"themes_{view}.json").read_bytes())
-            return Said(kept.themes, pl.read_parquet(folder / f"themes_{view}.parquet"), kept.notes)
+            spots = folder / f"map_{view}.parquet"
+            return Said(
+                kept.themes,
+                pl.read_parquet(folder / f"themes_{view}.parquet"),
+                kept.notes,
+                kept.tree,
+                kept.cards,
+                kept.outcomes,
+                pl.read_parquet(spots) if spots.exists() else None,
+            )
 
         return self.part.stage(f"themes_{view}", compute, save, load)
 

@@ -17,6 +17,9 @@ from gne_analytics.workspace.folder import MANIFEST
 
 if TYPE_CHECKING:
     from gne_analytics.release.ledger import Ledger
+    from gne_analytics.themes.cards import ThemeCard
+    from gne_analytics.themes.hierarchy import Hierarchy
+    from gne_analytics.themes.outcomes import Outcomes
 
 T = TypeVar("T")
 
@@ -47,6 +50,27 @@ class Run:
     def themes(self) -> list[Theme]:
         """What sellers and users say, over all views."""
         return self._read("themes", list[Theme])
+
+    @cached_property
+    def theme_cards(self) -> "list[ThemeCard]":
+        """What is known of each theme; none in a run of an older version."""
+        from gne_analytics.themes.cards import ThemeCard
+
+        return self._read_if_there("theme_cards", list[ThemeCard])
+
+    @cached_property
+    def theme_trees(self) -> "list[Hierarchy]":
+        """The themes of each view from coarse to fine; none in a run of an older version."""
+        from gne_analytics.themes.hierarchy import Hierarchy
+
+        return self._read_if_there("theme_trees", list[Hierarchy])
+
+    @cached_property
+    def theme_outcomes(self) -> "list[Outcomes]":
+        """Which themes of each view overturn, and what tells; none in a run of an older version."""
+        from gne_analytics.themes.outcomes import Outcomes
+
+        return self._read_if_there("theme_outcomes", list[Outcomes])
 
     @cached_property
     def proposals(self) -> list[Proposal]:
@@ -168,6 +192,9 @@ class Run:
         against = proposal.recommendation is not Recommendation.RECOMMEND
         warning = " Note: its backtest does not recommend it; see the report." if against else ""
         return f"Proposal {proposal.id} is approved by {by}; {rest}.{warning}"
+
+    def _read_if_there(self, name: str, kind: type[list[T]]) -> list[T]:
+        return self._read(name, kind) if (self.path / f"{name}.json").exists() else []
 
     def _read(self, name: str, kind: type[T]) -> T:
         try:

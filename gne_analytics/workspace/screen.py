@@ -12,6 +12,8 @@ from gne_analytics.evidence.render import number, render
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Edit, EditKind, Proposal, Recommendation
 from gne_analytics.release.view import answers, arguments, closed, counted, diff_lines, interval, stories, verdict
+from gne_analytics.themes.hierarchy import Node
+from gne_analytics.themes.outcomes import ThemeOutcome
 from gne_analytics.workspace.run import Run
 
 CELL = 160
@@ -145,6 +147,47 @@ def table(rows: Sequence[Mapping[str, object]], caption: str) -> str:
         f'<div class="gne-scroll"><table class="gne-table"><caption>{escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def nodes_table(nodes: Sequence[Node], links: Mapping[str, str]) -> str:
+    """Return the themes of one level as a table, each name a link to its card and rows."""
+    body = "".join(
+        f'<tr><td><a href="{escape(links[n.id])}"><bdi>{escape(n.label)}</bdi></a></td><td>{number(n.folded)}</td>'
+        f"<td>{number(n.units)}</td><td><bdi>{escape(', '.join(n.terms))}</bdi></td></tr>"
+        for n in nodes
+    )
+    return (
+        '<details><summary>The same as a table; a name opens its card and its texts</summary><div class="gne-scroll">'
+        '<table class="gne-table"><thead><tr><th>theme</th><th>texts</th><th>sellers</th><th>terms</th></tr></thead>'
+        f"<tbody>{body}</tbody></table></div></details>"
+    )
+
+
+def node_card(node: Node) -> str:
+    """Return what is known of a theme above or below the fitted ones."""
+    return (
+        f'<article class="gne-card"><h3><bdi>{escape(node.label)}</bdi> <small>{escape(node.id)}</small></h3>'
+        f"<p><bdi>{escape(', '.join(node.terms))}</bdi></p><p>{number(node.folded)} texts of {number(node.units)} "
+        f"sellers; {number(node.size - node.folded)} near-identical texts of the same seller are folded.</p></article>"
+    )
+
+
+def outcome_card(outcome: ThemeOutcome | None) -> str:
+    """Return how a theme's appeals end and what tells overturned from upheld in it; empty where too few are decided."""
+    if outcome is None:
+        return ""
+    signs = "".join(f"<li><bdi>{escape(str(sign))}</bdi></li>" for sign in outcome.signs)
+    told = signs or "<li>Nothing tells overturned from upheld inside it on held-out sellers.</li>"
+    return (
+        f'<article class="gne-card"><h3>How it ends</h3><p><bdi>{escape(str(outcome))}</bdi></p><ul>{told}</ul>'
+        "</article>"
+    )
+
+
+def links_list(title: str, links: Mapping[str, str]) -> str:
+    """Return named addresses as a list under a title; empty where there are none."""
+    items = "".join(f'<li><a href="{escape(to)}"><bdi>{escape(name)}</bdi></a></li>' for name, to in links.items())
+    return f'<article class="gne-card"><h3>{escape(title)}</h3><ul>{items}</ul></article>' if items else ""
 
 
 def _cell(value: object) -> str:

@@ -20,6 +20,9 @@ from gne_analytics.evidence.types import Backtest, Cause, Decomposition, Proposa
 from gne_analytics.release.report import ProposalPart, ReportInput, ShiftPart, write_report
 from gne_analytics.strategy.propose import Referral
 from gne_analytics.tables.contract import TABLES
+from gne_analytics.themes.cards import ThemeCard
+from gne_analytics.themes.hierarchy import Hierarchy
+from gne_analytics.themes.outcomes import Outcomes
 from gne_analytics.workspace.behind import part_of
 from gne_analytics.workspace.handover import rising_of
 from gne_analytics.workspace.session import REPLAY
@@ -33,6 +36,9 @@ KINDS: Mapping[str, TypeAdapter[object]] = {
     "causes": TypeAdapter(list[Cause]),
     "decompositions": TypeAdapter(dict[str, Decomposition]),
     "themes": TypeAdapter(list[Theme]),
+    "theme_cards": TypeAdapter(list[ThemeCard]),
+    "theme_trees": TypeAdapter(list[Hierarchy]),
+    "theme_outcomes": TypeAdapter(list[Outcomes]),
     "proposals": TypeAdapter(list[Proposal]),
     "backtests": TypeAdapter(list[Backtest]),
     "findings": TypeAdapter(list[Finding]),
@@ -99,6 +105,9 @@ def write_run(
         "causes": [c for e in explanations for c in e.causes],
         "decompositions": {e.shift.id: e.decomposition for e in explanations},
         "themes": themes,
+        "theme_cards": [card for view in said.values() for card in view.cards],
+        "theme_trees": [view.tree for view in said.values() if view.tree is not None],
+        "theme_outcomes": [view.outcomes for view in said.values() if view.outcomes is not None],
         "proposals": offered.proposals,
         "backtests": offered.backtests,
         "findings": told.findings,
@@ -145,6 +154,8 @@ def _write_tables(folder: Path, parts: Sequence[ShiftPart], said: Mapping[str, S
         pl.concat(series, how="diagonal").write_parquet(folder / "series.parquet")
     for view, found in said.items():
         found.assignments.write_parquet(folder / f"themes_{view}.parquet")
+        if found.spots is not None:
+            found.spots.write_parquet(folder / f"map_{view}.parquet")
 
 
 def _write_rejects(folder: Path, rejects: pl.DataFrame) -> None:

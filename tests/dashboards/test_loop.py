@@ -113,6 +113,16 @@ def test_a_link_is_a_view_and_hostile_texts_run_nothing_there(page, address):
     assert alerts == []
 
 
+def test_the_slider_of_themes_and_a_theme_have_their_address(page, address):
+    page.goto(f"{address}?view=themes&of=seller_text&level=2")
+    page.get_by_text("How many themes, coarse to fine").first.wait_for()
+    page.get_by_text("The same as a table").first.click()
+    page.get_by_role("link", name="part 1").first.wait_for()
+    page.goto(f"{address}?view=themes&of=seller_text&theme=T1")
+    page.get_by_text("Part of, and parts").first.wait_for()
+    page.get_by_text("texts of this theme").first.wait_for()
+
+
 def test_a_missing_run_is_said_in_plain_words(page, address):
     page.goto(f"{address}?run=/nowhere")
     page.get_by_text("give the folder of a finished run").first.wait_for()

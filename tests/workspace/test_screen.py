@@ -4,13 +4,17 @@ import polars as pl
 import pytest
 
 from gne_analytics.evidence.types import Edit, EditKind
-from gne_analytics.testing.results import HOSTILE
+from gne_analytics.testing.results import HOSTILE, a_tree
 from gne_analytics.testing.runs import write_a_run
 from gne_analytics.workspace.run import open_run
 from gne_analytics.workspace.screen import (
     address,
     badge,
     cards,
+    links_list,
+    node_card,
+    nodes_table,
+    outcome_card,
     patch,
     proposal_cards,
     table,
@@ -90,3 +94,18 @@ def test_a_sheet_says_run_date_version_and_filter_and_holds_no_formula(run):
     assert about["segment"] == "'=evil"
     assert {"version", "rows"} <= set(about)
     assert lines[lines.index("") + 1 :] == ["'=id,n", "'=1+1,-1", "plain,2"]
+
+
+def test_themes_of_a_level_link_to_their_cards_and_hostile_labels_are_text():
+    nodes = [n.model_copy(update={"label": f"<script>{n.id}"}) for n in a_tree().level(1)]
+    shown = nodes_table(nodes, {n.id: f"?view=themes&theme={n.id}" for n in nodes}) + node_card(nodes[0])
+    assert 'href="?view=themes&amp;theme=T1"' in shown
+    assert "<script>" not in shown
+    assert links_list("Causes", {}) == outcome_card(None) == ""
+    assert "<b>" not in links_list("Causes", {"<b>": "?view=cause&cause=<b>"})
+
+
+def test_a_run_reads_its_trees_and_cards_and_has_none_where_an_older_version_wrote_none(run):
+    assert run.theme_trees == [a_tree()]
+    assert [c.theme for c in run.theme_cards] == run.themes
+    assert run.theme_outcomes == []
