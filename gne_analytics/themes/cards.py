@@ -187,11 +187,12 @@ def _limits(name: str, estimate: Estimate | None) -> dict[str, float | None]:
 
 
 def _spread(own: pl.DataFrame) -> tuple[float | None, float | None]:
-    per_seller = own.drop_nulls("unit").group_by("unit").len()["len"].to_numpy().astype(np.float64)
+    """Kish's effective number of sellers, and the largest one's share; counts stay whole, so that no order shows."""
+    per_seller = own.drop_nulls("unit").group_by("unit").len()["len"].to_numpy().astype(np.int64)
     if not per_seller.size:
         return None, None
-    share = per_seller / per_seller.sum()
-    return float(1 / (share**2).sum()), float(share.max())
+    texts = int(per_seller.sum())
+    return texts**2 / int((per_seller**2).sum()), int(per_seller.max()) / texts
 
 
 def _markets(own: pl.DataFrame) -> dict[str, int]:
