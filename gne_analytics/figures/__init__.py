@@ -11,6 +11,7 @@ from gne_analytics.figures.causes import causes_ranked, inside_series, siblings
 from gne_analytics.figures.shifts import shift_series, sides_series, waterfall, waterfall_steps
 from gne_analytics.figures.still import still
 from gne_analytics.figures.theme import Words, words_of
+from gne_analytics.figures.theme_map import themes_map
 from gne_analytics.figures.themes import appeals_funnel, themes_bar, themes_weekly
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "sides_series",
     "still",
     "themes_bar",
+    "themes_map",
     "themes_weekly",
     "waterfall",
     "waterfall_steps",

@@ -1,8 +1,8 @@
 """One plotly theme, ``gne`` and its dark twin ``gne_dark``, and the words that every figure carries.
 
 Categories take Okabe and Ito's colours (Color Universal Design, 2008), sequences cividis, and a diverging scale is
-centred at zero. No mark is told from another by colour alone: shape, fill or pattern says it too. Only ``scatter`` and
-``bar`` traces are drawn, so a figure shows alike under plotly.js 3 and 4.
+centred at zero. No mark is told from another by colour alone: shape, fill or pattern says it too. Only ``scatter``
+(``scattergl`` for the map of texts) and ``bar`` traces are drawn, so a figure shows alike under plotly.js 3 and 4.
 """
 
 from collections.abc import Sequence

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,17 +17,21 @@ from gne_analytics.themes.cache import Progress, embed
 from gne_analytics.themes.embedders import E5, Embedder, Ngrams, Use, Vectors, make_embedder
 from gne_analytics.themes.graph import GraphClusterer, Labels, Partition, centroids
 from gne_analytics.themes.model import ThemeModel, assignments, languages_of, place
+from gne_analytics.themes.places import Places, find_places
 from gne_analytics.themes.student import Fused, teach
-from gne_analytics.themes.texts import Corpus, corpus, folded_into
+from gne_analytics.themes.texts import Corpus, corpus, folded_into, shortened
 from gne_analytics.themes.topics import Clusterer, find_topics, label_of
 
 if TYPE_CHECKING:
     from bertopic import BERTopic
 
+    from gne_analytics.themes.cards import ThemeCard
+    from gne_analytics.themes.hierarchy import Hierarchy, Node
+    from gne_analytics.themes.outcomes import Outcomes
+
 FIT_TEXTS = 20_000
 """Distinct texts that are clustered; the rest, drawn by content hash, is assigned."""
 EXEMPLARS = 3
-EXEMPLAR_CHARS = 280
 CENTRED_LANGUAGE = 20
 """Distinct texts a language needs for a mean of its own."""
 
@@ -47,6 +52,10 @@ class Themes:
     """What limits the themes, in plain sentences."""
     partition: Partition | None = field(default=None, repr=False)
     """The cut that was chosen and its rivals, coarse to fine; None under four distinct texts."""
+    places: Places | None = field(default=None, repr=False)
+    """Where each distinct text stands in the hierarchy and on the map."""
+    about: pl.DataFrame | None = field(default=None, repr=False)
+    """What the record knows of each text (`views.about_texts`): violation, unit, fold, week, outcome, dimensions."""
     bertopic: "BERTopic | None" = field(default=None, repr=False)
     """The BERTopic model, for those who know their way in it; row order is that of the distinct texts."""
 
@@ -55,6 +64,75 @@ class Themes:
         lines = [f"{self.view}: {len(self.themes)} themes in {self.assignments.height:,} texts"]
         lines += [f"  {t.id}  {t.folded:>6,} texts of {t.units:,} sellers: {t.label}" for t in self.themes[:10]]
         return "\n".join([*lines, *self.notes])
+
+    @cached_property
+    def tree(self) -> "Hierarchy":
+        """The hierarchy, coarse to fine; the fitted themes are one of its levels."""
+        from gne_analytics.themes.hierarchy import tree_of
+
+        return tree_of(self._placed(), self.themes, self.view)
+
+    def at(self, themes: int) -> "tuple[Node, ...]":
+        """Return the level of the hierarchy with about so many themes, largest first."""
+        return self.tree.at(themes)
+
+    @cached_property
+    def cards(self) -> "tuple[ThemeCard, ...]":
+        """What is known of each theme, largest first; less where the record tells nothing of its texts."""
+        from gne_analytics.themes.cards import theme_cards
+        from gne_analytics.themes.places import stability
+
+        steady = stability(self._placed(), self.partition) if self.partition is not None else ()
+        by_id = {t.id: float(s) for t, s in zip(self.themes, steady, strict=False) if s == s}
+        return theme_cards(self.themes, self.assignments, self._known(), by_id)
+
+    def card(self, theme: str) -> "ThemeCard":
+        """Return the card of one theme, named by its id."""
+        return next(c for c in self.cards if c.theme.id == self._named(theme))
+
+    def rows(self, node: str) -> pl.DataFrame:
+        """Return the texts of a theme, or of any node of the hierarchy, nearest the centre first, with their facts.
+
+        Texts are redacted; they come from outside all the same, so escape them on every screen.
+        """
+        from gne_analytics.themes.places import rows_of
+
+        return rows_of(self._placed(), self.tree.by_id[self._named(node)].leaves, self.assignments, self._known())
+
+    def outcomes(self, themes: int | None = None) -> "Outcomes":
+        """Return which themes overturn, and what separates overturned from upheld inside each, on held-out sellers.
+
+        ``themes`` asks about the level of the hierarchy with about so many; the fitted themes where None.
+        """
+        from gne_analytics.themes.outcomes import theme_outcomes
+
+        level = self.tree.level(self.tree.fitted) if themes is None else self.at(themes)
+        node = {leaf: n.id for n in level for leaf in n.leaves}
+        group = pl.col("leaf").replace_strict(node, return_dtype=pl.String)
+        texts = self._placed().rows().select("id", group=group).join(self._known(), on="id", maintain_order="left")
+        return theme_outcomes(self.view, level, self._placed(), texts)
+
+    def spots(self, limit: int = 100_000) -> pl.DataFrame:
+        """Return the map, one row per distinct text (`places.spots_of`); `figures.themes_map` draws it."""
+        from gne_analytics.themes.places import spots_of
+
+        return spots_of(self._placed(), self.themes, limit)
+
+    def _placed(self) -> Places:
+        if self.places is None:
+            raise DataError(f"the themes of {self.view!r} keep no texts; fit them again with fit_themes.")
+        return self.places
+
+    def _known(self) -> pl.DataFrame:
+        """The facts of each text; those that came with the texts where no record stands behind them."""
+        from gne_analytics.themes.views import bare_facts
+
+        return bare_facts(self._placed().corpus.rows) if self.about is None else self.about
+
+    def _named(self, node: str) -> str:
+        if node not in self.tree.by_id:
+            raise DataError(f"there is no theme {node!r} in {self.view!r}{did_you_mean(node, self.tree.by_id)}.")
+        return node
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(self.summary())}</pre>"
@@ -140,6 +218,7 @@ def fit_themes(
         wordless=found.wordless,
         notes=_notes(found, cut),
         partition=cut,
+        places=find_places(found, languages, placed, labels, cut),
         bertopic=topics.bertopic,
     )
 
@@ -273,8 +352,4 @@ class _Facts:
                 heard |= self._speakers[i]
             if len(chosen) == EXEMPLARS:
                 break
-        return tuple(_short(self._texts[i]) for i in chosen)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= EXEMPLAR_CHARS else text[: EXEMPLAR_CHARS - 1].rstrip() + "…"
+        return tuple(shortened(self._texts[i]) for i in chosen)

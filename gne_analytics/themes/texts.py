@@ -13,6 +13,7 @@ from gne_analytics.evidence.redact import MARK, redact
 
 MAX_CHARS = 600
 """What an embedder reads of a text; the rest of a 50,000-character paste says no more about its theme."""
+EXEMPLAR_CHARS = 280
 
 CAMPAIGN_UNITS = 3
 CAMPAIGN_ROWS = 5
@@ -53,6 +54,11 @@ def clean(text: str) -> str:
     # Lone surrogates come out of broken extracts and can be neither hashed nor embedded.
     whole = text[: 8 * MAX_CHARS].encode("utf-8", "ignore").decode("utf-8", "ignore")
     return redact(unicodedata.normalize("NFKC", whole), MAX_CHARS)
+
+
+def shortened(text: str) -> str:
+    """Return a text as an exemplar shows it, cut to EXEMPLAR_CHARS."""
+    return text if len(text) <= EXEMPLAR_CHARS else text[: EXEMPLAR_CHARS - 1].rstrip() + "…"
 
 
 def skeleton(text: str) -> str:

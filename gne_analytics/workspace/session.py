@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from gne_analytics.strategy.study import Study
     from gne_analytics.tables.record import Record
     from gne_analytics.themes.births import Update
+    from gne_analytics.themes.crossed import Crossed
     from gne_analytics.themes.fit import Themes
     from gne_analytics.themes.lineage import Refit
     from gne_analytics.themes.model import ThemeModel
@@ -152,19 +153,23 @@ class Workspace:
         self._scopes |= {s.id: s.scope for s in shifts}
 
     def themes(self, view: str = "appeals", *, progress: Watcher = unwatched) -> Themes:
-        """Cluster what people say: ``appeals``, ``rationale``, ``violations`` or ``signals``."""
+        """Cluster what people say: ``appeals``, ``rationale``, ``violations`` or ``signals``.
+
+        Beside the themes: ``tree`` and ``at`` (coarser and finer ones), ``cards``, ``rows``, ``outcomes``.
+        """
         from gne_analytics.themes.fit import fit_themes
-        from gne_analytics.themes.views import texts_of, view_named
+        from gne_analytics.themes.views import about_texts, texts_of, view_named
 
         view = view_named(view)
         if view not in self._themes:
-            self._themes[view] = fit_themes(
+            found = fit_themes(
                 texts_of(self.record, view),
                 view,
                 seed=self.seed,
                 cache_dir=self.cache,
                 progress=lambda done, total: progress(f"embedding {view}", done, total),
             )
+            self._themes[view] = replace(found, about=about_texts(self.record, view))
         return self._themes[view]
 
     def theme_weeks(self, view: str = "appeals", *, progress: Watcher = unwatched) -> ThemeWeeks:
@@ -194,11 +199,18 @@ class Workspace:
         From then on the workspace's themes of that view are these. Arguments are those of `update_themes`.
         """
         from gne_analytics.themes.lineage import refit
+        from gne_analytics.themes.views import about_texts
 
         model, texts = self._model_and_texts(model, since)
         again = refit(model, texts, cache_dir=self.cache, progress=partial(progress, f"embedding {model.view}"))
-        self._themes[model.view] = again.themes
+        self._themes[model.view] = replace(again.themes, about=about_texts(self.record, model.view))
         return again
+
+    def crossed(self, one: str = "appeals", other: str = "rationale") -> Crossed:
+        """Say what one view holds where the other says something: what do sellers say where reviewers say X?"""
+        from gne_analytics.themes.crossed import cross
+
+        return cross(self.themes(one), self.themes(other))
 
     def propose(self, causes: Sequence[Cause] | None = None) -> list[Proposal]:
         """Return typed edits for causes, each judged by its backtest; without causes, for those of the shifts found."""

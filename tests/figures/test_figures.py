@@ -16,6 +16,7 @@ from gne_analytics.figures.theme import BLUE, GREY
 from gne_analytics.figures.wording import kind_of, sides
 from gne_analytics.testing import results
 from gne_analytics.themes import ThemeWeeks
+from gne_analytics.themes.hierarchy import Node
 
 FUNNEL = pl.DataFrame(
     {"stage": ["violations", "appealed", "overturned"], "n": [20_000, 900, 310], "of": [20_000, 20_000, 900]}
@@ -37,6 +38,20 @@ BOTH_SIDES = pl.concat(
         results.a_series().with_columns(side=pl.lit("baseline")),
         results.a_series().with_columns(side=pl.lit("focus"), k=pl.col("k") // 2, lo=None, hi=None),
     ]
+)
+NODES = tuple(
+    Node(id=f"n{i}", label=label, size=10, folded=10, units=5, themes=(f"n{i}",), leaves=(i,))
+    for i, label in enumerate(("invoice, supplier", "<b>logo</b>", "rule"))
+)
+SPOTS = pl.DataFrame(
+    {
+        "x": [0.0, 0.1, 1.0, 1.1, 2.0],
+        "y": [0.0, 0.1, 1.0, 0.9, 0.2],
+        "leaf": [0, 0, 1, 1, 2],
+        "theme_id": ["n0", "n0", "n1", "n1", "n2"],
+        "texts": [1, 30, 1, 2, 1],
+        "exemplar": [None, "<img src=x onerror=y> " + "word " * 200, None, None, None],
+    }
 )
 NAMES = {cause.id: str(cause.segment) for cause in results.some_causes()}
 SAID = ThemeWeeks(
@@ -66,6 +81,7 @@ DRAWN = {
     "guardrails_plot": lambda: figures.guardrails_plot(results.a_backtest().guardrails),
     "themes_bar": lambda: figures.themes_bar(results.some_themes()),
     "themes_weekly": lambda: figures.themes_weekly(SAID),
+    "themes_map": lambda: figures.themes_map(SPOTS, NODES),
     "appeals_funnel": lambda: figures.appeals_funnel(FUNNEL),
     "inside_series": lambda: figures.inside_series(
         results.a_series(),
@@ -87,6 +103,8 @@ EMPTY = {
     "guardrails": lambda: figures.guardrails_plot(()),
     "themes": lambda: figures.themes_bar(()),
     "weekly": lambda: figures.themes_weekly(ThemeWeeks("signals", SAID.weeks.clear(), {})),
+    "map": lambda: figures.themes_map(SPOTS.clear(), ()),
+    "map without texts": lambda: figures.themes_map(SPOTS.clear(), NODES),
     "funnel": lambda: figures.appeals_funnel(FUNNEL.clear()),
     "frontier": lambda: figures.frontier(FRONTIER.clear(), title="none", subtitle="none"),
 }
@@ -113,7 +131,7 @@ def test_a_figure_says_its_finding_and_what_lies_behind_it(name):
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_figure_draws_only_what_plotly_js_3_knows_too(name):
-    assert {trace.type for trace in DRAWN[name]().data} <= {"scatter", "bar"}
+    assert {trace.type for trace in DRAWN[name]().data} <= {"scatter", "scattergl", "bar"}
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -363,3 +381,25 @@ def test_a_shift_that_is_none_says_so():
     still = results.a_shift().model_copy(update={"after": Counts(k=1_312, n=7_204)})
     still = still.model_copy(update={"delta": still.delta.model_copy(update={"value": 0.0})})
     assert figures.words_of(figures.shift_series(results.a_series(), still)).title.endswith("did not move")
+
+
+def test_a_map_draws_every_text_once_and_tells_exemplars_alone():
+    *dots, told = figures.themes_map(SPOTS, NODES).data
+    assert sum(len(t.x) for t in dots) == SPOTS.height
+    assert {t.hoverinfo for t in dots} == {"skip"}
+    assert len(told.hovertext) == 1
+
+
+def test_a_map_shows_hostile_text_as_text_and_cuts_it_short():
+    figure = figures.themes_map(SPOTS, NODES)
+    hover = figure.data[-1].hovertext[0]
+    assert "<img" not in hover
+    assert len(hover) < 500
+    assert "<b>logo" not in "".join(a.text for a in figure.layout.annotations)
+
+
+def test_a_map_of_many_texts_is_a_handful_of_traces_and_quick():
+    many = pl.concat([SPOTS] * 20_000).with_columns(exemplar=pl.lit(None, pl.String))
+    figure = figures.themes_map(many, NODES)
+    assert len(figure.data) <= 7
+    assert len(figure.to_json()) < 4_000_000

@@ -7,6 +7,7 @@ from gne_analytics.errors import DataError
 from gne_analytics.tables.record import record_from_frames
 from gne_analytics.testing.frames import appeals_frame, violations_frame
 from gne_analytics.themes import texts_of
+from gne_analytics.themes.views import FACTS, about_texts
 
 
 def test_seller_text_comes_with_seller_language_and_outcome() -> None:
@@ -38,3 +39,26 @@ def test_an_unknown_view_is_answered_with_the_nearest() -> None:
     record = record_from_frames({"violations": violations_frame()})
     with pytest.raises(DataError, match="did you mean 'appeals'"):
         texts_of(record, "appeal")
+
+
+def test_what_the_record_knows_stands_beside_each_text() -> None:
+    violations = violations_frame()
+    appeals = appeals_frame(violations).with_columns(reason_text=pl.lit("not fake"))
+    held = record_from_frames({"violations": violations, "appeals": appeals})
+    about = about_texts(held, "appeals")
+    assert about["id"].to_list() == texts_of(held, "appeals")["id"].to_list()
+    assert about.columns[: len(FACTS)] == list(FACTS)
+    assert {"market", "policy_id"} <= set(about.columns)
+    assert about["appealed"].null_count() == about.height
+    known = dict(held.violations.select("seller_id", "fold").iter_rows())
+    assert all(fold == known[unit] for unit, fold in about.select("unit", "fold").iter_rows())
+
+
+def test_violations_know_whether_they_were_appealed_once_their_time_is_over() -> None:
+    violations = violations_frame(weeks=30).with_columns(facts=pl.lit("a blade in a picture"))
+    held = record_from_frames({"violations": violations, "appeals": appeals_frame(violations)})
+    about = about_texts(held, "facts")
+    appealed = about.filter("appealed")["violation_id"]
+    assert 0 < about["appealed"].null_count() < about.height
+    assert set(appealed) <= set(held.appeals["violation_id"])
+    assert about.filter(~pl.col("appealed")).height > 0

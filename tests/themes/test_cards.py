@@ -1,0 +1,87 @@
+"""A theme's card: figures that add up, segments that were planted and none that were not, hostile text escaped."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from gne_analytics.errors import DataError
+from gne_analytics.themes import Themes
+from gne_analytics.themes.cards import ThemeCard, _spread, card_table, theme_cards
+from gne_analytics.themes.segments import segments_of
+
+
+def card_of(themes: Themes, word: str) -> ThemeCard:
+    return next(c for c in themes.cards if word in c.theme.label)
+
+
+def test_the_planted_market_stands_out_and_what_was_drawn_by_lot_does_not(voices: Themes) -> None:
+    logo = card_of(voices, "logo")
+    assert (logo.more[0].dimension, logo.more[0].value) == ("market", "TH")
+    assert logo.more[0].odds.interval is not None
+    assert logo.more[0].odds.interval.lo > 1
+    assert not [s for c in voices.cards for s in c.segments if s.dimension == "colour"]
+
+
+def test_a_theme_that_is_new_in_the_last_weeks_grew(voices: Themes) -> None:
+    logo = card_of(voices, "logo")
+    assert logo.growth is not None
+    assert logo.growth.interval is not None
+    assert logo.growth.interval.lo > 0
+    assert "grew" in logo.summary()
+
+
+def test_sizes_and_shares_add_up(voices: Themes) -> None:
+    assert sum(c.theme.folded for c in voices.cards) == voices.assignments["folded_into"].null_count()
+    assert sum(c.share for c in voices.cards) == pytest.approx(1)
+    for card in voices.cards:
+        assert sum(card.markets.values()) == card.theme.size
+        assert card.effective_sellers is not None
+        assert 1 <= card.effective_sellers <= card.theme.units
+
+
+def test_one_loud_seller_counts_as_few_effective_sellers() -> None:
+    texts = pl.DataFrame({"id": [f"{i}" for i in range(20)], "unit": ["loud"] * 18 + ["b", "c"]})
+    effective, largest = _spread(texts)
+    assert largest == pytest.approx(0.9)
+    assert effective == pytest.approx(1 / (0.9**2 + 2 * 0.05**2))
+
+
+def test_a_card_shows_hostile_text_as_text(voices: Themes) -> None:
+    card = voices.cards[0]
+    evil = card.theme.model_copy(update={"label": "<script>x</script>", "exemplars": ("<img src=x onerror=y>",)})
+    page = card.model_copy(update={"theme": evil, "markets": {"<b>": 3}})._repr_html_()
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "<b>" not in page
+
+
+def test_cards_come_as_rows(voices: Themes) -> None:
+    table = card_table(voices.cards)
+    assert table["theme_id"].to_list() == [t.id for t in voices.themes]
+    assert table.filter(pl.col("label").str.contains("logo"))["stands_out"].to_list() == ["market=TH"]
+
+
+def test_a_theme_without_a_record_still_has_a_card(voices: Themes) -> None:
+    bare = replace(voices, about=None)
+    cards = theme_cards(bare.themes, bare.assignments, bare._known())
+    assert len(cards) == 3
+    assert all(c.growth is None and c.appeal is None and not c.segments for c in cards)
+
+
+def test_an_unknown_theme_is_answered_with_the_nearest(voices: Themes) -> None:
+    with pytest.raises(DataError, match="did you mean 'seller_text-01'"):
+        voices.card("seller_text-1")
+
+
+def test_null_segments_are_rarely_reported() -> None:
+    reported = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        votes = pl.DataFrame({
+            "voter": [f"S{i}" for i in range(600)], "theme_id": rng.choice(["a", "b", "c"], 600),
+            "market": rng.choice(list("uvwxyz"), 600), "tier": rng.choice(["new", "old"], 600),
+        })  # fmt: skip
+        reported += bool(segments_of(votes, ["market", "tier"]))
+    assert reported <= 3

@@ -1,0 +1,67 @@
+"""Two views crossed: the planted pair is found, one seller is one vote, and nothing is found in noise."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from gne_analytics.errors import DataError
+from gne_analytics.themes import Themes
+from gne_analytics.themes.crossed import cross
+
+
+def other_view(voices: Themes, *, linked: float) -> Themes:
+    """The reviewers' view of the same violations: the theme of the seller's text, or one drawn by lot."""
+    assert voices.about is not None
+    rng = np.random.default_rng(2)
+    names = [t.id.replace("seller_text", "reviewer_rationale") for t in voices.themes]
+    own = voices.assignments["theme_id"].str.replace("seller_text", "reviewer_rationale").to_numpy()
+    drawn = np.where(rng.random(len(own)) < linked, own, rng.choice(names, len(own)))
+    themes = tuple(t.model_copy(update={"id": n}) for t, n in zip(voices.themes, names, strict=True))
+    held = voices.assignments.with_columns(theme_id=pl.Series(drawn))
+    return replace(voices, view="reviewer_rationale", themes=themes, assignments=held)
+
+
+def test_what_sellers_say_where_reviewers_say_it_is_found(voices: Themes) -> None:
+    crossed = cross(voices, other_view(voices, linked=0.5))
+    meeting = {(p.one[-2:], p.other[-2:]) for p in crossed.pairs if p.sure and p.lift.value > 1}
+    assert meeting == {("01", "01"), ("02", "02"), ("03", "03")}
+    assert crossed.sentences()[0].startswith("Where reviewers say “")
+    assert crossed.counts().height == 3
+
+
+def test_views_that_have_nothing_to_do_with_each_other_make_no_sentence(voices: Themes) -> None:
+    crossed = cross(voices, other_view(voices, linked=0.0))
+    assert not crossed.sentences()
+    assert "No pair" in crossed.summary()
+
+
+def test_one_loud_seller_is_one_vote(voices: Themes) -> None:
+    assert voices.about is not None
+    loud = replace(voices, about=voices.about.with_columns(unit=pl.lit("S1")))
+    assert max(p.k for p in cross(loud, other_view(loud, linked=1.0)).pairs) == 1
+
+
+def test_copies_of_a_pair_do_not_make_it_surer_than_its_votes(voices: Themes) -> None:
+    crossed = cross(voices, other_view(voices, linked=0.5))
+    assert all(p.k <= min(p.n_one, p.n_other) for p in crossed.pairs)
+    for pair in crossed.pairs:
+        assert pair.lift.interval is not None
+        assert pair.lift.interval.lo <= pair.lift.value <= pair.lift.interval.hi
+
+
+def test_a_view_crossed_with_itself_or_without_a_record_is_refused(voices: Themes) -> None:
+    with pytest.raises(DataError, match="crossed with itself"):
+        cross(voices, voices)
+    with pytest.raises(DataError, match="no record stands behind"):
+        cross(voices, replace(other_view(voices, linked=1.0), about=None))
+
+
+def test_views_of_different_violations_are_refused(voices: Themes) -> None:
+    assert voices.about is not None
+    other = replace(
+        other_view(voices, linked=1.0), about=voices.about.with_columns(violation_id=pl.lit("elsewhere") + pl.col("id"))
+    )
+    with pytest.raises(DataError, match="no violation in common"):
+        cross(voices, other)

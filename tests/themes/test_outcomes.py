@@ -1,0 +1,65 @@
+"""Which themes overturn, and by what: the planted signs are verified, drawn ones are not."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from gne_analytics.themes import Themes
+from gne_analytics.themes.outcomes import HELD_OUT, Outcomes, ThemeOutcome
+
+
+@pytest.fixture(scope="module")
+def ended(voices: Themes) -> Outcomes:
+    return voices.outcomes()
+
+
+def about(outcomes: Outcomes, word: str) -> ThemeOutcome:
+    return next(t for t in outcomes.themes if word in t.label)
+
+
+def test_the_theme_that_overturns_and_the_one_that_is_upheld_are_told(ended: Outcomes) -> None:
+    assert about(ended, "logo").tends == "overturned"
+    assert about(ended, "rule").tends == "upheld"
+
+
+def test_evidence_and_a_term_tell_overturned_from_upheld_inside_a_theme(ended: Outcomes) -> None:
+    signs = {(s.kind, s.value): s.effect.value for s in about(ended, "logo").signs}
+    assert signs["evidence", "photo"] > 0.2
+    kindly = [v for (kind, value), v in signs.items() if kind == "term" and value in ("kindly", "quickly")]
+    assert [abs(v) > 0.2 for v in kindly] == [True]
+    assert not [s for t in ended.themes for s in t.signs if s.name == "colour"]
+    assert not about(ended, "rule").signs
+
+
+def test_a_signs_counts_are_those_of_held_out_sellers(ended: Outcomes, voices: Themes) -> None:
+    logo = about(ended, "logo")
+    sign = next(s for s in logo.signs if s.kind == "evidence" and s.value == "photo")
+    rows = voices.rows(logo.theme_id).filter(pl.col("fold") >= HELD_OUT)
+    having = rows.filter(pl.col("evidence").list.contains("photo"))
+    assert (sign.having.n, sign.having.k) == (having.height, having["overturned"].sum())
+    assert sign.lacking.n == rows.height - having.height
+
+
+def test_outcomes_drawn_by_lot_have_no_signs(voices: Themes) -> None:
+    assert voices.about is not None
+    told = 0
+    for seed in range(5):
+        lot = pl.Series("overturned", np.random.default_rng(seed).random(voices.about.height) < 0.4)
+        ended = replace(voices, about=voices.about.with_columns(lot)).outcomes()
+        told += sum(bool(t.tends) + len(t.signs) for t in ended.themes) + len(ended.signs)
+    assert told <= 1
+
+
+def test_texts_without_an_outcome_give_a_note(voices: Themes) -> None:
+    assert replace(voices, about=None).outcomes().notes == ("No text of this view has a final outcome.",)
+
+
+def test_a_level_of_the_hierarchy_is_asked_as_the_fitted_themes_are(voices: Themes) -> None:
+    assert {t.theme_id for t in voices.outcomes(2).themes} == {n.id for n in voices.at(2)}
+
+
+def test_hostile_labels_are_escaped(ended: Outcomes) -> None:
+    evil = ended.model_copy(update={"notes": ("<script>",)})
+    assert "<script>" not in evil._repr_html_()
