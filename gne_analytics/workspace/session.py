@@ -203,7 +203,8 @@ class Workspace:
 
         model, texts = self._model_and_texts(model, since)
         again = refit(model, texts, cache_dir=self.cache, progress=partial(progress, f"embedding {model.view}"))
-        self._themes[model.view] = replace(again.themes, about=about_texts(self.record, model.view))
+        again = replace(again, themes=replace(again.themes, about=about_texts(self.record, model.view)))
+        self._themes[model.view] = again.themes
         return again
 
     def crossed(self, one: str = "appeals", other: str = "rationale") -> Crossed:
