@@ -114,7 +114,8 @@ def _explains(
         return before / error
     own, own_error = _step(*moved, held.a, held.b, held.c, design)
     reach = CLEAR * float(np.hypot(own_error, error))
-    passes = min(pair[1] - pair[0], pair[2] - pair[1]) <= season.period // 2
+    brief = season.period // 2 if season.cycles == 1 else season.period - 1
+    passes = min(pair[1] - pair[0], pair[2] - pair[1]) <= brief
     unclear = passes and before > 0 and np.isfinite(reach) and sign * own - before < reach
     return before / error if unclear and (recurs or season.cycles == 1) else None
 

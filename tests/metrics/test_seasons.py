@@ -137,6 +137,15 @@ def test_a_season_that_only_all_policies_show_is_held_against_what_moved():
     assert season_behind(moved, [moved, all_policies], (0, 96, 100), "day", 4.0, rising=True) is not None
 
 
+def test_a_window_shorter_than_a_plain_cycle_is_held_against_it_though_it_moved_by_more():
+    week = np.arange(36)
+    rate = 0.4 + 0.14 * (week % 7 < 2) - 0.16 * ((week >= 16) & (week < 20))
+    counts = 200.0 * rate, np.full(36, 200.0)
+    found = season_behind(counts, [counts], (0, 16, 20), "day", 2.0, rising=False)
+    assert found is not None
+    assert found.period == 7
+
+
 def test_windows_of_more_than_a_cycle_are_not_held_against_weeks_that_tell_nothing_of_them():
     k, n = np.where(np.arange(120) < 60, 30.0, 36.0), np.full(120, 100.0)
     assert season_behind((k, n), [(k, n)], (0, 60, 120), "day", 1.0, rising=True) is None
