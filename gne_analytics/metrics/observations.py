@@ -69,7 +69,9 @@ class Observations:
         _check_names(dims)
         if "k" not in frame.columns:
             raise DataError.missing_column("observations", "k", frame.columns)
-        if unit in frame.columns and "unit" not in frame.columns:
+        if unit is not None and "unit" not in frame.columns:
+            if unit not in frame.columns:
+                raise DataError.missing_column("observations", unit, frame.columns)
             frame = frame.with_columns(pl.col(unit).cast(pl.String).alias("unit"))
         if unit is not None and "unit" in frame.columns and "fold" not in frame.columns:
             frame = with_folds(frame.with_columns(pl.col("unit").cast(pl.String)), "unit")

@@ -3,6 +3,7 @@
 Leiden: Traag, Waltman and van Eck (2019). Shared-neighbour weights: Jarvis and Patrick (1973).
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -152,12 +153,12 @@ def partition(vectors: Vectors, seed: int = 0, k: int = NEIGHBOURS) -> Partition
     sample = np.sort(np.random.default_rng(seed).permutation(n)[:SAMPLE])
     distance = 1 - vectors[sample] @ vectors[sample].T
     cuts: list[Cut] = []
-    most = FINEST * n**0.5
+    most = most_themes(n)
     for resolution in RESOLUTIONS:
         labels = leiden(graph, resolution, seed)
         themes = len(np.unique(labels))
         if not cuts or themes != cuts[-1].themes:
-            cuts.append(Cut(float(resolution), themes, float("nan"), _silhouette(distance, labels[sample]), labels))
+            cuts.append(Cut(float(resolution), themes, float("nan"), silhouette(distance, labels[sample]), labels))
         if themes > most:  # finer still: resolutions rise
             break
     able = [c for c in cuts if 1 < c.themes <= most and c.silhouette > 0]
@@ -168,6 +169,11 @@ def partition(vectors: Vectors, seed: int = 0, k: int = NEIGHBOURS) -> Partition
     again = [leiden(g, best.resolution, seed + 1 + i) for i, g in enumerate(thinned)]
     chosen = replace(best, agreement=float(np.mean([adjusted_rand(best.labels, labels) for labels in again])))
     return Partition(chosen, tuple(chosen if c is best else c for c in cuts))
+
+
+def most_themes(n: int) -> float:
+    """How many themes n texts hold at most; more are crumbs."""
+    return FINEST * math.sqrt(n)
 
 
 def _worth(cut: Cut, n: int) -> float:
@@ -202,7 +208,7 @@ def _drop_edges(graph: csr_matrix, seed: int) -> csr_matrix:
     return thinned
 
 
-def _silhouette(distance: NDArray[np.float32], labels: Labels) -> float:
+def silhouette(distance: NDArray[np.float32], labels: Labels) -> float:
     """Mean cosine silhouette (Rousseeuw, 1987) of the sampled points; -1 when all share one theme."""
     _, codes = np.unique(labels, return_inverse=True)
     themes = int(codes.max()) + 1

@@ -60,10 +60,7 @@ def adjusted(p: npt.ArrayLike) -> Floats:
         >>> adjusted([0.01, 0.04, 0.03]).tolist()
         [0.03, 0.04, 0.04]
     """
-    values = np.asarray(p, dtype=np.float64)
-    m = len(values)
-    order = np.argsort(values, kind="stable")
-    steps = np.minimum.accumulate((values[order] * m / np.arange(1, m + 1))[::-1])[::-1]
-    found = np.empty(m)
-    found[order] = np.minimum(steps, 1.0)
+    from scipy.stats import false_discovery_control
+
+    found: Floats = false_discovery_control(np.asarray(p, dtype=np.float64))
     return found

@@ -21,7 +21,18 @@ from gne_analytics.metrics.intervals import wilson
 from gne_analytics.themes.cache import Progress
 from gne_analytics.themes.embedders import Embedder, Vectors, unit_length
 from gne_analytics.themes.fit import Themes, fit_themes
-from gne_analytics.themes.graph import SMALLEST, Cut, GraphClusterer, Labels, adjusted_rand, centroids, settle
+from gne_analytics.themes.graph import (
+    SAMPLE,
+    SMALLEST,
+    Cut,
+    GraphClusterer,
+    Labels,
+    adjusted_rand,
+    centroids,
+    most_themes,
+    settle,
+    silhouette,
+)
 from gne_analytics.themes.model import ThemeModel, read, reader_of
 from gne_analytics.themes.texts import Corpus, corpus
 
@@ -37,11 +48,6 @@ CLOSER = 0.1
 """By so much of cosine the texts of a cluster apart lie nearer to their own centre than to any known one."""
 STEADY = 0.9
 """Old themes stay while they reach this share of a fresh cut's silhouette; a rival cut must reach as much."""
-SAMPLE = 2000
-"""Texts on which the two are compared."""
-
-CLOSER = 0.1
-"""By so much of cosine the texts of a theme lie nearer to their own centre than to that of the others, on average."""
 
 Floats = NDArray[np.float64]
 
@@ -185,7 +191,8 @@ def match(previous: ThemeModel, fresh: Themes, found: Corpus, placed: Vectors, o
         ).sort("previous_id"),
         notes=_notes(old, votes),
     )  # fmt: skip
-    return Refit(_renamed(previous, fresh, ids, {j: previous.themes[i] for i, j in pairs}), lineage)
+    named = {j: _name_of(previous.themes[i], [found.texts[g] for g in np.flatnonzero(new == j)]) for i, j in pairs}
+    return Refit(_renamed(previous, fresh, ids, named), lineage)
 
 
 class Steady(GraphClusterer):
@@ -218,27 +225,14 @@ class Steady(GraphClusterer):
 
     def _holds(self, vectors: Vectors, before: Labels, fresh: Labels) -> bool:
         """Whether the earlier themes are of a fitting number and part the texts nearly as well as the fresh ones do."""
-        from sklearn.metrics import silhouette_score
-
-        n = len(vectors)
-        sample = np.sort(np.random.default_rng(self._seed).permutation(n)[:SAMPLE])
-        themes = [len(np.unique(labels[sample])) for labels in (before, fresh)]
-        if not max(n**0.25, 2) <= len(np.unique(before)) <= max(n**0.5, 2) or max(themes) >= len(sample):
-            return False
-        old, new = (
-            silhouette_score(vectors[sample], labels[sample], metric="cosine") if count > 1 else -1.0
-            for labels, count in zip((before, fresh), themes, strict=True)
-        )
-        return bool(old >= STEADY * new)
+        sample = np.sort(np.random.default_rng(self._seed).permutation(len(vectors))[:SAMPLE])
+        distance = 1 - vectors[sample] @ vectors[sample].T
+        old, new = (silhouette(distance, labels[sample]) for labels in (before, fresh))
+        return 1 < len(np.unique(before)) <= most_themes(len(vectors)) and old >= STEADY * new
 
 
 def _stands(cut: Cut, chosen: Cut) -> bool:
-    return cut is chosen or (
-        cut.themes > 1
-        and cut.agreement >= STEADY * chosen.agreement
-        and cut.silhouette >= STEADY * chosen.silhouette
-        and chosen.silhouette > 0
-    )
+    return cut is chosen or (cut.themes > 1 and cut.silhouette >= STEADY * chosen.silhouette > 0)
 
 
 def _carved(vectors: Vectors, fresh: Labels, before: Labels) -> Labels:
@@ -307,28 +301,24 @@ def _ids(previous: ThemeModel, fresh: Themes, pairs: Sequence[tuple[int, int]]) 
     return [heirs[j] if j in heirs else f"{previous.view}-{next(numbers):02d}" for j in range(len(fresh.themes))]
 
 
-def _renamed(previous: ThemeModel, fresh: Themes, ids: Sequence[str], heirs: Mapping[int, Theme]) -> Themes:
-    renamed = []
-    for j, theme in enumerate(fresh.themes):
-        named = _name_of(heirs[j], theme) if j in heirs else {}
-        renamed.append(theme.model_copy(update={"id": ids[j], **named}))
+def _renamed(previous: ThemeModel, fresh: Themes, ids: Sequence[str], named: Mapping[int, Mapping[str, str]]) -> Themes:
+    """Put ids in place, and the names that live on, by the index of their theme."""
+    renamed = tuple(theme.model_copy(update={"id": ids[j], **named.get(j, {})}) for j, theme in enumerate(fresh.themes))
     of = {theme.id: name for theme, name in zip(fresh.themes, ids, strict=True)}
-    born = sum(1 for j in range(len(ids)) if j not in heirs)
     model = replace(
         fresh.model,
-        themes=tuple(renamed),
+        themes=renamed,
         embedder_name=previous.embedder_name,
-        issued=previous.next_number - 1 + born,
+        issued=previous.next_number - 1 + len(ids) - len(named),
     )
     assigned = fresh.assignments.with_columns(pl.col("theme_id").replace_strict(of, default=None))
-    return replace(fresh, themes=tuple(renamed), assignments=assigned, model=model)
+    return replace(fresh, themes=renamed, assignments=assigned, model=model)
 
 
-def _name_of(heir: Theme, theme: Theme) -> dict[str, str]:
-    """The name lives on while the theme's terms still hold a word of it, so that no name outlives its texts."""
-    said = {word for term in theme.terms for word in re.findall(r"\w+", term.casefold())}
-    named = set(re.findall(r"\w+", heir.label.casefold()))
-    if heir.named_by == "terms" and not named & said:
+def _name_of(heir: Theme, texts: Sequence[str]) -> dict[str, str]:
+    """A name made of terms lives on while the texts say each of its words, so that no name outlives its texts."""
+    said = " ".join(texts).casefold()
+    if heir.named_by == "terms" and not all(word in said for word in re.findall(r"\w+", heir.label.casefold())):
         return {}
     return {"label": heir.label, "named_by": heir.named_by}
 

@@ -229,8 +229,9 @@ def stability(places: Places, cut: Partition) -> NDArray[np.float64]:
     The mean over these cuts of the best Jaccard index with any of their themes. Hennig (2007), whose new data are here
     other resolutions.
     """
-    at = next(i for i, c in enumerate(cut.cuts) if c is cut.chosen)
-    beside = [c.labels for c in (*cut.cuts[max(at - BESIDE, 0) : at], *cut.cuts[at + 1 : at + 1 + BESIDE])]
+    coarser = [c.labels for c in cut.cuts if c.themes < cut.chosen.themes]
+    finer = [c.labels for c in cut.cuts if c.themes > cut.chosen.themes]
+    beside = [*coarser[-BESIDE:], *finer[:BESIDE]]
     themes = int(places.theme.max()) + 1
     if not beside:
         return np.full(themes, np.nan)

@@ -9,9 +9,11 @@ import polars as pl
 import pytest
 
 from gne_analytics.errors import DataError
+from gne_analytics.evidence.types import Theme
 from gne_analytics.themes import Themes, assign, fit_themes, load, refit, save
-from gne_analytics.themes.embedders import Ngrams, Vectors
-from gne_analytics.themes.lineage import Refit
+from gne_analytics.themes.embedders import Ngrams, Vectors, unit_length
+from gne_analytics.themes.graph import GraphClusterer, adjusted_rand
+from gne_analytics.themes.lineage import STEADY, Refit, Steady, _name_of
 
 
 class Counting(Ngrams):
@@ -166,3 +168,33 @@ def test_a_refit_on_three_texts_survives(frame: pl.DataFrame) -> None:
 
 class _Other(Ngrams):
     id = "other"
+
+
+def test_refitted_themes_have_cards_with_their_steadiness_and_a_tree(frame: pl.DataFrame) -> None:
+    again = refit(fitted(frame, "apart").model, frame).themes
+    assert {c.theme.id for c in again.cards} == {t.id for t in again.themes}
+    assert any(c.stability is not None for c in again.cards)
+    assert again.tree.counts[again.tree.fitted] == len(again.themes)
+
+
+def test_where_the_old_themes_no_longer_hold_the_nearest_of_the_good_cuts_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    centres = unit_length(rng.normal(size=(12, 24)))
+    vectors = unit_length(centres[np.repeat(np.arange(12), 30)] + 0.1 * rng.normal(size=(360, 24)))
+    found = GraphClusterer().fit(vectors).partition_
+    assert found is not None
+    rival = next(c for c in found.cuts if c.themes > found.chosen.themes)
+    assert STEADY * found.chosen.silhouette <= rival.silhouette < found.chosen.silhouette
+    monkeypatch.setattr(Steady, "_holds", lambda *_: False)
+    assert adjusted_rand(Steady(rival.labels, 0).fit(vectors).labels_, rival.labels) == 1
+    assert adjusted_rand(Steady(found.chosen.labels, 0).fit(vectors).labels_, found.chosen.labels) == 1
+
+
+def test_a_name_of_terms_ends_when_one_of_its_words_is_said_no_more() -> None:
+    theme = Theme(id="v-01", view="v", label="invoice, supplier", terms=("invoice", "supplier"), size=5, folded=5)
+    assert _name_of(theme, ["the invoice of my supplier"]) == {"label": "invoice, supplier", "named_by": "terms"}
+    assert _name_of(theme, ["the invoice of my seller"]) == {}
+    given = theme.model_copy(update={"named_by": "a model"})
+    assert _name_of(given, ["nothing of it"])["label"] == "invoice, supplier"

@@ -39,10 +39,10 @@ def test_stability_is_one_where_all_cuts_agree(told: Themes) -> None:
     assert told.places is not None
     assert told.partition is not None
     cut = told.partition.chosen
-    same = [replace(cut, labels=told.places.theme.copy()) for _ in range(3)]
+    same = [replace(cut, labels=told.places.theme.copy(), themes=cut.themes + more) for more in (-1, 0, 1)]
     steady = stability(told.places, replace(told.partition, chosen=same[1], cuts=tuple(same)))
     assert steady == pytest.approx(np.ones(len(told.themes)))
-    mixed = replace(cut, labels=np.arange(len(told.places.theme)) % 7)
+    mixed = replace(cut, labels=np.arange(len(told.places.theme)) % 7, themes=cut.themes + 2)
     loose = stability(told.places, replace(told.partition, chosen=same[1], cuts=(same[1], mixed)))
     assert loose.max() < 0.5
 
