@@ -77,10 +77,11 @@ def season_behind(
     """Return the season that may lie behind a move, by what came at the same distance before (or after).
 
     ``moved`` are hits and rows per bin of what moved; ``seen`` those of where a season is looked for, in this order:
-    what moved, and wider parts. A year needs one cycle before, a shorter peak two, most of which moved the same way.
+    what moved, and wider parts. A year needs one cycle before, a shorter peak two, most of which moved the same way; a
+    year that any of them shows comes before a shorter peak, of which so many periods are tried that one may fit.
     """
-    for k, n in seen:
-        for periods, cycles in ((YEAR.get(grain, ()), 1), (SHORTER.get(grain, ()), 2)):
+    for periods, cycles in ((YEAR.get(grain, ()), 1), (SHORTER.get(grain, ()), 2)):
+        for k, n in seen:
             told = [
                 (strength, season)
                 for season in (Season(p, cycles) for p in periods)

@@ -146,17 +146,21 @@ def scanned(whole: Observations, rng: np.random.Generator) -> list[Series]:
 
 
 def _judged(data: _Rows, rng: np.random.Generator) -> tuple[Scan | None, tuple[str, ...]]:
-    """Scan a series; where it seems to move, again without a lone actor, and against the season behind it."""
+    """Scan a series; where it seems to move, again without a lone actor, and against the season behind it.
+
+    A move that the others make as well is shown with the actor, and tested by what they show.
+    """
     found = data.scan(rng)
     flags: tuple[str, ...] = ()
     for _ in range(ACTORS):
         if found is None or found.p > WORTH_ASKING or (actor := data.lone_actor(found)) is None:
             break
         rest = data.without(actor)
-        if rest.still_moves(found, rng):
+        alone = rest.scan(rng)
+        if alone is not None and rest.still_moves(found, rng):
+            found = replace(found, p=max(found.p, alone.p))
             break
-        data, flags = rest, (ACTOR,)
-        found = data.scan(rng)
+        data, flags, found = rest, (ACTOR,), alone
     if found is None:
         return None, flags
     if found.p <= WORTH_ASKING and (season := _season_of(data, found)) is not None:
