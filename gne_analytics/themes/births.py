@@ -116,7 +116,7 @@ def update(
     notes = () if told.past.any() else ("No earlier texts were given to compare with: no birth can be told.",)
     grown = model
     if clusters:
-        grown = _with(model, kept, found, placed, clusters, reader_of(model, embedder, cache_dir), cache_dir)
+        grown = _with(model, kept, found, placed, clusters, reader_of(model, embedder), cache_dir)
     similarity = placed @ grown.centroids.T
     assigned = assignments(found, similarity.argmax(axis=1), similarity.max(axis=1), grown)
     born = grown.themes[len(model.themes) :]

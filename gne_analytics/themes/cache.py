@@ -12,7 +12,7 @@ from gne_analytics.themes.embedders import Embedder, Vectors
 from gne_analytics.themes.texts import content_key
 
 BLOCK = 256
-"""Texts embedded between two writes; what an interruption costs at most."""
+"""Texts embedded between two writes, all that an interruption costs; an embedder may name its own ``block``."""
 
 Progress = Callable[[int, int], None]
 """Called with texts done and texts to do."""
@@ -29,8 +29,9 @@ def embed(
     folder = None if cache_dir is None else Path(cache_dir) / re.sub(r"[^\w.-]+", "_", embedder.id)
     known = _read(folder)
     missing = sorted({key: text for key, text in zip(keys, texts, strict=True) if key not in known}.items())
-    for start in range(0, len(missing), BLOCK):
-        block = missing[start : start + BLOCK]
+    size = int(getattr(embedder, "block", BLOCK))
+    for start in range(0, len(missing), size):
+        block = missing[start : start + size]
         # Rounded, since the last bits follow the batch a text was in: a warm cache gives what a cold one does.
         vectors = np.round(embedder.encode([text for _, text in block]), 5)
         known.update(zip((key for key, _ in block), vectors, strict=True))

@@ -13,12 +13,12 @@ import polars as pl
 from gne_analytics.errors import DataError, did_you_mean
 from gne_analytics.evidence.types import Estimate, Theme
 from gne_analytics.metrics.intervals import rate
-from gne_analytics.themes.cache import Progress, embed
+from gne_analytics.themes.cache import Progress
 from gne_analytics.themes.embedders import E5, Embedder, Ngrams, Use, Vectors, make_embedder
 from gne_analytics.themes.graph import GraphClusterer, Labels, Partition, centroids
 from gne_analytics.themes.model import ThemeModel, assignments, languages_of, place
-from gne_analytics.themes.places import Places, find_places
-from gne_analytics.themes.student import Fused, teach
+from gne_analytics.themes.places import Ground, Places, Stand
+from gne_analytics.themes.student import Fused, reading, teach
 from gne_analytics.themes.texts import Corpus, corpus, folded_into, shortened
 from gne_analytics.themes.topics import Clusterer, find_topics, label_of
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 FIT_TEXTS = 20_000
 """Distinct texts that are clustered; the rest, drawn by content hash, is assigned."""
+ASSIGNED_AT_ONCE = 20_000
 EXEMPLARS = 3
 CENTRED_LANGUAGE = 20
 """Distinct texts a language needs for a mean of its own."""
@@ -174,30 +175,36 @@ def fit_themes(
         ModelError: an embeddings endpoint failed.
     """
     found = corpus(texts, view)
-    reader, vectors = _read(embedder, found, cache_dir, progress)
     languages = languages_of(found)
-    mean, by_language = _means(vectors, languages, centre_languages)
-    placed = place(vectors, mean, by_language, languages)
+    reader = _reader(embedder, found, languages, cache_dir, progress)
     fitted = min(found.n, FIT_TEXTS)
+    vectors = reading(reader, found.texts[:fitted], cache_dir, progress)
+    mean, by_language = _means(vectors, languages[:fitted], centre_languages)
+    placed = place(vectors, mean, by_language, languages[:fitted])
     grouper = _clusterer(clusterer, seed)
     speakers = _speakers(found)
     topics = find_topics(
         found.texts[:fitted],
-        placed[:fitted],
+        placed,
         grouper,
         languages=languages[:fitted],
         speakers=speakers[:fitted],
         word_embedder=_for_words(reader),
     )
-    centres = centroids(placed[:fitted], topics.labels)
-    labels = np.concatenate([topics.labels, (placed[fitted:] @ centres.T).argmax(axis=1)])
-    similarity = np.einsum("ij,ij->i", placed, centres[labels])
-    order = _by_size(found, labels)
-    labels, centres = np.argsort(order)[labels], centres[order]
-    floors = tuple(_fence(similarity[labels == t]) for t in range(len(order)))
+    cut = grouper.partition_ if isinstance(grouper, GraphClusterer) else None
+    ground = Ground.of(placed, topics.labels, centroids(placed, topics.labels), cut)
+    stands = [ground.fitted]
+    for start in range(fitted, found.n, ASSIGNED_AT_ONCE):
+        part = slice(start, start + ASSIGNED_AT_ONCE)
+        block = reading(reader, found.texts[part], cache_dir, progress, strange=0)
+        stands.append(ground.stand(place(block, mean, by_language, languages[part])))
+    stand = Stand.joined(stands)
+    order = _by_size(found, stand.theme)
+    ground, stand = ground.renumbered(order, stand)
+    floors = tuple(_fence(stand.similarity[stand.theme == t]) for t in range(len(order)))
     outcome = texts["overturned"] if "overturned" in texts.columns else None
-    facts = _Facts(found, labels, similarity, speakers, languages)
-    overturns = _overturns(found, texts, outcome, labels)
+    facts = _Facts(found, stand.theme, stand.similarity, speakers, languages)
+    overturns = _overturns(found, texts, outcome, stand.theme)
     themes = tuple(
         facts.theme(view, t, topics.terms[order[t]], topics.leading[order[t]], overturns.get(t))
         for t in range(len(order))
@@ -205,7 +212,7 @@ def fit_themes(
     model = ThemeModel(
         view=view,
         themes=themes,
-        centroids=centres,
+        centroids=ground.centres,
         mean=mean,
         floors=floors,
         embedder_name=embedder if isinstance(embedder, str) else reader.id,
@@ -214,28 +221,26 @@ def fit_themes(
         fused=reader if isinstance(reader, Fused) else None,
         language_means=by_language,
     )
-    cut = grouper.partition_ if isinstance(grouper, GraphClusterer) else None
     return Themes(
         view=view,
         themes=themes,
-        assignments=assignments(found, labels, similarity, model),
+        assignments=assignments(found, stand.theme, stand.similarity, model),
         model=model,
         wordless=found.wordless,
         notes=_notes(found, cut),
         partition=cut,
-        places=find_places(found, languages, placed, labels, cut),
+        places=ground.places(found, languages, stand),
         bertopic=topics.bertopic,
     )
 
 
-def _read(
-    embedder: str | Embedder, found: Corpus, cache_dir: Path | None, progress: Progress | None
-) -> tuple[Embedder, Vectors]:
+def _reader(
+    embedder: str | Embedder, found: Corpus, languages: Sequence[str | None], cache_dir: Path | None,
+    progress: Progress | None,
+) -> Embedder:  # fmt: skip
     if embedder == "auto":
-        fused = teach(found.texts, cache_dir, progress)
-        return fused, fused.read(found.texts, progress)
-    reader = make_embedder(embedder) if isinstance(embedder, str) else embedder
-    return reader, embed(reader, found.texts, cache_dir, progress)
+        return teach(found.texts, languages, cache_dir, progress)
+    return make_embedder(embedder) if isinstance(embedder, str) else embedder
 
 
 def _for_words(reader: Embedder) -> Embedder:

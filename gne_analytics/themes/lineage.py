@@ -135,7 +135,7 @@ def refit(
         DataError: the texts are no texts (as in ``fit_themes``), or another embedder than the model's.
         ModelError: an embeddings endpoint failed; what was embedded is kept and the model is as it was.
     """
-    reader = reader_of(previous, embedder, cache_dir)
+    reader = reader_of(previous, embedder)
     found = corpus(texts, previous.view)
     placed = read(previous, found, embedder, cache_dir, progress)
     similarity = placed @ previous.centroids.T

@@ -1,7 +1,7 @@
 """A fitted theme model: an artefact of arrays and JSON, read by eye, loaded without running anything."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +9,9 @@ import polars as pl
 
 from gne_analytics.errors import DataError
 from gne_analytics.evidence.types import Theme
-from gne_analytics.themes.cache import Progress, embed
+from gne_analytics.themes.cache import Progress
 from gne_analytics.themes.embedders import Embedder, Vectors, make_embedder, unit_length
-from gne_analytics.themes.student import Fused
+from gne_analytics.themes.student import Fused, reading
 from gne_analytics.themes.texts import Corpus, corpus, folded_into
 
 VERSION = 1
@@ -74,7 +74,7 @@ def assign(
     return assignments(found, similarity.argmax(axis=1), similarity.max(axis=1), model)
 
 
-def reader_of(model: ThemeModel, embedder: Embedder | None = None, cache_dir: Path | None = None) -> Embedder:
+def reader_of(model: ThemeModel, embedder: Embedder | None = None) -> Embedder:
     """Return the embedder that the model was fitted with; another one than that is a DataError."""
     reader = embedder or model.fused or make_embedder(model.embedder_name)
     if reader.id != model.embedder_id:
@@ -82,8 +82,6 @@ def reader_of(model: ThemeModel, embedder: Embedder | None = None, cache_dir: Pa
             f"the theme model of {model.view!r} was fitted with the embedder {model.embedder_id!r}, "
             f"not {reader.id!r}; fit it again or install that version."
         )
-    if isinstance(reader, Fused) and cache_dir is not None:
-        return replace(reader, cache_dir=cache_dir)
     return reader
 
 
@@ -98,12 +96,8 @@ def read(
 
     Texts of a language that the fit has not seen are placed by the general mean.
     """
-    reader = reader_of(model, embedder, cache_dir)
-    vectors = (
-        reader.read(found.texts, progress)
-        if isinstance(reader, Fused)
-        else embed(reader, found.texts, cache_dir, progress)
-    )
+    reader = reader_of(model, embedder)
+    vectors = reading(reader, found.texts, cache_dir, progress)
     return model.place(vectors, languages_of(found))
 
 

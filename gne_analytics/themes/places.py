@@ -1,7 +1,7 @@
 """Where every text stands: in which theme, in which of the finest themes below it, and at which spot of a flat map."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from gne_analytics.evidence.types import Theme
-from gne_analytics.themes.embedders import Vectors, unit_length
+from gne_analytics.themes.embedders import Vectors
 from gne_analytics.themes.graph import SMALLEST, Labels, Partition, centroids
 from gne_analytics.themes.texts import Corpus, folded_into, shortened
 
@@ -47,24 +47,78 @@ class Places:
         return rows.with_columns(theme=pl.Series(self.theme[group]), leaf=pl.Series(self.leaf[group]))
 
 
-def find_places(
-    found: Corpus, languages: list[str | None], placed: Vectors, theme: Labels, cut: Partition | None
-) -> Places:
-    """Split themes into leaves by the finer cuts, and lay themes and texts out flat; the same input, the same map.
+@dataclass(frozen=True)
+class Stand:
+    """Where some texts stand: theme, its likeness, leaf, and their place along the map's AXES axes."""
 
-    ``placed`` and ``theme`` run over all distinct texts; the cuts over the first of them, on which the fit was made.
-    A text that was assigned later joins the nearest leaf of its theme.
+    theme: Labels
+    similarity: NDArray[np.float32]
+    leaf: Labels
+    along: Vectors
+
+    @staticmethod
+    def joined(stands: "Sequence[Stand]") -> "Stand":
+        """Put blocks of texts one after another."""
+        parts = ([getattr(s, name) for s in stands] for name in ("theme", "similarity", "leaf", "along"))
+        return Stand(*(np.concatenate(part) for part in parts))
+
+    def renumbered(self, theme: Labels, leaf: Labels) -> "Stand":
+        """The same, each theme and leaf under its new number."""
+        return replace(self, theme=theme[self.theme], leaf=leaf[self.leaf])
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The fitted texts' themes and leaves, on which a block of any texts is given its stand; the same in any order.
+
+    Themes are split into leaves by the finer cuts.
     """
-    fitted = len(cut.chosen.labels) if cut is not None else found.n
-    finer = [c.labels for c in cut.cuts if c.themes > cut.chosen.themes] if cut is not None else []
-    leaf_of = _leaves(placed[:fitted], theme[:fitted], finer[-1] if finer else theme[:fitted])
-    owner = np.zeros(int(leaf_of.max()) + 1, dtype=np.int64)
-    owner[leaf_of] = theme[:fitted]
-    centres = centroids(placed[:fitted], leaf_of)
-    leaf = np.concatenate([leaf_of, _nearest_own(placed[fitted:], theme[fitted:], centres, owner)])
-    means = (_sums(placed[:fitted], leaf_of) / np.bincount(leaf_of)[:, None]).astype(np.float32)
-    groups = tuple(_majority(leaf_of, labels) for labels in finer)
-    return Places(found, tuple(languages), theme, leaf, means, _spots(placed, theme), groups)
+
+    fitted: Stand
+    centres: Vectors
+    leaf_centres: Vectors
+    owner: Labels
+    """The theme of each leaf."""
+    axes: Vectors
+    means: Vectors
+    cuts: tuple[Labels, ...]
+
+    @classmethod
+    def of(cls, placed: Vectors, theme: Labels, centres: Vectors, cut: Partition | None) -> "Ground":
+        """Lay the ground from the vectors and themes of the fitted texts."""
+        finer = [c.labels for c in cut.cuts if c.themes > cut.chosen.themes] if cut is not None else []
+        leaf = _leaves(placed, theme, finer[-1] if finer else theme)
+        owner = np.zeros(int(leaf.max()) + 1, dtype=np.int64)
+        owner[leaf] = theme
+        axes = _axes(placed[:DRAWN], AXES)
+        similarity = np.einsum("ij,ij->i", placed, centres[theme])
+        means = (_sums(placed, leaf) / np.bincount(leaf)[:, None]).astype(np.float32)
+        groups = tuple(_majority(leaf, labels) for labels in finer)
+        fitted = Stand(theme, similarity, leaf, placed @ axes)
+        return cls(fitted, centres, centroids(placed, leaf), owner, axes, means, groups)
+
+    def renumbered(self, order: Labels, stands: Stand) -> "tuple[Ground, Stand]":
+        """Number the themes in that order, the leaves by theme; of the ground and of the texts that stand on it."""
+        theme = np.argsort(order)
+        leaves = np.argsort(theme[self.owner], kind="stable")
+        leaf = np.argsort(leaves)
+        ground = Ground(
+            self.fitted.renumbered(theme, leaf), self.centres[order], self.leaf_centres[leaves],
+            theme[self.owner][leaves], self.axes, self.means[leaves], tuple(cut[leaves] for cut in self.cuts),
+        )  # fmt: skip
+        return ground, stands.renumbered(theme, leaf)
+
+    def stand(self, placed: Vectors) -> Stand:
+        """Give texts that were not fitted the nearest theme, and of it the nearest leaf."""
+        likeness = placed @ self.centres.T
+        theme: Labels = likeness.argmax(axis=1).astype(np.int64)
+        leaf = _nearest_own(placed, theme, self.leaf_centres, self.owner)
+        return Stand(theme, likeness.max(axis=1), leaf, placed @ self.axes)
+
+    def places(self, found: Corpus, languages: Sequence[str | None], stands: Stand) -> Places:
+        """Lay themes and texts out flat; the same input, the same map."""
+        spots = _spots(stands.along, stands.theme, self.centres)
+        return Places(found, tuple(languages), stands.theme, stands.leaf, self.means, spots, self.cuts)
 
 
 def _leaves(vectors: Vectors, theme: Labels, finest: Labels) -> Labels:
@@ -110,17 +164,15 @@ def _sums(vectors: Vectors, labels: Labels) -> Vectors:
     return total
 
 
-def _spots(placed: Vectors, theme: Labels) -> NDArray[np.float32]:
+def _spots(along: Vectors, theme: Labels, centres: Vectors) -> NDArray[np.float32]:
     """Lay themes out as discs, their area the number of texts; a text lies by where it stands in its theme."""
-    size = np.bincount(theme)
+    size = np.bincount(theme, minlength=len(centres))
     radius = np.sqrt(size / size.sum() * ROOM / np.pi).astype(np.float64)
-    middle = _apart(_flat(unit_length(_sums(placed, theme))), radius)
-    axes = _axes(placed[:DRAWN], AXES)
-    flat = placed @ axes
+    middle = _apart(_flat(centres), radius)
     spots = np.empty((len(theme), 2), dtype=np.float32)
     for one in range(len(size)):
         members = np.flatnonzero(theme == one)
-        spots[members] = middle[one] + radius[one] * _disc(flat[members])
+        spots[members] = middle[one] + radius[one] * _disc(along[members])
     return spots
 
 

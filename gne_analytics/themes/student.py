@@ -9,8 +9,9 @@ one another than to any other (demo's appeals, E5 for all: agreement with the la
 reason among Vietnamese texts .21 and .26).
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -18,12 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gne_analytics.themes.cache import Progress, embed
-from gne_analytics.themes.embedders import E5, Ngrams, Use, Vectors, unit_length
+from gne_analytics.themes.embedders import E5, Embedder, Ngrams, UseAndTrust, Vectors, unit_length
 
 EXACT = 200
 """Up to so many distinct texts, E5 reads them all."""
 SAMPLE = 200
-"""Beyond that, E5 reads so many, drawn by content hash, and the ridge learns from them."""
+"""Beyond that, E5 reads so many of each language, drawn by content hash, and the ridge learns from them."""
+KNOWN = 0.5
+"""From this trust on, USE is taken to know a text's language."""
 STRANGE = 60
 """So many texts of languages that USE does not know are read by E5 itself; the student guesses the rest by spelling."""
 RIDGE = 0.3
@@ -58,50 +61,81 @@ class Fused:
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Embed texts, those the fit has not seen as well."""
-        return self.read(texts, None)
+        return self.read(texts)
 
-    def read(self, texts: Sequence[str], progress: Progress | None) -> Vectors:
-        """Embed texts and report the slow part's progress."""
-        use = Use()
-        trust = use.trust(texts)
-        fast = embed(use, texts, self.cache_dir)
-        slow = self._slow(texts, fast, trust, progress)
+    def read(self, texts: Sequence[str], progress: Progress | None = None, strange: int = STRANGE) -> Vectors:
+        """Embed texts and report the slow part's progress; E5 reads so many at most that are strange to USE."""
+        fast, trust = _fast(texts, self.cache_dir)
+        slow = self._slow(texts, fast, trust, progress, strange)
         left, right = _centred(slow, self.e5_mean), trust[:, None] * _centred(fast, self.use_mean)
         if self.bridge is not None:
             right = right + (1 - trust)[:, None] * unit_length(left @ self.bridge)
         return unit_length(np.hstack([left, right]))
 
-    def _slow(self, texts: Sequence[str], fast: Vectors, trust: Array, progress: Progress | None) -> Array:
+    def _slow(
+        self, texts: Sequence[str], fast: Vectors, trust: Array, progress: Progress | None, strange: int
+    ) -> Array:
         if self.weights is None or self.offset is None:
             return embed(E5(), texts, self.cache_dir, progress)
         guess: Array = _features(texts, fast, trust) @ self.weights + self.offset
-        strange = np.flatnonzero(trust < 0.5)[:STRANGE]
-        if len(strange):
-            guess[strange] = embed(E5(), [texts[int(i)] for i in strange], self.cache_dir, progress)
+        if len(read := np.flatnonzero(trust < KNOWN)[:strange]):
+            guess[read] = embed(E5(), [texts[int(i)] for i in read], self.cache_dir, progress)
         return guess
 
 
-def teach(texts: Sequence[str], cache_dir: Path | None = None, progress: Progress | None = None) -> Fused:
-    """Make the default embedder for a corpus of distinct texts in order of their content hash."""
-    use = Use()
-    fast = embed(use, texts[: max(SAMPLE, EXACT)], cache_dir)
-    sample = list(texts) if len(texts) <= EXACT else list(texts[:SAMPLE])
-    fast = fast[: len(sample)]
+def reading(
+    reader: Embedder, texts: Sequence[str], cache_dir: Path | None = None, progress: Progress | None = None,
+    strange: int = STRANGE,
+) -> Vectors:  # fmt: skip
+    """Return the texts' vectors, what the cache holds not read anew; ``strange`` as in `Fused.read`."""
+    if isinstance(reader, Fused):
+        return replace(reader, cache_dir=cache_dir or reader.cache_dir).read(texts, progress, strange)
+    return embed(reader, texts, cache_dir, progress)
+
+
+def teach(
+    texts: Sequence[str],
+    languages: Sequence[str | None] = (),
+    cache_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> Fused:
+    """Make the default embedder for a corpus of distinct texts in order of their content hash.
+
+    ``languages`` of the texts where known: each is taught by texts of its own.
+    """
+    sample = list(texts) if len(texts) <= EXACT else [texts[i] for i in _lessons(languages or [None] * len(texts))]
+    fast, trust = _fast(sample, cache_dir)
     slow = embed(E5(), sample, cache_dir, progress)
-    trust = use.trust(sample)
-    known = fast[trust > 0.5]
+    known = fast[trust > KNOWN]
     use_mean = (known if len(known) else fast).mean(axis=0)
     e5_mean = slow.mean(axis=0)
     bridge = _bridge(_centred(slow, e5_mean)[trust > 0.99], _centred(fast, use_mean)[trust > 0.99])
     if len(texts) <= EXACT:
         return Fused(e5_mean, use_mean, None, None, 1.0, cache_dir, bridge)
     features = _features(sample, fast, trust)
-    held = len(sample) * 4 // 5
-    weights, offset = _ridge(features[:held], slow[:held])
-    guess = unit_length(features[held:] @ weights + offset - e5_mean)
-    fidelity = float((guess * _centred(slow[held:], e5_mean)).sum(axis=1).mean())
+    taught = np.arange(len(sample)) % 5 < 4
+    weights, offset = _ridge(features[taught], slow[taught])
+    guess = unit_length(features[~taught] @ weights + offset - e5_mean)
+    fidelity = float((guess * _centred(slow[~taught], e5_mean)).sum(axis=1).mean())
     weights, offset = _ridge(features, slow)
     return Fused(e5_mean, use_mean, weights, offset, fidelity, cache_dir, bridge)
+
+
+def _lessons(languages: Sequence[str | None]) -> list[int]:
+    """The first texts of each language, as many as a student needs."""
+    place: Counter[str | None] = Counter()
+    chosen = []
+    for i, language in enumerate(languages):
+        if place[language] < SAMPLE:
+            chosen.append(i)
+        place[language] += 1
+    return chosen
+
+
+def _fast(texts: Sequence[str], cache_dir: Path | None) -> tuple[Vectors, Array]:
+    """What USE makes of the texts, and how far it knows their language."""
+    read = embed(UseAndTrust(), texts, cache_dir)
+    return read[:, :-1], read[:, -1]
 
 
 def _centred(vectors: Array, mean: Array) -> Vectors:
