@@ -13,6 +13,7 @@ from narwhals.typing import IntoFrame
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.metrics.engines import check_names
 from gne_analytics.metrics.intervals import Floats, Ints
+from gne_analytics.tables.derived import FOLDS
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Codes: TypeAlias = npt.NDArray[np.signedinteger[Any]]
@@ -120,11 +121,11 @@ class Cube:
         yield from (a for a in self.axes if a.dimension == dimension)
 
 
-def build_cube(
-    frame: IntoFrame, dims: Sequence[str], *, unit: bool, paths: frozenset[str] = frozenset(), depth_of_path: int = 3
-) -> Cube:
+def build_cube(frame: IntoFrame, dims: Sequence[str], *, unit: bool, paths: frozenset[str] = frozenset()) -> Cube:
     """Count the leaves and encode them, in the order of their codes; `count_leaves` says what ``frame`` must hold."""
     keys = [*dims, *(["unit"] if unit else [])]
+    if unit and isinstance(frame, pl.DataFrame) and frame["unit"].null_count():
+        frame = _alone(frame)
     rows = _encoded(frame, keys)
     if isinstance(rows, pl.DataFrame) and _hardly_repeats(rows, keys):
         leaves = _rows_as_leaves(rows)
@@ -140,16 +141,26 @@ def build_cube(
     axes: list[Axis] = []
     for dimension in dims:
         codes, values = places.pop(dimension)
-        levels = _levels(values, depth_of_path) if dimension in paths else [(0, np.arange(len(values)), values)]
+        levels = _levels(values) if dimension in paths else [(0, np.arange(len(values)), values)]
         for level, cut, names in levels:
             axes.append(Axis(dimension, level, _small(np.append(cut, -1), len(names))[codes[order]], names))
     units: Ints | None = None
     if unit:
         units = places.pop("unit")[0][order].astype(np.int64)
-        alone = units < 0  # a row without a unit is one of its own
+        alone = units < 0  # counted on another engine, where a leaf of rows without a unit is one of its own
         units[alone] = units.max(initial=-1) + 1 + np.arange(int(alone.sum()))
     n0, k0, n1, k1 = (counts.pop(c).to_numpy()[order] for c in COUNTS)
     return Cube(tuple(axes), n0, k0, n1, k1, half[order], units)
+
+
+def _alone(rows: pl.DataFrame) -> pl.DataFrame:
+    """Make each row without a unit a unit of its own, and share these out over the folds."""
+    row = pl.int_range(pl.len())
+    own = pl.concat_str(pl.lit("\x00row "), row.cast(pl.String))
+    return rows.with_columns(
+        unit=pl.coalesce(pl.col("unit").cast(pl.String), own),
+        fold=pl.when(pl.col("unit").is_null()).then(row % FOLDS).otherwise("fold"),
+    )
 
 
 def _small(codes: Ints, size: int) -> Codes:
@@ -211,10 +222,10 @@ def _in_order(columns: Sequence[Codes]) -> Ints:
     return np.argsort(key, kind="stable")
 
 
-def _levels(values: tuple[str, ...], depth: int) -> Iterator[tuple[int, Ints, tuple[str, ...]]]:
+def _levels(values: tuple[str, ...]) -> Iterator[tuple[int, Ints, tuple[str, ...]]]:
     """Each level of some paths: which of its values every path lies in, -1 where it ends before."""
     parts = [v.split("/") for v in values]
-    for level in range(1, min(max((len(p) for p in parts), default=1), depth) + 1):
+    for level in range(1, max((len(p) for p in parts), default=1) + 1):
         cut = ["/".join(p[:level]) if len(p) >= level else None for p in parts]
         names = tuple(sorted({c for c in cut if c is not None}))
         place = {name: i for i, name in enumerate(names)}

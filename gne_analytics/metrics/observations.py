@@ -185,7 +185,9 @@ def observe(record: Record, metric: str, scope: Segment = Segment({})) -> Observ
     if unknown:
         raise DataError.missing_column(definition.table, unknown[0], rows.columns, f"scope {scope}")
     paths = path_dims(definition.table)
-    rows = rows.filter(segment_mask(scope, paths) & definition.rows)
+    rows = rows.filter(definition.rows)
+    # whether a row is mature is read from all of them, so that a scope holds the same rows however it is asked for
+    rows = rows.with_columns(_matured(record, definition, rows).alias("matured")).filter(segment_mask(scope, paths))
     table = TABLES[definition.table]
     dims = record.dims(definition.table)
     if definition.by_appeal:
@@ -199,7 +201,7 @@ def observe(record: Record, metric: str, scope: Segment = Segment({})) -> Observ
         "event_date", "event_week", "event_month", "event_year",
         (pl.col(unit) if unit else pl.lit(None, pl.String)).cast(pl.String).alias("unit"),
         (pl.col("fold") if unit else pl.lit(None, pl.UInt8)).alias("fold"),
-        _matured(record, definition, rows).alias("matured"),
+        "matured",
         *dims,
     )  # fmt: skip
     known = frozenset(d for d in dims if d.removeprefix("appeal_") in TABLES["appeals"].columns or d in table.columns)

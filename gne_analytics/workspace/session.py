@@ -122,8 +122,7 @@ class Workspace:
         if baseline is not None and focus is not None:
             observed = observe(self.record, metric or "overturn_rate", within)
             return [make_shift(observed, parse_window(baseline), parse_window(focus))]
-        found = find_shifts(self.record, metrics=[metric] if metric else None, seed=self.seed)
-        return [s for s in found if not within.depth or s.scope == within]
+        return find_shifts(self.record, metrics=[metric] if metric else None, seed=self.seed, scope=within)
 
     def explain(self, shift: Shift) -> Explained:
         """Return where and why a shift happened: causes verified on held-out units, and the exact decomposition.

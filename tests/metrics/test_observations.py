@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from gne_analytics.causes import explain
 from gne_analytics.errors import DataError
@@ -21,6 +22,8 @@ from gne_analytics.metrics import (
 )
 from gne_analytics.metrics.observations import Observations
 from gne_analytics.tables.contract import OUTCOMES
+from gne_analytics.tables.record import record_from_frames
+from gne_analytics.testing.frames import appeals_frame, violations_frame
 
 
 def counts(record, metric):
@@ -207,3 +210,17 @@ def test_a_dimension_may_have_a_name_that_the_cube_uses_itself(name):
 def test_a_dimension_with_the_name_of_a_rows_own_column_is_refused(name):
     with pytest.raises(DataError, match="rename it"):
         Observations.from_frame(plain_frame(), dims=("market", name))
+
+
+def test_a_row_is_mature_or_not_whatever_the_scope_it_is_asked_for_in():
+    violations = violations_frame(1_500, weeks=20)
+    appeals = appeals_frame(violations).join(violations.select("violation_id", "policy_id"), on="violation_id")
+    slow = pl.col("policy_id") == appeals["policy_id"][0]
+    appeals = appeals.with_columns(
+        decided_at=pl.when(slow).then(pl.col("decided_at").dt.offset_by("30d")).otherwise("decided_at")
+    )
+    made = record_from_frames({"violations": violations, "appeals": appeals.drop("policy_id")})
+    whole = observe(made, "overturn_rate")
+    for policy in violations["policy_id"].unique():
+        scope = Segment.of(policy_id=policy)
+        assert_frame_equal(observe(made, "overturn_rate", scope).frame, whole.within(scope).frame)
