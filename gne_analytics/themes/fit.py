@@ -176,9 +176,8 @@ def fit_themes(
     """
     found = corpus(texts, view)
     languages = languages_of(found)
-    reader = _reader(embedder, found, languages, cache_dir, progress)
     fitted = min(found.n, FIT_TEXTS)
-    vectors = reading(reader, found.texts[:fitted], cache_dir, progress)
+    reader, vectors = _read(embedder, found.texts[:fitted], languages[:fitted], cache_dir, progress)
     mean, by_language = _means(vectors, languages[:fitted], centre_languages)
     placed = place(vectors, mean, by_language, languages[:fitted])
     grouper = _clusterer(clusterer, seed)
@@ -234,13 +233,14 @@ def fit_themes(
     )
 
 
-def _reader(
-    embedder: str | Embedder, found: Corpus, languages: Sequence[str | None], cache_dir: Path | None,
+def _read(
+    embedder: str | Embedder, texts: Sequence[str], languages: Sequence[str | None], cache_dir: Path | None,
     progress: Progress | None,
-) -> Embedder:  # fmt: skip
+) -> tuple[Embedder, Vectors]:  # fmt: skip
     if embedder == "auto":
-        return teach(found.texts, languages, cache_dir, progress)
-    return make_embedder(embedder) if isinstance(embedder, str) else embedder
+        return teach(texts, languages, cache_dir, progress)
+    reader = make_embedder(embedder) if isinstance(embedder, str) else embedder
+    return reader, reading(reader, texts, cache_dir, progress)
 
 
 def _for_words(reader: Embedder) -> Embedder:
