@@ -83,7 +83,9 @@ class Fused:
     ) -> Array:
         if self.weights is None or self.offset is None:
             return embed(E5(), texts, self.cache_dir, progress)
-        guess: Array = _features(texts, fast, trust) @ self.weights + self.offset
+        wide = fast.shape[1]
+        guess: Array = (trust[:, None] * fast) @ self.weights[:wide] + self.offset
+        guess += Ngrams().sparse(texts) @ self.weights[wide:]
         if len(read := np.flatnonzero(trust < KNOWN)[:strange]):
             guess[read] = embed(E5(), [texts[int(i)] for i in read], self.cache_dir, progress)
         return guess

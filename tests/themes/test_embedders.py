@@ -136,13 +136,13 @@ def test_every_language_teaches_the_student_by_texts_of_its_own(monkeypatch: pyt
     assert student._lessons(["en"] * 40 + ["th"] * 2 + ["id"] * 9) == [0, 1, 2, 40, 41, 42, 43, 44]
 
 
-def test_use_and_its_trust_are_read_as_one_by_many_processes_as_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_use_and_its_trust_are_read_by_many_threads_as_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     from gne_analytics.themes import embedders
 
     texts = ["nobody read my invoice", "không ai đọc hóa đơn của tôi", "mi tienda es auténtica", "ร้านนี้ของแท้"]
     alone = embedders.UseAndTrust().encode(texts)
     assert np.allclose(alone[:, :-1], embedders.Use().encode(texts), atol=1e-5)
-    assert np.allclose(alone[:, -1], embedders.Use().trust(texts))
+    assert alone[1, -1] < 0.5 < alone[0, -1]
     monkeypatch.setattr(embedders, "ALONE", 2)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     assert np.allclose(embedders.UseAndTrust().encode(texts), alone, atol=1e-5)
