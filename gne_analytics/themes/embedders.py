@@ -185,7 +185,8 @@ class Ngrams:
             return csr_matrix((0, 1024), dtype=np.float32)
         counts = self._hash.transform(list(texts)).astype(np.float32)
         counts.data = np.sign(counts.data) * np.sqrt(np.abs(counts.data))
-        return normalize(counts, copy=False)
+        rows: csr_matrix = normalize(counts, copy=False)
+        return rows
 
 
 class Endpoint:

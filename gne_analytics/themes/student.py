@@ -84,8 +84,8 @@ class Fused:
         if self.weights is None or self.offset is None:
             return embed(E5(), texts, self.cache_dir, progress)
         wide = fast.shape[1]
-        guess: Array = (trust[:, None] * fast) @ self.weights[:wide] + self.offset
-        guess += Ngrams().sparse(texts) @ self.weights[wide:]
+        spelt: Array = Ngrams().sparse(texts) @ self.weights[wide:]
+        guess: Array = (trust[:, None] * fast) @ self.weights[:wide] + spelt + self.offset
         if len(read := np.flatnonzero(trust < KNOWN)[:strange]):
             guess[read] = embed(E5(), [texts[int(i)] for i in read], self.cache_dir, progress)
         return guess
