@@ -182,7 +182,7 @@ class Ngrams:
         from sklearn.preprocessing import normalize
 
         if not texts:
-            return csr_matrix((0, 1024), dtype=np.float32)
+            return csr_matrix(np.zeros((0, 1024), dtype=np.float32))
         counts = self._hash.transform(list(texts)).astype(np.float32)
         counts.data = np.sign(counts.data) * np.sqrt(np.abs(counts.data))
         rows: csr_matrix = normalize(counts, copy=False)

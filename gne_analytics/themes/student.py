@@ -84,7 +84,7 @@ class Fused:
         if self.weights is None or self.offset is None:
             return embed(E5(), texts, self.cache_dir, progress)
         wide = fast.shape[1]
-        spelt: Array = Ngrams().sparse(texts) @ self.weights[wide:]
+        spelt = np.asarray(Ngrams().sparse(texts) @ self.weights[wide:], dtype=np.float32)
         guess: Array = (trust[:, None] * fast) @ self.weights[:wide] + spelt + self.offset
         if len(read := np.flatnonzero(trust < KNOWN)[:strange]):
             guess[read] = embed(E5(), [texts[int(i)] for i in read], self.cache_dir, progress)
