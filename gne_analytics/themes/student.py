@@ -84,8 +84,8 @@ class Fused:
         if self.weights is None or self.offset is None:
             return embed(E5(), texts, self.cache_dir, progress)
         wide = fast.shape[1]
-        spelt = np.asarray(Ngrams().sparse(texts) @ self.weights[wide:], dtype=np.float32)
-        guess: Array = (trust[:, None] * fast) @ self.weights[:wide] + spelt + self.offset
+        known, spelt = (trust[:, None] * fast) @ self.weights[:wide], Ngrams().sparse(texts) @ self.weights[wide:]
+        guess = np.asarray(known + spelt + self.offset, dtype=np.float32)
         if len(read := np.flatnonzero(trust < KNOWN)[:strange]):
             guess[read] = embed(E5(), [texts[int(i)] for i in read], self.cache_dir, progress)
         return guess
