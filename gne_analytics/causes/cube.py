@@ -13,7 +13,6 @@ from narwhals.typing import IntoFrame
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.metrics.engines import check_names
 from gne_analytics.metrics.intervals import Floats, Ints
-from gne_analytics.tables.derived import FOLDS
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Codes: TypeAlias = npt.NDArray[np.signedinteger[Any]]
@@ -124,14 +123,14 @@ class Cube:
 def build_cube(frame: IntoFrame, dims: Sequence[str], *, unit: bool, paths: frozenset[str] = frozenset()) -> Cube:
     """Count the leaves and encode them, in the order of their codes; `count_leaves` says what ``frame`` must hold."""
     keys = [*dims, *(["unit"] if unit else [])]
-    if unit and isinstance(frame, pl.DataFrame) and frame["unit"].null_count():
-        frame = _alone(frame)
     rows = _encoded(frame, keys)
     if isinstance(rows, pl.DataFrame) and _hardly_repeats(rows, keys):
         leaves = _rows_as_leaves(rows)
     else:
         leaves = group_leaves(rows, dims, unit=unit)
     del rows
+    if unit and leaves["unit"].null_count():
+        leaves = _one_by_one(leaves, dims)
     counts = {c: leaves[c] for c in COUNTS}
     leaves = leaves.drop(COUNTS)
     places = {name: _places(leaves[name]) for name in keys}
@@ -147,20 +146,31 @@ def build_cube(frame: IntoFrame, dims: Sequence[str], *, unit: bool, paths: froz
     units: Ints | None = None
     if unit:
         units = places.pop("unit")[0][order].astype(np.int64)
-        alone = units < 0  # counted on another engine, where a leaf of rows without a unit is one of its own
+        alone = units < 0
         units[alone] = units.max(initial=-1) + 1 + np.arange(int(alone.sum()))
     n0, k0, n1, k1 = (counts.pop(c).to_numpy()[order] for c in COUNTS)
     return Cube(tuple(axes), n0, k0, n1, k1, half[order], units)
 
 
-def _alone(rows: pl.DataFrame) -> pl.DataFrame:
-    """Make each row without a unit a unit of its own, and share these out over the folds."""
-    row = pl.int_range(pl.len())
-    own = pl.concat_str(pl.lit("\x00row "), row.cast(pl.String))
-    return rows.with_columns(
-        unit=pl.coalesce(pl.col("unit").cast(pl.String), own),
-        fold=pl.when(pl.col("unit").is_null()).then(row % FOLDS).otherwise("fold"),
+def _one_by_one(leaves: pl.DataFrame, dims: Sequence[str]) -> pl.DataFrame:
+    """Make every row without a unit a unit of its own, in turn in either half.
+
+    Of its leaf only whole counts are known, which is all that there is to a row; a leaf of other counts stays one.
+    """
+    lone = leaves.filter(pl.col("unit").is_null()).sort(dims)
+    whole = pl.all_horizontal(
+        *(pl.col(c) == pl.col(c).floor() for c in COUNTS), pl.col("k0") <= pl.col("n0"), pl.col("k1") <= pl.col("n1")
     )
+    parts = [leaves.filter(pl.col("unit").is_not_null()), lone.filter(~whole)]
+    lone = lone.filter(whole)
+    zero = {c: pl.lit(0.0) for c in COUNTS}
+    for n, k in (("n0", "k0"), ("n1", "k1")):
+        hits = lone[k].to_numpy().astype(np.int64)
+        for hit, count in ((1.0, hits), (0.0, lone[n].to_numpy().astype(np.int64) - hits)):
+            rows = lone[np.repeat(np.arange(lone.height), count)]
+            turn = (pl.int_range(pl.len()) % 2).cast(lone.schema["half"])
+            parts.append(rows.with_columns(**{**zero, n: pl.lit(1.0), k: pl.lit(hit)}, half=turn))
+    return pl.concat(parts)
 
 
 def _small(codes: Ints, size: int) -> Codes:

@@ -377,9 +377,10 @@ class _Naming:
                 if wider.kind == cell.kind and wider.told > max(current + extra, WIDER * current):
                     rows, current, price = reach, wider.told, price + extra
                     values[i] = (*values[i], code)
-            all_of_it = len(values[i]) > 1 and rows.size >= IDLE * self._others(values, i).size
-            if all_of_it and len(values) > 1:  # all values: no condition
-                return self._merged(self.weigh(tuple(c for c in cell.conditions if c[0] != i)), told)
+            if len(values[i]) > 1 and rows.size >= IDLE * self._others(values, i).size:  # all values: no condition
+                if len(values) > 1:
+                    return self._merged(self.weigh(tuple(c for c in cell.conditions if c[0] != i)), told)
+                return _Name(cell.conditions, _single(cell.conditions), cell, told)
         name = tuple(sorted((i, tuple(codes)) for i, codes in values.items()))
         if not price:
             return _Name(cell.conditions, name, cell, told)

@@ -8,8 +8,8 @@ from hashlib import blake2b
 import numpy as np
 import polars as pl
 
-from gne_analytics.causes.cells import NEW, STANDARD, VANISHED
-from gne_analytics.causes.changes import VERSION_DIMS, match_changes
+from gne_analytics.causes.cells import NEW, STANDARD, VANISHED, is_version
+from gne_analytics.causes.changes import match_changes
 from gne_analytics.causes.context import MechanismContext
 from gne_analytics.causes.cube import Cube, Mask
 from gne_analytics.causes.decompose import Part, Split, leave_out
@@ -87,7 +87,7 @@ def onset_of(obs: Observations, shift: Shift, segment: Segment, before: Counts, 
 
     Not before the segment's first row.
     """
-    past = Segment.of({d: v for d, v in segment.items() if d not in VERSION_DIMS})
+    past = Segment.of({d: v for d, v in segment.items() if not is_version(d)})
     if volume or past == segment or before.n >= HAS_A_PAST:
         return find_onset(obs, segment, shift.baseline, shift.focus, volume=volume)
     found = find_onset(obs, past, shift.baseline, shift.focus)

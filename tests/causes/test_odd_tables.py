@@ -140,3 +140,25 @@ def test_parts_that_leave_no_rows_of_one_side_all_have_a_contribution():
     told_parts, _ = decompose(cube, fit_baseline(cube), parts)
     assert set(told_parts.causes) == {"gone", "moved"}
     assert sum(told_parts.causes.values()) + told_parts.residual == pytest.approx(told_parts.delta, abs=1e-9)
+
+
+def test_a_lone_dimension_is_never_named_by_all_its_values():
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        side = rng.integers(0, 2, 3000)
+        noise = {f"d{i}": rng.choice(["a", "b"], 3000) for i in range(5)}
+        found = told(table(rng, side, rng.random(3000) < 0.3 + 0.1 * side, **noise), tuple(noise), None)
+        assert all(len(v) < 2 for c in found.causes for _, v in c.segment.items())
+
+
+def test_any_column_of_versions_has_its_onset_from_its_cases_of_any_version():
+    rng = np.random.default_rng(0)
+    n = 12_000
+    side = rng.integers(0, 2, n)
+    k = rng.random(n) < 0.2 + 0.3 * side
+    seller = [f"s{i}" for i in rng.integers(0, 900, n)]
+    frame = table(rng, side, k, detector_version=np.where(side == 1, "v7", "v6"), seller=seller)
+    one, other = (
+        told(frame.rename({"detector_version": name}), (name,)).causes for name in ("detector_version", "model_version")
+    )
+    assert [c.onset for c in one] == [c.onset for c in other]
