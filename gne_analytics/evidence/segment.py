@@ -66,7 +66,7 @@ class Segment(RootModel[Annotated[dict[str, tuple[str, ...]], AfterValidator(_or
 
 def _quoted(value: str) -> str:
     """A value as `parse_segment` reads it back: in quotes where it holds what parts values or conditions."""
-    if not any(c in value for c in ',&{}"') and " AND " not in value and value == value.strip("'"):
+    if not any(c in value for c in ",&{}'") and '"' not in value and " AND " not in value:
         return value
     return f"'{value}'" if '"' in value else f'"{value}"'
 
