@@ -17,6 +17,8 @@ from gne_analytics.evidence.types import Decomposition
 
 MATERIAL = 0.05
 """A segment that holds less than this part of the shift, either way of counting, is not worth a line."""
+COVERED = 0.5
+"""A claim of whose rows the claims before it hold more than this together is not told again."""
 STILL_THERE = 3.0
 """A claim must stand so many standard errors from zero after the claims before it are taken out."""
 
@@ -46,13 +48,13 @@ def disjoint(cube: Cube, baseline: Baseline, claims: Sequence[Claim], noise: flo
         local = claim.segment.depth > 0
         rows = cube.mask(claim.segment) if local else outside_of(cube, [k.rows for k in kept])
         size = float(weight[rows].sum())
-        overlap = max((float(weight[rows & k.rows].sum()) / size for k in kept), default=0.0) if size else 1.0
+        covered = 1 - float(weight[rows & outside_of(cube, [k.rows for k in kept])].sum()) / size if size else 1.0
         versioned = any(is_version(d) for d in claim.segment.dimensions)
         effect, variance, kind = view.measure_rows(rows, versioned=versioned)
         if not local:
             effect += beyond
         gone = not math.isfinite(variance) or effect * claim.found.effect <= 0 or kind != claim.found.kind
-        if kept and (gone or overlap > 0.5 or effect**2 < STILL_THERE**2 * variance):
+        if kept and (gone or covered > COVERED or effect**2 < STILL_THERE**2 * variance):
             continue
         if not math.isfinite(variance):
             continue
