@@ -5,8 +5,8 @@
     python -m benchmarks.themes_ours many NUMBER TEXTS.json
 
 ``cluster`` does to given vectors what `fit_themes` does to those of its texts: FIT_TEXTS of them make the graph, the
-rest join the nearest theme. ``fit`` is all of it, from texts to themes; ``many`` the same on so many texts composed of
-the given ones' beginnings and ends. Imports are left out, of the peers too.
+rest join the nearest of its leaves. ``fit`` is all of it, from texts to themes; ``many`` the same on so many texts
+composed of the given ones' beginnings and ends. Imports are left out, of the peers too.
 """
 
 import json
@@ -22,6 +22,7 @@ import polars as pl
 
 from gne_analytics.themes.fit import FIT_TEXTS, Themes, fit_themes
 from gne_analytics.themes.graph import GraphClusterer, Labels, centroids
+from gne_analytics.themes.places import Ground
 
 COMPILES = 600
 """Texts of a first run, which is not counted: of the peers it compiles."""
@@ -30,10 +31,11 @@ SELLERS = 997
 
 def cluster(vectors: "np.typing.NDArray[np.float32]") -> Labels:
     """Themes of a sample, in whose order there is no meaning, and the nearest of them for all others."""
-    fitted = GraphClusterer(0).fit(vectors[:FIT_TEXTS]).labels_
-    centres = centroids(vectors[:FIT_TEXTS], fitted)
-    rest = [(vectors[i : i + FIT_TEXTS] @ centres.T).argmax(axis=1) for i in range(FIT_TEXTS, len(vectors), FIT_TEXTS)]
-    return np.concatenate([fitted, *rest])
+    some = vectors[:FIT_TEXTS]
+    grouper = GraphClusterer(0).fit(some)
+    ground = Ground.of(some, grouper.labels_, centroids(some, grouper.labels_), grouper.partition_)
+    rest = (ground.stand(vectors[i : i + FIT_TEXTS]).theme for i in range(FIT_TEXTS, len(vectors), FIT_TEXTS))
+    return np.concatenate([grouper.labels_, *rest])
 
 
 def composed(texts: list[str], number: int) -> list[str]:

@@ -16,6 +16,8 @@ Labels = NDArray[np.int64]
 
 NEIGHBOURS = 15
 RESOLUTIONS = np.geomspace(0.1, 32, 24)
+STRIDE = 3
+"""One resolution of so many is tried, and all about the best of these."""
 DROPPED_EDGES = 0.1
 DROPOUTS = 3
 """Times that the chosen cut is made again without a tenth of the edges."""
@@ -152,19 +154,25 @@ def partition(vectors: Vectors, seed: int = 0, k: int = NEIGHBOURS) -> Partition
     graph = shared_neighbour_graph(vectors, k)
     sample = np.sort(np.random.default_rng(seed).permutation(n)[:SAMPLE])
     distance = 1 - vectors[sample] @ vectors[sample].T
-    cuts: list[Cut] = []
     most = most_themes(n)
-    for resolution in RESOLUTIONS:
-        labels = leiden(graph, resolution, seed)
+
+    def cut_at(i: int) -> Cut:
+        labels = leiden(graph, RESOLUTIONS[i], seed)
         themes = len(np.unique(labels))
-        if not cuts or themes != cuts[-1].themes:
-            cuts.append(Cut(float(resolution), themes, float("nan"), silhouette(distance, labels[sample]), labels))
-        if themes > most:  # finer still: resolutions rise
+        return Cut(float(RESOLUTIONS[i]), themes, float("nan"), silhouette(distance, labels[sample]), labels)
+
+    found: dict[int, Cut] = {}
+    for i in range(1, len(RESOLUTIONS), STRIDE):
+        found[i] = cut_at(i)
+        if found[i].themes > most:  # finer still: resolutions rise
             break
-    able = [c for c in cuts if 1 < c.themes <= most and c.silhouette > 0]
-    if not able:
+    around = max(found, key=lambda i: _worth(found[i], n))
+    for i in range(max(around - STRIDE + 1, 0), min(around + STRIDE, len(RESOLUTIONS))):
+        found[i] = found.get(i) or cut_at(i)
+    cuts = list({found[i].themes: found[i] for i in sorted(found, reverse=True)}.values())[::-1]
+    best = max(cuts, key=lambda c: _worth(c, n))
+    if _worth(best, n) == -math.inf:
         return Partition(cuts[0], tuple(cuts))
-    best = max(able, key=lambda c: _worth(c, n))
     thinned = (_drop_edges(graph, seed + i) for i in range(DROPOUTS))
     again = [leiden(g, best.resolution, seed + 1 + i) for i, g in enumerate(thinned)]
     chosen = replace(best, agreement=float(np.mean([adjusted_rand(best.labels, labels) for labels in again])))
@@ -177,6 +185,8 @@ def most_themes(n: int) -> float:
 
 
 def _worth(cut: Cut, n: int) -> float:
+    if not 1 < cut.themes <= most_themes(n) or cut.silhouette <= 0:
+        return -math.inf
     away = float(np.log(cut.themes) - EXPECTED * np.log(n))
     return float(np.log(cut.silhouette)) - DOUBT * away**2
 

@@ -109,11 +109,10 @@ class Ground:
         return ground, stands.renumbered(theme, leaf)
 
     def stand(self, placed: Vectors) -> Stand:
-        """Give texts that were not fitted the nearest theme, and of it the nearest leaf."""
-        likeness = placed @ self.centres.T
-        theme: Labels = likeness.argmax(axis=1).astype(np.int64)
-        leaf = _nearest_own(placed, theme, self.leaf_centres, self.owner)
-        return Stand(theme, likeness.max(axis=1), leaf, placed @ self.axes)
+        """Give texts that were not fitted the nearest leaf, and its theme: a theme may have several kernels."""
+        leaf: Labels = (placed @ self.leaf_centres.T).argmax(axis=1).astype(np.int64)
+        theme = self.owner[leaf]
+        return Stand(theme, np.einsum("ij,ij->i", placed, self.centres[theme]), leaf, placed @ self.axes)
 
     def places(self, found: Corpus, languages: Sequence[str | None], stands: Stand) -> Places:
         """Lay themes and texts out flat; the same input, the same map."""

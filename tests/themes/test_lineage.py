@@ -180,6 +180,7 @@ def test_refitted_themes_have_cards_with_their_steadiness_and_a_tree(frame: pl.D
 def test_where_the_old_themes_no_longer_hold_the_nearest_of_the_good_cuts_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("gne_analytics.themes.graph.STRIDE", 1)
     rng = np.random.default_rng(0)
     centres = unit_length(rng.normal(size=(12, 24)))
     vectors = unit_length(centres[np.repeat(np.arange(12), 30)] + 0.1 * rng.normal(size=(360, 24)))
