@@ -29,6 +29,8 @@ class Peer:
     formulations: tuple[str, str]
     support: float | None = SAME_SUPPORT
     """The least share of the rows that it is asked to look at; None for one that knows no such thing."""
+    by_pip: bool = False
+    """Installed by pip though uv is at hand: it alone finds a build of torch without CUDA where one lies about."""
 
     @property
     def key(self) -> str:
@@ -48,6 +50,9 @@ PEERS = (
     Peer("divexplorer", ("residual", "difference")),
 )
 
+CLUSTERERS = Peer("clusterers", ("umap_hdbscan", "evoc"), None)
+"""Those of themes."""
+
 
 def install(peer: Peer, folder: Path) -> tuple[Path | None, str]:
     """Make a peer's environment, unless it is there, and return its Python; or None and why it could not be made."""
@@ -59,7 +64,7 @@ def install(peer: Peer, folder: Path) -> tuple[Path | None, str]:
     shutil.rmtree(home, ignore_errors=True)
     home.parent.mkdir(parents=True, exist_ok=True)
     requirements = str(HERE / f"{peer.name}.txt")
-    uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
+    uv = None if peer.by_pip else shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
     # --no-config: the overrides of our own pyproject.toml would leave numba without its compiler
     make = [sys.executable, "-m", "venv", *(["--without-pip"] if uv else []), str(home)]
     fill = [uv, "pip", "install", "--no-config", "--quiet", "--python"] if uv else []

@@ -1,12 +1,13 @@
 """How well themes follow labels that they were not told, beside UMAP + HDBSCAN and EVoC on the same vectors.
 
-    GNE_TEXTDATA=DIR python -m benchmarks.themes [--seeds 2] [--ours] [--json FILE]
+    GNE_TEXTDATA=DIR python -m benchmarks.themes [--parts sets clustering end million] [--seeds 2] [--json FILE]
 
 Fifteen sets are cut from two public ones: banking messages by number and size of their intents, sentences by topic in
 one and in thirteen languages, and sentences with their translations, many small and clear groups. All are read by USE
 and centred (by language where there are several). The rivals' outliers are given to the nearest centre, which is free
 and the only fair way; they run in an environment of their own, made from ``benchmarks/peers/clusterers.txt``. The rule
 was settled on these very sets: labelled sets of other sources would say more. AMI, NMI, ARI as scikit-learn has them.
+The other parts measure speed and are told in `benchmarks.themes_scale`.
 """
 
 import argparse
@@ -23,11 +24,12 @@ import polars as pl
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, normalized_mutual_info_score
 
 from benchmarks.child import run_child
-from benchmarks.rivals import CACHE, Peer, install
+from benchmarks.rivals import CACHE, install
+from benchmarks.rivals import CLUSTERERS as RIVALS
+from benchmarks.themes_scale import FEW, clustering, end_to_end, million
 from gne_analytics.themes.embedders import Use, Vectors, unit_length
 from gne_analytics.themes.graph import GraphClusterer, Labels, settle
 
-RIVALS = Peer("clusterers", ("umap_hdbscan", "evoc"), None)
 UNKNOWN_TO_USE = ("ind_Latn", "vie_Latn", "zsm_Latn")
 INTENTS = ((10, 1), (20, 2), (40, 3))
 SENTENCES = ((100, 13, 7), (89, 13, 8), (150, 6, 9))
@@ -36,33 +38,55 @@ SENTENCES = ((100, 13, 7), (89, 13, 8), (150, 6, 9))
 Named = tuple[str, Vectors, "np.typing.NDArray[np.str_]"]
 
 
+PARTS = ("sets", "clustering", "end", "million")
+
+
 def main() -> None:
-    """Cluster every set, print a line for each, and write the same figures as one JSON object."""
+    """Measure the parts that are asked for, print tables, and write the same figures as one JSON object."""
     reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     reader.add_argument("--data", type=Path, default=os.environ.get("GNE_TEXTDATA"))
+    reader.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     reader.add_argument("--seeds", type=int, default=2)
-    reader.add_argument("--ours", action="store_true", help="leave the rivals out")
-    reader.add_argument("--peers", type=Path, default=CACHE, help="folder of the rivals' environment")
+    reader.add_argument("--ours", action="store_true", help="leave the rivals of the sets out")
+    reader.add_argument("--peers", type=Path, default=CACHE, help="folder of the rivals' environments")
     reader.add_argument("--json", type=Path)
     args = reader.parse_args()
     if args.data is None:
         reader.error("point --data or GNE_TEXTDATA at the folder that holds banking77.parquet")
-    python, why = (None, "left out") if args.ours else install(RIVALS, args.peers)
+    banking = pl.read_parquet(Path(args.data) / "banking77.parquet")
+    texts, label = banking["text"].to_list(), banking["label"].cast(pl.String)
+    whole: dict[str, Any] = {}
+    if "clustering" in args.parts:
+        print("100,000 given vectors, 77 labels", flush=True)
+        whole |= clustering(Use().encode(texts), label.to_numpy(), args.peers)
+    if "end" in args.parts:
+        print("10,000 texts, from text to themes", flush=True)
+        whole |= end_to_end(texts[:FEW], label.to_list()[:FEW], args.peers)
+    if "million" in args.parts:
+        print("many short texts, from text to themes", flush=True)
+        whole |= million(texts)
+    if "sets" in args.parts:
+        whole |= quality(Path(args.data), args.seeds, None if args.ours else args.peers)
+    print(" ".join(f"{k} {v:.3f}" for k, v in whole.items() if isinstance(v, float)))
+    if args.json:
+        args.json.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+
+
+def quality(folder: Path, seeds: int, peers: Path | None) -> dict[str, Any]:
+    """Cluster every labelled set by ours and, in an environment in ``peers``, by the rivals; print a line for each."""
+    python, why = (None, "left out") if peers is None else install(RIVALS, peers)
     print(f"rivals: {why or python}")
     print(
         f"{'set':16} {'texts':>6} {'labels':>6} {'themes':>6} {'AMI':>6} {'NMI':>6} {'ARI':>6} {'CPU s':>6}  best rival"
     )
-    lines = [_line(name, vectors, labels, args.seeds, python) for name, vectors, labels in sets(Path(args.data))]
+    lines = [_line(name, vectors, labels, seeds, python) for name, vectors, labels in sets(folder)]
     known = [x for x in lines if x["ami_best_rival"] is not None]
-    whole = {
+    return {
         "sets": {x.pop("name"): x for x in lines}, "ami": float(np.mean([x["ami"] for x in lines])),
         "ami_best_rival": float(np.mean([x["ami_best_rival"] for x in known])) if known else None,
         "worst_difference": min((x["ami"] - x["ami_best_rival"] for x in known), default=None),
-        "shuffle_ari": float(np.mean([x["shuffle_ari"] for x in lines])), "seeds": args.seeds,
+        "shuffle_ari": float(np.mean([x["shuffle_ari"] for x in lines])), "seeds": seeds,
     }  # fmt: skip
-    print(" ".join(f"{k} {v:.3f}" for k, v in whole.items() if isinstance(v, float)))
-    if args.json:
-        args.json.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
 
 
 def _line(name: str, vectors: Vectors, labels: Any, seeds: int, python: Path | None) -> dict[str, Any]:

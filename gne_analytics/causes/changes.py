@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
+from gne_analytics.causes.cells import is_version
 from gne_analytics.causes.onset import Onset
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.types import Estimate, MatchedChange, Period, Shift
@@ -29,8 +30,6 @@ MIN_CELL = 10.0
 AS_MUCH = 0.8
 """A placebo of so large a part of the did shows as much: the trends were not parallel before."""
 MOST = 3
-VERSION_DIMS = frozenset({"detector_version", "policy_revision", "template_version"})
-"""Left out of a segment when its past is looked at: before a version came, its cases had another."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,8 @@ def match_changes(
     since = onset.day if onset else shift.focus.start
     first = min(since - SLACK, onset.lo - BEYOND) if onset else since - SLACK
     last = max(since + SLACK, onset.hi + BEYOND) if onset else since + SLACK
-    near = changes.with_columns(day=pl.col("at").dt.date()).filter(pl.col("day").is_between(first, last))
+    day = pl.col("event_date") if "event_date" in changes.columns else pl.col("at").dt.date()
+    near = changes.with_columns(day=day).filter(pl.col("day").is_between(first, last))
     if near.is_empty():
         return ()
     late = obs.frame.filter(
@@ -134,7 +134,7 @@ def did_around(rows: Rows, scope: Segment, at: date) -> Difference | None:
     Four weeks on each side. Each unit's influence on all four rates is summed before it is squared, so that a unit
     inside and outside the scope, or before and after, enters once; never under the binomial variance.
     """
-    usable = Segment.of({d: v for d, v in scope.items() if d in rows.frame.columns and d not in VERSION_DIMS})
+    usable = Segment.of({d: v for d, v in scope.items() if d in rows.frame.columns and not is_version(d)})
     if not usable.depth:
         return None
     near = rows.frame.filter((pl.col("event_date") >= at - REACH) & (pl.col("event_date") < at + REACH))

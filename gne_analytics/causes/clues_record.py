@@ -30,7 +30,6 @@ PLACEHOLDERS = (
     "unknown",
     "unk",
     "n/a",
-    "na",
     "none",
     "null",
     "nan",
@@ -63,8 +62,10 @@ def _missing(scene: Scene) -> dict[str, Clue]:
     """A field that is empty, or holds a stand-in for a value, since the onset."""
     before, after = scene.before, scene.after
     named = [v for d, values in scene.segment.items() for v in values if not is_version(d)]
-    if named and all(v.strip().lower() in PLACEHOLDERS for v in named):
-        return {"fields_missing": Clue(1.0, "The segment is the cases with a field missing.")}
+    if named and all(v.strip().lower() in PLACEHOLDERS for v in named) and _grew(scene):
+        return {
+            "fields_missing": Clue(1.0, "The segment is the cases with a field missing, of which there are more now.")
+        }
     if min(before.height, after.height) < 2 * ENOUGH:
         return {}
     columns = [
@@ -87,6 +88,13 @@ def _missing(scene: Scene) -> dict[str, Clue]:
     return {
         "fields_missing": Clue(unit((most - 0.05) / 0.25), f"Column {scene.name(column)} is missing since the onset.")
     }
+
+
+def _grew(scene: Scene) -> bool:
+    """Whether the segment holds a plainly larger part of all cases since the onset."""
+    before, after = ((own.height, rest.height) for own, rest in zip(scene.sides, scene.rest, strict=True))
+    was, now = (Share(own, own + rest) for own, rest in (before, after))
+    return now.n > 0 and (was.n == 0 or rise(was, now) > 0)
 
 
 def _some(frame: pl.DataFrame) -> pl.DataFrame:

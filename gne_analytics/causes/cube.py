@@ -120,9 +120,7 @@ class Cube:
         yield from (a for a in self.axes if a.dimension == dimension)
 
 
-def build_cube(
-    frame: IntoFrame, dims: Sequence[str], *, unit: bool, paths: frozenset[str] = frozenset(), depth_of_path: int = 3
-) -> Cube:
+def build_cube(frame: IntoFrame, dims: Sequence[str], *, unit: bool, paths: frozenset[str] = frozenset()) -> Cube:
     """Count the leaves and encode them, in the order of their codes; `count_leaves` says what ``frame`` must hold."""
     keys = [*dims, *(["unit"] if unit else [])]
     rows = _encoded(frame, keys)
@@ -131,6 +129,8 @@ def build_cube(
     else:
         leaves = group_leaves(rows, dims, unit=unit)
     del rows
+    if unit and leaves["unit"].null_count():
+        leaves = _one_by_one(leaves, dims)
     counts = {c: leaves[c] for c in COUNTS}
     leaves = leaves.drop(COUNTS)
     places = {name: _places(leaves[name]) for name in keys}
@@ -140,16 +140,37 @@ def build_cube(
     axes: list[Axis] = []
     for dimension in dims:
         codes, values = places.pop(dimension)
-        levels = _levels(values, depth_of_path) if dimension in paths else [(0, np.arange(len(values)), values)]
+        levels = _levels(values) if dimension in paths else [(0, np.arange(len(values)), values)]
         for level, cut, names in levels:
             axes.append(Axis(dimension, level, _small(np.append(cut, -1), len(names))[codes[order]], names))
     units: Ints | None = None
     if unit:
         units = places.pop("unit")[0][order].astype(np.int64)
-        alone = units < 0  # a row without a unit is one of its own
+        alone = units < 0
         units[alone] = units.max(initial=-1) + 1 + np.arange(int(alone.sum()))
     n0, k0, n1, k1 = (counts.pop(c).to_numpy()[order] for c in COUNTS)
     return Cube(tuple(axes), n0, k0, n1, k1, half[order], units)
+
+
+def _one_by_one(leaves: pl.DataFrame, dims: Sequence[str]) -> pl.DataFrame:
+    """Make every row without a unit a unit of its own, in turn in either half.
+
+    Of its leaf only whole counts are known, which is all that there is to a row; a leaf of other counts stays one.
+    """
+    lone = leaves.filter(pl.col("unit").is_null()).sort(dims)
+    whole = pl.all_horizontal(
+        *(pl.col(c) == pl.col(c).floor() for c in COUNTS), pl.col("k0") <= pl.col("n0"), pl.col("k1") <= pl.col("n1")
+    )
+    parts = [leaves.filter(pl.col("unit").is_not_null()), lone.filter(~whole)]
+    lone = lone.filter(whole)
+    zero = {c: pl.lit(0.0) for c in COUNTS}
+    for n, k in (("n0", "k0"), ("n1", "k1")):
+        hits = lone[k].to_numpy().astype(np.int64)
+        for hit, count in ((1.0, hits), (0.0, lone[n].to_numpy().astype(np.int64) - hits)):
+            rows = lone[np.repeat(np.arange(lone.height), count)]
+            turn = (pl.int_range(pl.len()) % 2).cast(lone.schema["half"])
+            parts.append(rows.with_columns(**{**zero, n: pl.lit(1.0), k: pl.lit(hit)}, half=turn))
+    return pl.concat(parts)
 
 
 def _small(codes: Ints, size: int) -> Codes:
@@ -211,10 +232,10 @@ def _in_order(columns: Sequence[Codes]) -> Ints:
     return np.argsort(key, kind="stable")
 
 
-def _levels(values: tuple[str, ...], depth: int) -> Iterator[tuple[int, Ints, tuple[str, ...]]]:
+def _levels(values: tuple[str, ...]) -> Iterator[tuple[int, Ints, tuple[str, ...]]]:
     """Each level of some paths: which of its values every path lies in, -1 where it ends before."""
     parts = [v.split("/") for v in values]
-    for level in range(1, min(max((len(p) for p in parts), default=1), depth) + 1):
+    for level in range(1, max((len(p) for p in parts), default=1) + 1):
         cut = ["/".join(p[:level]) if len(p) >= level else None for p in parts]
         names = tuple(sorted({c for c in cut if c is not None}))
         place = {name: i for i, name in enumerate(names)}

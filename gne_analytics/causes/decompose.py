@@ -73,6 +73,7 @@ def decompose(
     W0, W1 = float(cube.n0[rest].sum()) / T0, float(cube.n1[rest].sum()) / T1  # noqa: N806
     causes, splits = _separate(cube, baseline, owned, (T0, T1), R0)
     if W0 <= 0 or W1 <= 0:
+        causes = {part.id: causes.get(part.id, 0.0) for part in parts}
         closing = delta - sum(causes.values())
         return Decomposition(delta=delta, causes=causes, mix=(), residual=closing), splits
     u0, u1 = np.where(rest, cube.n0, 0.0) / (T0 * W0), np.where(rest, cube.n1, 0.0) / (T1 * W1)

@@ -25,6 +25,9 @@ from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Cause, CauseKind, Decomposition, Period, Shift
 from gne_analytics.metrics.observations import Observations, mature, unrankable
 
+NO_UNIT = "The source declares no unit of independence, so no cause is more than a candidate."
+OVER_ONE = "A segment whose own rate lies over one is not ranked: its numerator and denominator count different things."
+
 
 class Explanation(Frozen):
     """What explains a shift: causes in order of rank, the exact decomposition, and what was not looked at and why."""
@@ -180,7 +183,8 @@ def _told(
 ) -> Explanation:
     obs, shift, cube, baseline = one.obs, one.shift, one.cube, one.baseline
     shown = [c for c in one.tested if c.confirmed or (c.found.score >= FLOOR and (c.segment.depth or not c.thin))]
-    kept = disjoint(cube, baseline, [*shown, *one.untested], one.noise)
+    sane = [c for c in [*shown, *one.untested] if not _over_one(cube, c)]
+    kept = disjoint(cube, baseline, sane, one.noise)
     parts = [Part(cause_id(shift, k.claim.segment), k.rows, k.claim.found.kind, k.effect) for k in kept]
     decomposition, _ = decompose(cube, baseline, parts, mix=False)
     kept, parts = material(cube, kept, parts, decomposition)
@@ -195,11 +199,20 @@ def _told(
         causes.append(add_why(obs, shift, cause, changes, context, store))
     if told := mix_cause(shift, cube, baseline, decomposition, len(causes) + 1, store):
         causes.append(told)
-    no_unit = "The source declares no unit of independence, so no cause is more than a candidate."
+    notes = () if obs.has_unit else (NO_UNIT,)
+    if len(sane) < len(shown) + len(one.untested):
+        notes = (*notes, OVER_ONE)
     return Explanation(
         shift=shift, causes=tuple(causes), decomposition=decomposition, dimensions=one.dims, refused=one.refused,
-        baseline_model=baseline.kind, notes=() if obs.has_unit else (no_unit,),
+        baseline_model=baseline.kind, notes=notes,
     )  # fmt: skip
+
+
+def _over_one(cube: Cube, claim: Claim) -> bool:
+    """Whether a segment's own rate lies over one on a side."""
+    rows = cube.mask(claim.segment)
+    sides = ((cube.k0, cube.n0), (cube.k1, cube.n1))
+    return claim.segment.depth > 0 and any(float(k[rows].sum()) > float(n[rows].sum()) for k, n in sides)
 
 
 def _untested(cube: Cube, baseline: Baseline, fitted: CrossFit) -> list[Claim]:

@@ -75,7 +75,7 @@ class Lattice:
         usable = [i for i in single if (i,) in self.cuboids and self.cuboids[i,].size]
         for depth in range(2, self.depth + 1):
             many = comb(len(usable), depth)
-            if many * self.cube.size > (WORK if depth > 2 else 20 * WORK) or many > 800:
+            if many * self.cube.size > (WORK if depth > 2 else 20 * WORK) or (many > 800 and depth > 2):
                 return
             for subset in combinations(usable, depth):
                 if len({axes[i].dimension for i in subset}) == depth:

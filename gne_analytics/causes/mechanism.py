@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from gne_analytics.causes.changes import VERSION_DIMS
+from gne_analytics.causes.cells import is_version
 from gne_analytics.causes.clues import BETWEEN, read_clues
 from gne_analytics.causes.context import MechanismContext
 from gne_analytics.causes.onset import Onset
@@ -141,7 +141,7 @@ def _scene(
     base = context.cases if context.cases is not None else empty
     inside_scope = scoped(base, shift.scope, context.paths)
     cases = inside_scope if inside_scope is not None else base.head(0)
-    usable = Segment.of({d: v for d, v in segment.items() if d in cases.columns and d not in VERSION_DIMS})
+    usable = Segment.of({d: v for d, v in segment.items() if d in cases.columns and not is_version(d)})
     mask = segment_mask(usable, context.paths)
     early = (pl.col("event_date") >= start) & (pl.col("event_date") < until)
     late = (pl.col("event_date") >= since) & (pl.col("event_date") < shift.focus.end)

@@ -50,7 +50,7 @@ def mix_cause(
     for value, what in ((lost, "leave_out"), (top.contribution, "mix over the dimension"), (total, "mix")):
         ids.append(store.add(value, "points", filter=str(segment), tool="causes.explain", arguments={"what": what}).id)
     return Cause(
-        id=cause_id(shift, segment), shift_id=shift.id, rank=rank, segment=segment, kind=CauseKind.MIX_SHIFT,
+        id=cause_id(shift, segment, "mix"), shift_id=shift.id, rank=rank, segment=segment, kind=CauseKind.MIX_SHIFT,
         status="candidate", status_reason="The mix changed, which moves the rate though no rate need have changed.",
         before=before, after=after, effect=effect, leave_out=lost, contribution=top.contribution, evidence=tuple(ids),
     )  # fmt: skip

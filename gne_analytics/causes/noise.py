@@ -27,6 +27,7 @@ def period_noise(obs: Observations, dims: Sequence[str], shift: Shift) -> float:
     excess, weight = 0.0, 0.0
     for dimension in dims:
         cells = history.group_by(dimension, clock).agg(pl.col("k").sum(), pl.col("n").sum()).filter(pl.col("n") >= 10)
+        cells = cells.sort(dimension, clock)  # sums in one order, the same bytes
         cells = cells.with_columns(
             mean=pl.col("k").sum().over(dimension) / pl.col("n").sum().over(dimension)
             + pl.col("k").sum().over(clock) / pl.col("n").sum().over(clock)

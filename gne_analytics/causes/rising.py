@@ -5,7 +5,8 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
-from gne_analytics.causes.changes import VERSION_DIMS, did_of
+from gne_analytics.causes.cells import is_version
+from gne_analytics.causes.changes import did_of
 from gne_analytics.causes.context import MechanismContext
 from gne_analytics.causes.onset import Onset
 from gne_analytics.evidence.segment import Segment
@@ -75,7 +76,7 @@ def _texts(shift: Shift, segment: Segment, onset: Onset | None, context: Mechani
     key = "signal_id" if of_signals else "violation_id"
     if base is None or any(d not in base.columns for d in shift.scope.dimensions) or key not in base.columns:
         return None
-    past = Segment.of({d: v for d, v in segment.items() if d in base.columns and d not in VERSION_DIMS})
+    past = Segment.of({d: v for d, v in segment.items() if d in base.columns and not is_version(d)})
     assert isinstance(shift.baseline, Period) and isinstance(shift.focus, Period)  # noqa: S101, PT018 - checked above
     since = onset.day if onset else shift.focus.start
     start = min(shift.baseline.start, since - timedelta(days=28))

@@ -34,6 +34,8 @@ def screen(obs: Observations, shift: Shift) -> tuple[tuple[str, ...], dict[str, 
     """Return the dimensions that may explain the shift, and each refused one with its reason in a sentence."""
     if len(obs.dims) > MOST_DIMENSIONS:
         return (), dict.fromkeys(obs.dims, TOO_MANY)
+    if not obs.dims:
+        return (), {}
     sides = obs.sides(shift.baseline, shift.focus)
     both = obs.frame.select(obs.dims).filter(sides.is_not_null())
     whole = obs.frame.sample(SAMPLE, seed=0) if obs.frame.height > SAMPLE else obs.frame

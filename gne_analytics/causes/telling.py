@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from datetime import date
 from hashlib import blake2b
 
 import numpy as np
 import polars as pl
 
-from gne_analytics.causes.cells import NEW, STANDARD, VANISHED
-from gne_analytics.causes.changes import VERSION_DIMS, match_changes
+from gne_analytics.causes.cells import NEW, STANDARD, VANISHED, is_version
+from gne_analytics.causes.changes import match_changes
 from gne_analytics.causes.context import MechanismContext
 from gne_analytics.causes.cube import Cube, Mask
 from gne_analytics.causes.decompose import Part, Split, leave_out
@@ -34,6 +35,7 @@ from gne_analytics.evidence.types import (
 from gne_analytics.metrics.definitions import METRICS, HigherIs
 from gne_analytics.metrics.intervals import Difference
 from gne_analytics.metrics.observations import Observations
+from gne_analytics.metrics.windows import segment_mask, window_mask
 
 HAS_A_PAST = 30
 """Baseline rows without which a version's own rate can show no step."""
@@ -41,9 +43,10 @@ IN_SAMPLE = "in sample, not held out"
 KINDS = {STANDARD: CauseKind.RATE_SHIFT, NEW: CauseKind.NEW_SEGMENT, VANISHED: CauseKind.VANISHED_SEGMENT}
 
 
-def cause_id(shift: Shift, segment: Segment) -> str:
-    """The id of a segment's part in a shift."""
-    return "C" + blake2b(f"{shift.id}|{segment}".encode(), digest_size=5).hexdigest()
+def cause_id(shift: Shift, segment: Segment, what: str = "") -> str:
+    """The id of a segment's part in a shift; ``what`` tells a changed mix from a rate that moved there."""
+    named = f"{shift.id}|{segment}" + (f"|{what}" if what else "")
+    return "C" + blake2b(named.encode(), digest_size=5).hexdigest()
 
 
 def counts_in(cube: Cube, rows: Mask, side: int) -> Counts:
@@ -59,12 +62,15 @@ def tell_cause(
 ) -> Cause:  # fmt: skip
     """Make the cause of a claim: its counts, effect, onset and status, every figure recorded as evidence."""
     claim, segment = kept.claim, kept.claim.segment
-    before, after = counts_in(cube, kept.rows, 0), counts_in(cube, kept.rows, 1)
+    told = (
+        kept.rows if segment.depth else np.ones(cube.size, dtype=bool)
+    )  # everything is all rows, whatever it explains
+    before, after = counts_in(cube, told, 0), counts_in(cube, told, 1)
     kind = _kind(claim, cube.take(kept.rows), shift)
     effect = _effect(claim.effect(), before, after, _method(obs, claim))
     volume = kind in (CauseKind.NEW_SEGMENT, CauseKind.VANISHED_SEGMENT)
     onset = onset_of(obs, shift, segment, before, volume)
-    lost, share = leave_out(cube, kept.rows), whole.causes[part.id]
+    lost, share = leave_out(cube, told), whole.causes[part.id]
     evidence = _evidence(obs, shift, segment, before, after, effect, lost, share, split, onset, store)
     return Cause(
         id=part.id, shift_id=shift.id, rank=rank, segment=segment, kind=kind,
@@ -77,11 +83,19 @@ def tell_cause(
 
 
 def onset_of(obs: Observations, shift: Shift, segment: Segment, before: Counts, volume: bool) -> Onset | None:
-    """Find a segment's onset; where it names a version that hardly was before, that of its cases of any version."""
-    past = Segment.of({d: v for d, v in segment.items() if d not in VERSION_DIMS})
+    """Find a segment's onset; where it names a version that hardly was before, that of its cases of any version.
+
+    Not before the segment's first row.
+    """
+    past = Segment.of({d: v for d, v in segment.items() if not is_version(d)})
     if volume or past == segment or before.n >= HAS_A_PAST:
         return find_onset(obs, segment, shift.baseline, shift.focus, volume=volume)
-    return find_onset(obs, past, shift.baseline, shift.focus)
+    found = find_onset(obs, past, shift.baseline, shift.focus)
+    windows = window_mask(shift.baseline, obs.frame, obs.paths) | window_mask(shift.focus, obs.frame, obs.paths)
+    first = obs.frame.filter(windows & segment_mask(segment, obs.paths))["event_date"].min()
+    if found is None or not isinstance(first, date):
+        return found
+    return Onset(max(found.day, first), max(found.lo, first), max(found.hi, first))
 
 
 def add_why(

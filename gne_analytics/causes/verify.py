@@ -91,13 +91,16 @@ def cross_fit(cube: Cube, *, depth: int = 4) -> CrossFit:
     for half, model in zip(halves, models, strict=True):
         if model is not None:
             own[half] = model.own[half]
+    parted = bool(np.isfinite(own).all())
+    if not parted:  # a half of the units has no past, so that nothing can be held against it: all are searched together
+        own = fit_baseline(cube).own
     seen = _screened(cube)
     screen, screen_p = (cube, own) if seen is None else (cube.take(seen), own[seen])
     lattice = Lattice(screen, screen_p, depth=depth) if np.isfinite(own).all() else None
     claims: list[Claim] = []
     for fold, model in enumerate(models):
         mine = halves[fold]
-        if model is None or mine.all() or lattice is None:
+        if model is None or mine.all() or lattice is None or not parted:
             continue
         searched = np.flatnonzero(screen.half == fold)
         found = pursue(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import inf, isfinite, log
+from math import comb, inf, isfinite, log
 
 import numpy as np
 import numpy.typing as npt
@@ -102,6 +102,8 @@ class View:
         for depth in range(lattice.full_depth + 1, lattice.depth + 1):
             deeper = 2 * float(np.log(sizes).mean()) if sizes else 0.0
             self.price_of[depth] = self.price_of[depth - 1] + deeper
+            if depth == 2:  # too many pairs to be counted: as many as there may be
+                self.price_of[depth] = 2 * (log(max(comb(len(sizes), 2), 1)) + deeper)
         return self
 
     def put_back(self) -> None:

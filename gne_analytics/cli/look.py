@@ -55,7 +55,7 @@ def shifts(
     for shift in found:
         say(ws.text_of(shift) + "\n")
     if not found:
-        say("Nothing moved beyond chance.")
+        say(ws.why_quiet(metric=metric, scope=scope))
 
 
 def explain(
@@ -77,7 +77,9 @@ def explain(
     ws = workspace.open(source, seed=seed, strict=strict)
     found = ws.shifts(baseline=baseline, focus=focus, metric=metric, scope=scope)
     if not found:
-        say_json({"shift": None, "causes": []}) if json else say("Nothing moved beyond chance.")
+        why = ws.why_quiet(metric=metric, scope=scope)
+        why += f" No page was written to {html}." if html is not None else ""
+        say_json({"shift": None, "causes": [], "why": why}) if json else say(why)
         return
     explained = ws.explain(found[0])
     if html is not None:

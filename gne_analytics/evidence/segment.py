@@ -56,11 +56,19 @@ class Segment(RootModel[Annotated[dict[str, tuple[str, ...]], AfterValidator(_or
     def __str__(self) -> str:
         if not self.root:
             return "all"
-        parts = (f"{d}={v[0]}" if len(v) == 1 else f"{d} in {{{', '.join(v)}}}" for d, v in self.root.items())
+        told = {d: [_quoted(value) for value in values] for d, values in self.root.items()}
+        parts = (f"{d}={v[0]}" if len(v) == 1 else f"{d} in {{{', '.join(v)}}}" for d, v in told.items())
         return " & ".join(parts)
 
     def __repr__(self) -> str:
         return f"Segment({self})"
+
+
+def _quoted(value: str) -> str:
+    """A value as `parse_segment` reads it back: in quotes where it holds what parts values or conditions."""
+    if not any(c in value for c in ",&{}'") and '"' not in value and " AND " not in value:
+        return value
+    return f"'{value}'" if '"' in value else f'"{value}"'
 
 
 class Frozen(BaseModel):

@@ -57,10 +57,10 @@ def _appeal_summary(record: Record) -> pl.DataFrame:
     )
     each = ranked.group_by("violation_id", maintain_order=True).agg(
         pl.col("filed_at").min(),
-        pl.col("rank").max().alias("highest"),
+        pl.col("rank").filter(pl.col("outcome") != "dismissed").max().alias("highest"),
         pl.col("said", "proof").first(),
-        pl.col("outcome").filter(pl.col("rank") == 1).last().alias("first"),
-        pl.col("outcome").filter(pl.col("rank") == 2).last().alias("second"),
+        _settled(1).alias("first"),
+        _settled(2).alias("second"),
         pl.col("settled_at").filter((pl.col("rank") == 1) & pl.col("decided")).last().alias("first_settled_at"),
         pl.col("settled_at").filter((pl.col("rank") == 2) & pl.col("decided")).last().alias("second_settled_at"),
     )
@@ -69,6 +69,13 @@ def _appeal_summary(record: Record) -> pl.DataFrame:
         .with_columns(provisional=(pl.col("highest") > pl.col("final_rank")).fill_null(False))
         .drop("highest", "final_rank")
     )
+
+
+def _settled(level: int) -> pl.Expr:
+    """The outcome of the last appeal of a level that was decided, else of the last."""
+    own = pl.col("rank") == level
+    decided = pl.col("outcome").filter(own & pl.col("decided")).last()
+    return pl.coalesce(decided, pl.col("outcome").filter(own).last())
 
 
 def _prefixed(column: str) -> str:

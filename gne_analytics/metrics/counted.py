@@ -25,7 +25,8 @@ def count_observations(
 ) -> Observations:
     """Count k of n per date, unit and dimensions on the engine that holds the rows, ready for `explain`.
 
-    An example row of what follows is then such a count, not a case. Leave out rows whose outcome is not known yet.
+    An example row of what follows is then such a count, not a case. Leave out rows whose outcome is not known yet; one
+    without k or n is left out here.
 
     Args:
         frame: a Polars frame, a DuckDB relation or a PySpark frame; not sifted. It holds ``k`` (0 or 1, or a count),
@@ -39,7 +40,8 @@ def count_observations(
         paths: those of ``dims`` whose values are paths (``beauty/sun-care``).
 
     Raises:
-        DataError: a column is missing, the engine would take it for another, or ``date`` holds no dates.
+        DataError: a column is missing, the engine would take it for another, ``date`` holds no dates, counts are
+            negative or not whole, or no row has both.
     """
     rows = nw.from_native(frame).lazy()
     schema = rows.collect_schema()
@@ -55,10 +57,15 @@ def count_observations(
         nw.col("k").cast(nw.Float64),
         (nw.col("n") if "n" in schema else nw.lit(1)).cast(nw.Float64).alias("n"),
     )
+    counted = counted.filter(~nw.col("k").is_null() & ~nw.col("n").is_null())
     keys = [*dims, "event_date", *(["unit"] if unit else [])]
-    counts: pl.DataFrame = (
-        counted.group_by(*keys).agg(nw.col("k").sum(), nw.col("n").sum()).collect("polars").to_native().sort(keys)
-    )
+    sums = [nw.col("k").sum(), nw.col("n").sum(), *(nw.col(c).min().alias(f"least {c}") for c in ("k", "n"))]
+    counts: pl.DataFrame = counted.group_by(*keys).agg(*sums).collect("polars").to_native().sort(keys)
+    if counts.is_empty():
+        raise DataError("No row has both k and n; name the columns that hold the counts so.")
+    if below := [c for c in ("k", "n") if bool((counts[f"least {c}"] < 0).any())]:
+        raise DataError(f"Column {below[0]!r} holds negative counts; mend them.")
+    counts = counts.drop("least k", "least n")
     if unit:
         counts = with_folds(counts.with_columns(pl.col("unit").cast(pl.String)), "unit")
     return Observations.from_frame(

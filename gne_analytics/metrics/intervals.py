@@ -40,14 +40,14 @@ def design_effect(k: Floats, n: Floats, unit: Ints) -> float:
     """
     total = float(n.sum())
     units = int(unit.max()) + 1 if unit.size else 0
-    if total <= 0 or units < 2:
+    if total <= 0 or not units:
         return 1.0
     p = float(k.sum()) / total
-    if not 0 < p < 1:
-        by_unit = np.bincount(unit, n)
+    by_unit = np.bincount(unit, n)
+    live = int((by_unit > 0).sum())
+    if live < 2 or not 0 < p < 1:  # no spread between units to read: what Kish's number of them gives
         return max(1.0, float((by_unit**2).sum() / by_unit.sum()))
     residual = np.bincount(unit, k - n * p)
-    live = int((np.bincount(unit, n) > 0).sum())
     variance = float((residual**2).sum()) * live / max(live - 1, 1) / total**2
     return max(1.0, variance / (p * (1 - p) / total))
 
@@ -82,7 +82,7 @@ class Difference:
         if not math.isfinite(self.se):
             return Estimate(value=self.value, interval=Interval(lo=-1.0, hi=1.0, method="not estimable"), n=n)
         reach = t_quantile(self.dof) * self.se
-        lo, hi = max(-1.0, self.value - reach), min(1.0, self.value + reach)
+        lo, hi = (min(max(end, -1.0), 1.0) for end in (self.value - reach, self.value + reach))
         return Estimate(value=self.value, interval=Interval(lo=lo, hi=hi, method=method), n=n)
 
 

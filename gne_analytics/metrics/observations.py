@@ -14,16 +14,12 @@ from gne_analytics.metrics.cases import appeal_dims, case_frame, path_dims
 from gne_analytics.metrics.cohorts import mature_age
 from gne_analytics.metrics.definitions import REPEAT_DAYS, Metric, Wait, metric_named, why_off
 from gne_analytics.metrics.intervals import MIN_DENOMINATOR, Ints, rate_difference
-from gne_analytics.metrics.windows import segment_mask, window_mask
+from gne_analytics.metrics.windows import ROW, segment_mask, window_mask
 from gne_analytics.tables.contract import TABLES, Grain
 from gne_analytics.tables.derived import with_folds
 from gne_analytics.tables.record import Record
 
 DAY = 86_400.0
-OWN = frozenset({
-    "id", "k", "n", "event_date", "event_week", "event_month", "event_year", "unit", "fold", "matured",
-})  # fmt: skip
-"""Columns that every row of observations has."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +65,7 @@ class Observations:
         _check_names(dims)
         if "k" not in frame.columns:
             raise DataError.missing_column("observations", "k", frame.columns)
+        _check_values(frame, dims)
         if unit is not None and "unit" not in frame.columns:
             if unit not in frame.columns:
                 raise DataError.missing_column("observations", unit, frame.columns)
@@ -160,8 +157,27 @@ class Observations:
 
 
 def _check_names(dims: Sequence[str]) -> None:
-    if taken := next((d for d in dims if d in OWN), None):
+    if taken := next((d for d in dims if d in ROW), None):
         raise DataError(f"A dimension may not be called {taken!r}, which names a column of every row; rename it.")
+
+
+def _check_values(frame: pl.DataFrame, dims: Sequence[str]) -> None:
+    """Refuse counts that are none, dates that are texts and dimensions that hold lists, each by its name."""
+    if twice := [d for d in dict.fromkeys(dims) if list(dims).count(d) > 1]:
+        raise DataError(f"The dimension {twice[0]!r} is named twice; name it once.")
+    for name in {"k", "n"} & set(frame.columns):
+        column = frame[name]
+        if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
+            raise DataError(f"Column {name!r} holds {column.dtype}, not counts; cast it to whole numbers.")
+        exact = column.cast(pl.Float64) if column.dtype.is_numeric() else pl.Series([0.0])
+        if bool((~exact.is_finite() | (exact < 0) | (exact != exact.floor())).fill_null(False).any()):
+            raise DataError(f"Column {name!r} holds counts that are negative, not whole or not a number; mend them.")
+    if "event_date" in frame.columns and not frame.schema["event_date"].is_temporal():
+        raise DataError(f"Column 'event_date' holds {frame.schema['event_date']}, not dates; parse it first.")
+    if nested := [d for d in dims if d in frame.columns and frame.schema[d].is_nested()]:
+        raise DataError(
+            f"The dimension {nested[0]!r} holds {frame.schema[nested[0]]}; a dimension has one value a row."
+        )
 
 
 def _as_text(column: pl.Series) -> pl.Series:
@@ -185,7 +201,9 @@ def observe(record: Record, metric: str, scope: Segment = Segment({})) -> Observ
     if unknown:
         raise DataError.missing_column(definition.table, unknown[0], rows.columns, f"scope {scope}")
     paths = path_dims(definition.table)
-    rows = rows.filter(segment_mask(scope, paths) & definition.rows)
+    rows = rows.filter(definition.rows)
+    # whether a row is mature is read from all of them, so that a scope holds the same rows however it is asked for
+    rows = rows.with_columns(_matured(record, definition, rows).alias("matured")).filter(segment_mask(scope, paths))
     table = TABLES[definition.table]
     dims = record.dims(definition.table)
     if definition.by_appeal:
@@ -199,7 +217,7 @@ def observe(record: Record, metric: str, scope: Segment = Segment({})) -> Observ
         "event_date", "event_week", "event_month", "event_year",
         (pl.col(unit) if unit else pl.lit(None, pl.String)).cast(pl.String).alias("unit"),
         (pl.col("fold") if unit else pl.lit(None, pl.UInt8)).alias("fold"),
-        _matured(record, definition, rows).alias("matured"),
+        "matured",
         *dims,
     )  # fmt: skip
     known = frozenset(d for d in dims if d.removeprefix("appeal_") in TABLES["appeals"].columns or d in table.columns)

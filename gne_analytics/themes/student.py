@@ -21,13 +21,15 @@ from numpy.typing import NDArray
 from gne_analytics.themes.cache import Progress, embed
 from gne_analytics.themes.embedders import E5, Embedder, Ngrams, UseAndTrust, Vectors, unit_length
 
-EXACT = 200
+EXACT = 300
 """Up to so many distinct texts, E5 reads them all."""
-SAMPLE = 200
-"""Beyond that, E5 reads so many of each language, drawn by content hash, and the ridge learns from them."""
+LESSONS = 200
+"""Beyond that, E5 reads so many, drawn by content hash, and the ridge learns from them;"""
+PER_LANGUAGE = 60
+"""of each language so many, where there are several."""
 KNOWN = 0.5
 """From this trust on, USE is taken to know a text's language."""
-STRANGE = 60
+STRANGE = 1_500
 """So many texts of languages that USE does not know are read by E5 itself; the student guesses the rest by spelling."""
 RIDGE = 0.3
 TAUGHT = 50
@@ -65,7 +67,11 @@ class Fused:
 
     def read(self, texts: Sequence[str], progress: Progress | None = None, strange: int = STRANGE) -> Vectors:
         """Embed texts and report the slow part's progress; E5 reads so many at most that are strange to USE."""
-        fast, trust = _fast(texts, self.cache_dir)
+        return self._fuse(texts, *_fast(texts, self.cache_dir), progress, strange)
+
+    def _fuse(
+        self, texts: Sequence[str], fast: Vectors, trust: Array, progress: Progress | None, strange: int
+    ) -> Vectors:
         slow = self._slow(texts, fast, trust, progress, strange)
         left, right = _centred(slow, self.e5_mean), trust[:, None] * _centred(fast, self.use_mean)
         if self.bridge is not None:
@@ -77,7 +83,9 @@ class Fused:
     ) -> Array:
         if self.weights is None or self.offset is None:
             return embed(E5(), texts, self.cache_dir, progress)
-        guess: Array = _features(texts, fast, trust) @ self.weights + self.offset
+        wide = fast.shape[1]
+        known, spelt = (trust[:, None] * fast) @ self.weights[:wide], Ngrams().sparse(texts) @ self.weights[wide:]
+        guess = np.asarray(known + spelt + self.offset, dtype=np.float32)
         if len(read := np.flatnonzero(trust < KNOWN)[:strange]):
             guess[read] = embed(E5(), [texts[int(i)] for i in read], self.cache_dir, progress)
         return guess
@@ -98,35 +106,42 @@ def teach(
     languages: Sequence[str | None] = (),
     cache_dir: Path | None = None,
     progress: Progress | None = None,
-) -> Fused:
-    """Make the default embedder for a corpus of distinct texts in order of their content hash.
+) -> tuple[Fused, Vectors]:
+    """Make the default embedder for distinct texts in order of their content hash, and read them by it.
 
     ``languages`` of the texts where known: each is taught by texts of its own.
     """
-    sample = list(texts) if len(texts) <= EXACT else [texts[i] for i in _lessons(languages or [None] * len(texts))]
-    fast, trust = _fast(sample, cache_dir)
+    fast, trust = _fast(texts, cache_dir)
+    chosen = np.arange(len(texts))
+    if len(texts) > EXACT:
+        strange = np.flatnonzero(trust < KNOWN)[:STRANGE]  # these are read anyway
+        chosen = np.union1d(_lessons(languages or [None] * len(texts)), strange)
+    sample = [texts[int(i)] for i in chosen]
     slow = embed(E5(), sample, cache_dir, progress)
-    known = fast[trust > KNOWN]
-    use_mean = (known if len(known) else fast).mean(axis=0)
+    seen, trusted = fast[chosen], trust[chosen]
+    known = seen[trusted > KNOWN]
+    use_mean = (known if len(known) else seen).mean(axis=0)
     e5_mean = slow.mean(axis=0)
-    bridge = _bridge(_centred(slow, e5_mean)[trust > 0.99], _centred(fast, use_mean)[trust > 0.99])
-    if len(texts) <= EXACT:
-        return Fused(e5_mean, use_mean, None, None, 1.0, cache_dir, bridge)
-    features = _features(sample, fast, trust)
-    taught = np.arange(len(sample)) % 5 < 4
-    weights, offset = _ridge(features[taught], slow[taught])
-    guess = unit_length(features[~taught] @ weights + offset - e5_mean)
-    fidelity = float((guess * _centred(slow[~taught], e5_mean)).sum(axis=1).mean())
-    weights, offset = _ridge(features, slow)
-    return Fused(e5_mean, use_mean, weights, offset, fidelity, cache_dir, bridge)
+    bridge = _bridge(_centred(slow, e5_mean)[trusted > 0.99], _centred(seen, use_mean)[trusted > 0.99])
+    fused = Fused(e5_mean, use_mean, None, None, 1.0, cache_dir, bridge)
+    if len(texts) > EXACT:
+        features = _features(sample, seen, trusted)
+        taught = np.arange(len(sample)) % 5 < 4
+        weights, offset = _ridge(features[taught], slow[taught])
+        guess = unit_length(features[~taught] @ weights + offset - e5_mean)
+        fidelity = float((guess * _centred(slow[~taught], e5_mean)).sum(axis=1).mean())
+        weights, offset = _ridge(features, slow)
+        fused = replace(fused, weights=weights, offset=offset, fidelity=fidelity)
+    return fused, fused._fuse(texts, fast, trust, progress, STRANGE)
 
 
 def _lessons(languages: Sequence[str | None]) -> list[int]:
     """The first texts of each language, as many as a student needs."""
+    each = max(PER_LANGUAGE, LESSONS // max(len(set(languages)), 1))
     place: Counter[str | None] = Counter()
     chosen = []
     for i, language in enumerate(languages):
-        if place[language] < SAMPLE:
+        if place[language] < each:
             chosen.append(i)
         place[language] += 1
     return chosen

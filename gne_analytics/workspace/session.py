@@ -122,8 +122,15 @@ class Workspace:
         if baseline is not None and focus is not None:
             observed = observe(self.record, metric or "overturn_rate", within)
             return [make_shift(observed, parse_window(baseline), parse_window(focus))]
-        found = find_shifts(self.record, metrics=[metric] if metric else None, seed=self.seed)
-        return [s for s in found if not within.depth or s.scope == within]
+        return find_shifts(self.record, metrics=[metric] if metric else None, seed=self.seed, scope=within)
+
+    def why_quiet(self, *, metric: str | None = None, scope: str | None = None) -> str:
+        """Say why `shifts` found none: nothing moved, or the rows are too few to judge."""
+        from gne_analytics.metrics.shifts import why_quiet
+        from gne_analytics.metrics.windows import parse_segment
+
+        within = parse_segment(scope) if scope else Segment({})
+        return why_quiet(self.record, metrics=[metric] if metric else None, scope=within)
 
     def explain(self, shift: Shift) -> Explained:
         """Return where and why a shift happened: causes verified on held-out units, and the exact decomposition.
@@ -131,6 +138,8 @@ class Workspace:
         It displays itself in a notebook, and its pieces are methods (`Explained`). Themes of the appeals that were
         fitted before help to tell the mechanism.
         """
+        if not isinstance(shift, Shift):
+            raise DataError(f"explain takes one shift, such as ws.shifts()[0], not {type(shift).__name__}.")
         if shift.id not in self._explained:
             self.explain_all([shift])
         return self._explained[shift.id]

@@ -74,3 +74,11 @@ def test_a_scope_may_name_a_dimension_without_its_ending(world):
     table = pl.DataFrame([change('{"kind": ["video"]}')])
     video = Segment.of(kind_id="video")
     assert match_changes(other, make_shift(other, *WINDOWS), video, Onset(ONSET, ONSET, ONSET), table)
+
+
+def test_a_change_happens_on_the_day_of_the_reporting_time_zone(world):
+    obs = world(0, planted=PLANTED)
+    shift = make_shift(obs, *WINDOWS)
+    logged = pl.DataFrame([change('{"market": ["ID"]}', day=(9, 13))]).with_columns(event_date=pl.lit(ONSET))
+    (found,) = match_changes(obs, shift, PLANTED, Onset(ONSET, ONSET, ONSET), logged)
+    assert found.at == ONSET

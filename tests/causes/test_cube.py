@@ -55,4 +55,5 @@ def test_a_path_has_an_axis_per_level_and_a_value_holds_all_below_it():
 def test_a_row_without_a_unit_is_a_unit_of_its_own():
     frame = rows(200).with_columns(unit=pl.lit(None, pl.String), fold=pl.lit(None, pl.UInt8))
     cube = build_cube(frame, ["market"], unit=True)
-    assert cube.units == cube.size
+    assert cube.units == cube.size == frame["side"].is_not_null().sum()
+    assert set(cube.half.tolist()) == {0, 1}

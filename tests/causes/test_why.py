@@ -196,3 +196,25 @@ def test_a_rate_that_moved_by_its_mix_alone_is_a_mix_shift_and_no_failing():
     causes = told(log("simpson"), "2026-04-01..2026-07-24", "2026-07-24..2026-10-31")
     assert CauseKind.MIX_SHIFT in {c.kind for c in causes}
     assert {c.mechanism for c in causes} == {Mechanism.UNKNOWN}
+
+
+@pytest.mark.parametrize("value", ["NA", "(missing)", "none"])
+def test_a_value_that_was_missing_just_as_often_before_is_no_fault_of_a_feed(world, value):
+    obs = world(0)
+    own = pl.when(pl.col("market") == "ID").then(pl.lit(value)).otherwise("market").alias("market")
+    final = pl.when(pl.col("k") == 1).then(pl.lit("overturned")).otherwise(pl.lit("upheld"))
+    frame = obs.frame.with_columns(own, final=final)
+    named = Observations.from_frame(frame, dims=obs.dims, unit="seller_id", paths=obs.paths, metric="overturn_rate")
+    day = date(2026, 9, 14)
+    shift = make_shift(named, parse_window("2026-08-03..2026-09-14"), parse_window("2026-09-14..2026-10-26"))
+
+    def typed(cases):
+        return type_mechanism(
+            shift, Segment.of(market=value), CauseKind.RATE_SHIFT, Onset(day, day, day), (),
+            changes_known=False, context=MechanismContext(cases=cases), store=EvidenceStore(),
+        )  # fmt: skip
+
+    assert typed(frame).mechanism is not Mechanism.DATA_ERROR
+    if value != "NA":  # the same with three in four of them gone from the past
+        gone = (pl.col("market") == value) & (pl.col("event_date") < day) & (pl.int_range(pl.len()) % 4 > 0)
+        assert typed(frame.filter(~gone)).mechanism is Mechanism.DATA_ERROR

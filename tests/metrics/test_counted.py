@@ -44,3 +44,24 @@ def test_an_instant_is_no_date_for_its_day_depends_on_the_time_zone():
     rows = ROWS.with_columns(event_date=pl.lit(datetime(2026, 1, 1, tzinfo=UTC)))
     with pytest.raises(DataError, match="not dates; derive the date"):
         count_observations(rows, dims=["market"])
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "why"),
+    [
+        ("k", [1, -1, 1, 1], "'k' holds negative"),
+        ("n", [1, 1, -5, 1], "'n' holds negative"),
+        ("k", [0.5, 0.25, 1.0, 1.0], "not whole"),
+        ("k", [None] * 4, "No row has both"),
+        ("n", [None] * 4, "No row has both"),
+    ],
+)
+def test_counts_that_are_none_are_refused(column, values, why):
+    rows = ROWS.with_columns(pl.Series(column, values, dtype=pl.Float64))
+    with pytest.raises(DataError, match=why):
+        count_observations(rows, dims=["market"])
+
+
+def test_a_row_without_its_count_is_left_out():
+    obs = count_observations(ROWS.with_columns(k=pl.Series([1, None, 1, 1])), dims=[])
+    assert obs.frame.select("k", "n").rows() == [(2, 2), (1, 1)]

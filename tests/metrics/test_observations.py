@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from gne_analytics.causes import explain
 from gne_analytics.errors import DataError
@@ -20,7 +21,10 @@ from gne_analytics.metrics import (
     why_off,
 )
 from gne_analytics.metrics.observations import Observations
+from gne_analytics.metrics.shifts import why_quiet
 from gne_analytics.tables.contract import OUTCOMES
+from gne_analytics.tables.record import record_from_frames
+from gne_analytics.testing.frames import appeals_frame, record, violations_frame
 
 
 def counts(record, metric):
@@ -207,3 +211,60 @@ def test_a_dimension_may_have_a_name_that_the_cube_uses_itself(name):
 def test_a_dimension_with_the_name_of_a_rows_own_column_is_refused(name):
     with pytest.raises(DataError, match="rename it"):
         Observations.from_frame(plain_frame(), dims=("market", name))
+
+
+def test_a_row_is_mature_or_not_whatever_the_scope_it_is_asked_for_in():
+    violations = violations_frame(1_500, weeks=20)
+    appeals = appeals_frame(violations).join(violations.select("violation_id", "policy_id"), on="violation_id")
+    slow = pl.col("policy_id") == appeals["policy_id"][0]
+    appeals = appeals.with_columns(
+        decided_at=pl.when(slow).then(pl.col("decided_at").dt.offset_by("30d")).otherwise("decided_at")
+    )
+    made = record_from_frames({"violations": violations, "appeals": appeals.drop("policy_id")})
+    whole = observe(made, "overturn_rate")
+    for policy in violations["policy_id"].unique():
+        scope = Segment.of(policy_id=policy)
+        assert_frame_equal(observe(made, "overturn_rate", scope).frame, whole.within(scope).frame)
+
+
+@pytest.mark.parametrize(
+    ("columns", "dims", "why"),
+    [
+        ({"k": [0.6, 0.6]}, ("market",), "'k' holds counts that are negative, not whole"),
+        ({"k": [float("nan"), 1.0]}, ("market",), "not a number"),
+        ({"k": ["1", "0"]}, ("market",), "'k' holds String"),
+        ({"event_date": ["2026-01-01", "2026-01-02"]}, ("market",), "'event_date' holds String"),
+        ({"market": [["ID"], ["TH"]]}, ("market",), "one value a row"),
+        ({}, ("market", "market"), "named twice"),
+    ],
+)
+def test_rows_that_are_no_observations_are_refused_by_the_name_of_the_column(columns, dims, why):
+    sound = {"k": [1, 0], "event_date": [date(2026, 1, 1)] * 2, "market": ["ID", "TH"]}
+    with pytest.raises(DataError, match=why):
+        Observations.from_frame(pl.DataFrame({**sound, **columns}), dims=dims)
+
+
+def test_a_level_has_the_outcome_of_its_last_decided_appeal_and_a_dismissed_level_leaves_it_final():
+    violations = violations_frame(2)
+    at = violations["decided_at"]
+    appeals = pl.DataFrame(
+        {
+            "appeal_id": ["A1", "A2", "A3", "A4"],
+            "violation_id": [violations["violation_id"][i] for i in (0, 0, 1, 1)],
+            "level": ["1", "1", "1", "2"],
+            "filed_at": [at[i] + timedelta(days=d) for i, d in ((0, 1), (0, 2), (1, 1), (1, 5))],
+            "decided_at": [at[0] + timedelta(days=3), None, at[1] + timedelta(days=3), at[1] + timedelta(days=6)],
+            "outcome": ["overturned", "withdrawn", "upheld", "dismissed"],
+        }
+    )
+    cases = case_frame(record_from_frames({"violations": violations, "appeals": appeals})).sort("violation_id")
+    assert cases["first"].to_list() == ["overturned", "upheld"]
+    assert cases["provisional"].to_list() == [False, False]
+
+
+def test_a_record_that_cannot_be_judged_says_for_want_of_what():
+    few = record(5)
+    assert "rows (at least 150 are needed)" in why_quiet(few, metrics=["overturn_rate"])
+    one_seller = record(2_000, sellers=1)
+    assert "1 sellers (at least 6 are needed)" in why_quiet(one_seller, metrics=["appeal_rate"])
+    assert why_quiet(record(2_000), metrics=["appeal_rate"]) == "Nothing moved beyond chance."

@@ -2,6 +2,8 @@ from datetime import date
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gne_analytics.errors import DataError
 from gne_analytics.evidence.segment import Segment
@@ -59,3 +61,33 @@ def test_a_window_over_an_unknown_dimension_names_the_nearest():
     frame = pl.DataFrame({"market": ["ID"], "event_date": [date(2026, 1, 1)]})
     with pytest.raises(DataError, match="did you mean 'market'"):
         window_mask(Segment.of(markt="ID"), frame)
+
+
+@pytest.mark.parametrize(
+    "segment",
+    [
+        Segment.of(policy_id="Suicide & Self-Harm"),
+        Segment.of(kind=["Imaging, Screening", "Therapy"], market="ID"),
+        Segment.of(shop="O'Brien"),
+        Segment.of(shop='say "x", y', market="ID"),
+        Segment.of(rule="a AND b"),
+    ],
+)
+def test_a_segment_is_read_back_as_it_is_written_whatever_its_values_hold(segment):
+    assert parse_segment(str(segment)) == segment
+
+
+@given(st.lists(st.text("ab ,&{}='", min_size=1, max_size=6).filter(lambda v: v == v.strip()), min_size=1, max_size=3))
+def test_any_values_without_double_quotes_survive_being_written(values):
+    segment = Segment.of(market=values, policy_id="x")
+    assert parse_segment(str(segment)) == segment
+
+
+def test_quotes_round_a_plain_value_are_no_part_of_it():
+    assert parse_segment("market='TH' & policy_id in {\"a, b\", c}") == Segment.of(market="TH", policy_id=["a, b", "c"])
+
+
+def test_a_rows_own_columns_are_no_dimensions_and_are_not_offered_as_such():
+    with pytest.raises(DataError, match="dimension 'unitt', which these rows do not have") as told:
+        window_mask(Segment.of(unitt="x"), pl.DataFrame({"unit": ["x"], "market": ["ID"]}))
+    assert "'unit'" not in str(told.value)

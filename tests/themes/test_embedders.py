@@ -116,10 +116,33 @@ def test_the_student_stands_in_for_e5_where_there_are_many_texts(monkeypatch: py
     from gne_analytics.themes import student
 
     monkeypatch.setattr(student, "EXACT", 20)
-    monkeypatch.setattr(student, "SAMPLE", 20)
+    monkeypatch.setattr(student, "LESSONS", 20)
+    monkeypatch.setattr(student, "PER_LANGUAGE", 20)
     texts = [f"{a} {b}" for a in NEAR for b in ["", "today", "again", "dear team", "please", "now", "in May", "twice"]]
-    fused = teach(texts[::2] + texts[1::2])
+    fused, read = teach(texts)
     vectors = fused.encode(texts)
+    assert np.allclose(read, vectors)
     assert fused.weights is not None
     assert fused.fidelity > 0.3
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[-1]
+
+
+def test_every_language_teaches_the_student_by_texts_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gne_analytics.themes import student
+
+    monkeypatch.setattr(student, "LESSONS", 10)
+    monkeypatch.setattr(student, "PER_LANGUAGE", 3)
+    assert student._lessons(["en"] * 40) == list(range(10))
+    assert student._lessons(["en"] * 40 + ["th"] * 2 + ["id"] * 9) == [0, 1, 2, 40, 41, 42, 43, 44]
+
+
+def test_use_and_its_trust_are_read_by_many_threads_as_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gne_analytics.themes import embedders
+
+    texts = ["nobody read my invoice", "không ai đọc hóa đơn của tôi", "mi tienda es auténtica", "ร้านนี้ของแท้"]
+    alone = embedders.UseAndTrust().encode(texts)
+    assert np.allclose(alone[:, :-1], embedders.Use().encode(texts), atol=1e-5)
+    assert alone[1, -1] < 0.5 < alone[0, -1]
+    monkeypatch.setattr(embedders, "ALONE", 2)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    assert np.allclose(embedders.UseAndTrust().encode(texts), alone, atol=1e-5)

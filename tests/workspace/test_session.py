@@ -16,6 +16,8 @@ from gne_analytics.workspace import Workspace, read_edits
 from gne_analytics.workspace.behind import series_of
 from gne_analytics.workspace.handover import in_scope
 
+from .conftest import ONSET, TOYS, planted_record
+
 
 @pytest.fixture
 def ws():
@@ -32,6 +34,15 @@ def test_two_windows_give_the_shift_between_them(ws):
     mature = observe(ws.record, "overturn_rate", Segment.of(market="TH")).frame.filter("matured")
     assert shift.before.n == mature.height
     assert ws.explain(shift) is ws.explain(shift)
+
+
+def test_a_scope_of_any_dimension_is_searched_for_what_moved_in_it():
+    ws = Workspace(planted_record(TOYS & (pl.col("decided_at") >= ONSET)))
+    found = ws.shifts(metric="overturn_rate", scope="market=ID")
+    assert found
+    assert all(s.scope.values("market") == ("ID",) and s.delta.value > 0 for s in found)
+    assert ws.shifts(metric="overturn_rate", scope="market=TH") == []
+    assert ws.explain(found[0]).causes[0].segment.values("category") == ("toys",)
 
 
 def test_one_window_alone_is_a_data_error(ws):
