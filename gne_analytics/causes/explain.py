@@ -13,9 +13,10 @@ from gne_analytics.causes.decompose import Part, decompose
 from gne_analytics.causes.disjoint import disjoint, material
 from gne_analytics.causes.lattice import Lattice
 from gne_analytics.causes.mix import mix_cause
+from gne_analytics.causes.naming import SAME_ROWS
 from gne_analytics.causes.noise import period_noise
 from gne_analytics.causes.screen import TOO_MANY, screen
-from gne_analytics.causes.search import FLOOR, SAME_ROWS, jaccard, pursue
+from gne_analytics.causes.search import FLOOR, jaccard, pursue
 from gne_analytics.causes.telling import add_why, cause_id, tell_cause
 from gne_analytics.causes.verify import LEVEL, Claim, CrossFit, cross_fit, e_bh, held_out
 from gne_analytics.causes.view import View

@@ -10,7 +10,8 @@ from gne_analytics.causes.baseline import Baseline, fit_baseline
 from gne_analytics.causes.cells import NEW, VANISHED
 from gne_analytics.causes.cube import Cube, Mask
 from gne_analytics.causes.lattice import Lattice
-from gne_analytics.causes.search import SAME_ROWS, Found, jaccard, outside_of, pursue
+from gne_analytics.causes.naming import SAME_ROWS
+from gne_analytics.causes.search import Found, jaccard, outside_of, pursue
 from gne_analytics.causes.view import View
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.metrics.intervals import Difference, Floats, Ints, clustered_variance, t_two_sided

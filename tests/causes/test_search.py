@@ -1,5 +1,7 @@
 """Cells, their evidence and their names, on cubes drawn cell by cell."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from gne_analytics.causes.cells import E0, E1, K0, K1, N0, N1, STANDARD, measure
 from gne_analytics.causes.cube import Axis, Cube
 from gne_analytics.causes.lattice import Lattice
 from gne_analytics.causes.search import pursue
-from gne_analytics.causes.view import View
+from gne_analytics.causes.view import NEARLY_ALL, View
 from gne_analytics.evidence.segment import Segment
 
 SIZES = {"market": 5, "category": 6, "tier": 3, "queue": 4}
@@ -114,6 +116,57 @@ def test_a_value_that_moved_with_something_wider_joins_no_set():
         return 0.25 * ((c["market"] == 1) & (c["queue"] == 0)) + 0.25 * (c["queue"] == 2)
 
     assert {f.segment for f in found_in(drawn(rate))} == {Segment.of(market="m1", queue="q0"), Segment.of(queue="q2")}
+
+
+def common(rows=40_000):
+    """A cube whose rows nearly all lie in one market, which moves."""
+    cube = drawn(lambda c: 0.2 * (c["market"] > 0), rows=rows)
+    market = cube.axes[0].codes
+    wide = Axis("market", 0, (market > 0).astype(np.int16), ("rare", "common"))
+    kept = np.flatnonzero((market > 0) | (np.arange(cube.size) % 10 == 0))
+    return replace(cube, axes=(wide, *cube.axes[1:])).take(kept)
+
+
+def share(cube, segment):
+    weight = cube.n0 + cube.n1
+    return weight[cube.mask(segment)].sum() / weight.sum()
+
+
+def test_no_cell_of_nearly_all_rows_is_offered_and_its_move_is_told_of_everything():
+    cube = common()
+    model = fit_baseline(cube)
+    cells = View(cube, model.own, model.rate).over(Lattice(cube, model.own), (0, 1)).best()
+    names = [Segment.of({cube.axes[i].dimension: cube.axes[i].values[c] for i, c in x.conditions}) for x in cells]
+    assert names
+    assert max(share(cube, name) for name in names) <= NEARLY_ALL
+    found = found_in(cube)
+    assert Segment({}) in [f.segment for f in found]
+    assert Segment.of(market="common") not in [f.segment for f in found]
+
+
+def few_values(seed, units=900):
+    """A cube of single rows, few dimensions of few values; all is lifted, by value more or less, or not at all."""
+    rng = np.random.default_rng(seed)
+    rows, dims = int(rng.choice([2_000, 6_000, 12_000])), int(rng.integers(1, 5))
+    unit, side, one = rng.integers(0, units, rows), rng.integers(0, 2, rows), np.ones(rows)
+    sizes = rng.integers(2, 5, dims)
+    codes = [rng.choice(s, rows, p=rng.dirichlet(np.full(s, 3.0))).astype(np.int16) for s in sizes]
+    lift = float(rng.choice([0, 0.05, 0.1, 0.2])) * rng.uniform(0.5, 1.5, sizes[0])[codes[0]]
+    if rng.random() < 0.5:
+        lift = lift + 0.2 * ((codes[0] == 0) & (codes[-1] == 1))
+    k = (rng.random(rows) < np.clip(0.3 + lift * side, 0, 1)).astype(float)
+    axes = tuple(Axis(f"d{i}", 0, c, tuple("abcd"[:s])) for i, (c, s) in enumerate(zip(codes, sizes, strict=True)))
+    alone = rng.random() < 0.5
+    sides = one * (side == 0), k * (side == 0), one * (side == 1), k * (side == 1)
+    return Cube(axes, *sides, unit % 2, None if alone else unit)
+
+
+@pytest.mark.parametrize("seed", [33, 83, 135, 216, 509])
+def test_values_that_together_have_nearly_all_rows_are_no_segment(seed):
+    cube = few_values(seed)
+    found = found_in(cube)
+    assert found
+    assert [f.segment for f in found if f.segment.depth and share(cube, f.segment) > NEARLY_ALL] == []
 
 
 def test_the_levels_of_units_are_no_noise_once_their_past_is_known():
