@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from gne_analytics.cli.options import AsJson, Baseline, Focus, Metric, Policies, RunPath, Scope, Seed, Source, Strict
+from gne_analytics.cli.options import (
+    AsJson,
+    Baseline,
+    Focus,
+    Metric,
+    Policies,
+    Reader,
+    RunPath,
+    Scope,
+    Seed,
+    Source,
+    Strict,
+)
 from gne_analytics.errors import DataError
 from gne_analytics.strategy.identify import Label
 
@@ -98,12 +110,13 @@ def themes(
     seed: Seed = 0,
     strict: Strict = False,
     json: AsJson = False,
+    embedder: Reader = "auto",
 ) -> None:
     """What sellers, reviewers and users say, clustered."""
     from gne_analytics import workspace
     from gne_analytics.cli.console import progress, say_json, table
 
-    ws = workspace.open(source, seed=seed, strict=strict)
+    ws = workspace.open(source, seed=seed, strict=strict, embedder=embedder)
     with progress() as watch:
         found = ws.themes(view, progress=watch)
     if json:

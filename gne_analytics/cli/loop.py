@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gne_analytics.cli.options import Baseline, Focus, Metric, Policies, RunPath, Scope, Seed, Source, Strict
+from gne_analytics.cli.options import Baseline, Focus, Metric, Policies, Reader, RunPath, Scope, Seed, Source, Strict
 
 Runs = Annotated[Path, typer.Option(help="Folder that holds the runs.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Compute again even if this run is there.")]
@@ -57,13 +57,14 @@ def run(
     seed: Seed = 0,
     strict: Strict = False,
     fresh: Fresh = False,
+    embedder: Reader = "auto",
 ) -> None:
     """Run the loop on a source: findings, proposals with backtests, draft configs, patch and report."""
     from gne_analytics import workspace
     from gne_analytics.cli.console import progress, say, say_rejects, table
 
     with progress() as watch:
-        ws = workspace.open(source, policies=policies, seed=seed, strict=strict)
+        ws = workspace.open(source, policies=policies, seed=seed, strict=strict, embedder=embedder)
         done = ws.run(runs, baseline=baseline, focus=focus, metric=metric, scope=scope, fresh=fresh, progress=watch)
     say(ws.describe())
     say_rejects(ws.record.rejects)

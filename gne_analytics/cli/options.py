@@ -9,6 +9,9 @@ Source = Annotated[Path, typer.Argument(help="A source.yaml, or a folder that ho
 RunPath = Annotated[Path, typer.Argument(help="The folder of a finished run.", show_default=False)]
 Policies = Annotated[Path | None, typer.Option(help="A policy set other than the one that the source names.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random draw.")]
+Reader = Annotated[
+    str, typer.Option("--embedder", help="What reads texts for themes: auto, e5, use, ngrams or openai:MODEL.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="One rejected row is an error.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 Baseline = Annotated[

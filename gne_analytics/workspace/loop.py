@@ -19,7 +19,7 @@ from gne_analytics.agents.narrator import narrate
 from gne_analytics.agents.wording import word
 from gne_analytics.atomic import write_json, write_whole
 from gne_analytics.causes.explain import Explanation
-from gne_analytics.errors import DataError
+from gne_analytics.errors import DataError, ModelError
 from gne_analytics.evidence.claims import Finding
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.store import EvidenceStore
@@ -109,6 +109,7 @@ def run_loop(ws: Workspace, runs: Path, question: Question, *, fresh: bool, prog
         "policies": ws.policies.hash if ws.policies else None,
         "version": __version__,
         "seed": ws.seed,
+        "embedder": ws.embedder if isinstance(ws.embedder, str) else ws.embedder.id,
         "narrator": session.model.name if session else "deterministic",
         **asdict(question),
     }
@@ -197,7 +198,7 @@ class _Walk:
             self.progress(f"themes of {view}", 0, 1)
             try:
                 found = self.ws.themes(view, progress=self.progress)
-            except DataError as fault:  # no word in any text: the rest of the run goes on
+            except (DataError, ModelError) as fault:  # no word in any text, an endpoint that fails: the rest goes on
                 return Said((), NO_ASSIGNMENTS, (str(fault),))
             themes, notes = name_themes(found.themes, self.session) if self.session else (found.themes, ())
             self.progress(f"themes of {view}", 1, 1)

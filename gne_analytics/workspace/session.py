@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from gne_analytics.tables.record import Record
     from gne_analytics.themes.births import Update
     from gne_analytics.themes.crossed import Crossed
+    from gne_analytics.themes.embedders import Embedder
     from gne_analytics.themes.fit import Themes
     from gne_analytics.themes.lineage import Refit
     from gne_analytics.themes.model import ThemeModel
@@ -60,7 +61,7 @@ def unwatched(stage: str, done: int, total: int) -> None:
 
 
 def open(  # noqa: A001 - gne.open is the front door
-    path: str | Path, *, policies: str | Path | None = None, seed: int = 0, strict: bool = False
+    path: str | Path, *, policies: str | Path | None = None, seed: int = 0, strict: bool = False, embedder: str = "auto"
 ) -> Workspace:
     """Open a source: read and sift its tables, load its policy set.
 
@@ -69,6 +70,7 @@ def open(  # noqa: A001 - gne.open is the front door
         policies: a policy set other than the one the source names.
         seed: of every random draw made from here on.
         strict: one rejected row is an error.
+        embedder: what reads texts for themes: auto, e5, use, ngrams, or openai:MODEL, which sees them redacted.
 
     Raises:
         DataError: a table is at fault. PolicyError: the policy set is.
@@ -78,7 +80,7 @@ def open(  # noqa: A001 - gne.open is the front door
 
     record = open_source(path, strict=strict)
     folder = Path(policies) if policies else record.policies
-    return Workspace(record, load(folder) if folder else None, seed=seed, path=Path(path))
+    return Workspace(record, load(folder) if folder else None, seed=seed, path=Path(path), embedder=embedder)
 
 
 @dataclass
@@ -89,6 +91,8 @@ class Workspace:
     policies: PolicySet | None = None
     seed: int = 0
     path: Path | None = None
+    embedder: str | Embedder = "auto"
+    """What reads texts for themes; see `themes.fit_themes`."""
     model: Model | None = None
     """A language model; where None, the one that the environment configures, if any."""
     store: EvidenceStore = field(default_factory=EvidenceStore)
@@ -174,6 +178,7 @@ class Workspace:
             found = fit_themes(
                 texts_of(self.record, view),
                 view,
+                embedder=self.embedder,
                 seed=self.seed,
                 cache_dir=self.cache,
                 progress=lambda done, total: progress(f"embedding {view}", done, total),

@@ -7,6 +7,7 @@ from gne_analytics.evidence.claims import check_template
 from gne_analytics.release.traceable import untraced
 from gne_analytics.testing.frames import record
 from gne_analytics.testing.models import FunctionModel, rewriting_model
+from gne_analytics.themes.embedders import Ngrams
 from gne_analytics.workspace import Workspace
 
 
@@ -43,3 +44,28 @@ def test_a_model_rewords_claims_and_every_number_keeps_its_evidence(run_with):
 def test_a_model_that_invents_a_number_is_not_believed(run_with):
     run = run_with(rewriting_model(lambda text: text + " That is 73 % of all cases."))
     assert not [c for f in run.findings for c in f.claims if "73" in c.template]
+
+
+def test_an_embeddings_endpoint_that_fails_half_way_costs_the_themes_and_keeps_what_it_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("GNE_CACHE", str(tmp_path / "cache"))
+
+    class Flaky:
+        id, block = "openai:flaky", 1
+
+        def __init__(self, answers):
+            self.answers = answers
+
+        def encode(self, texts):
+            if not self.answers:
+                raise ModelError("openai:flaky: the endpoint failed")
+            self.answers -= len(texts)
+            return Ngrams().encode(texts)
+
+    made = record(400)
+    ws = Workspace(made, embedder=Flaky(2))
+    failed = ws.run(tmp_path / "runs", baseline="market=TH", focus="market=ID")
+    assert failed.findings
+    assert "endpoint failed" in failed.report.read_text(encoding="utf-8")
+    again = Flaky(3)
+    Workspace(made, embedder=again).themes("appeals")
+    assert again.answers == 2  # of three wordings one was left to read
