@@ -325,7 +325,7 @@ def _(html, level, link, mo, named, node, number, of, params, run, screen, sheet
     _ended = next((o for o in run.theme_outcomes if o.view == of), None)
     _card = _cards[node.id]._repr_html_() if node.id in _cards else screen.node_card(node)
     _parts = {
-        f"{n.label}, {number(n.folded)} texts": link(view="themes", of=of, level=str(level), theme=n.id)
+        f"{n.shown}, {number(n.folded)} texts": link(view="themes", of=of, level=str(level), theme=n.id)
         for n in (*((tree.by_id[node.parent],) if node.parent else ()), *tree.children(node.id))
     }
     _causes = {named(c.segment): link(view="cause", cause=c.id) for c in causes_of_node(run.causes, node)}
@@ -359,7 +359,7 @@ def _(drawn, figures, html, mo, of, params, run, screen, store):
             screen.table(
                 [
                     {
-                        "theme": t.label,
+                        "theme": t.shown,
                         "texts": t.folded,
                         "sellers": t.units,
                         "terms": ", ".join(t.terms),

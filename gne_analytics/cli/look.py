@@ -125,7 +125,7 @@ def themes(
     table(
         f"Themes in {view}",
         ["theme", "texts", "sellers", "label", "terms"],
-        [[t.id, f"{t.size:,}", f"{t.units:,}", t.label, ", ".join(t.terms[:6])] for t in found.themes],
+        [[t.id, f"{t.size:,}", f"{t.units:,}", t.shown, ", ".join(t.terms[:6])] for t in found.themes],
         right=("texts", "sellers"),
     )
 

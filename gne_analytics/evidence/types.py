@@ -439,5 +439,15 @@ class Theme(Frozen):
     overturn: Estimate | None = None
     named_by: str = "terms"
     """terms, or the id of the model that named it."""
+    gloss: str = ""
+    """What a model says the label means in the reader's language; empty without a model, or where it is in it already.
+
+    No check in code can tell that it is right, so it stands beside the label, never in its place.
+    """
     evidence: tuple[str, ...] = ()
     """Evidence ids of its figures."""
+
+    @property
+    def shown(self) -> str:
+        """The label as a reader sees it: with its gloss in brackets, where it has one."""
+        return f"{self.label} ({self.gloss})" if self.gloss else self.label

@@ -84,7 +84,7 @@ class ThemeCard(Frozen):
 
     def summary(self) -> str:
         """The card as text."""
-        head = f"{self.theme.id}  {self.theme.label}"
+        head = f"{self.theme.id}  {self.theme.shown}"
         return "\n".join([head, f"  terms: {', '.join(self.theme.terms)}", *(f"  {q}: {a}" for q, a in self.lines())])
 
     def _size(self) -> str:
@@ -126,7 +126,7 @@ class ThemeCard(Frozen):
         quoted = "".join(f"<li><bdi>{escape(text)}</bdi></li>" for text in self.theme.exemplars)
         terms = ", ".join(f"<bdi>{escape(term)}</bdi>" for term in self.theme.terms)
         return (
-            f'<article class="gne-card"><h3><bdi>{escape(self.theme.label)}</bdi> <small>{escape(self.theme.id)}'
+            f'<article class="gne-card"><h3><bdi>{escape(self.theme.shown)}</bdi> <small>{escape(self.theme.id)}'
             f"</small></h3><p>{terms}</p><dl>{rows}</dl><h4>Typical texts, redacted, of different sellers</h4>"
             f"<ul>{quoted}</ul></article>"
         )

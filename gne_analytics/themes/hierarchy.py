@@ -30,6 +30,8 @@ class Node(Frozen):
     parent: str = ""
     """The smallest node that holds it; empty at the top."""
     label: str
+    gloss: str = ""
+    """As a theme's."""
     terms: tuple[str, ...] = ()
     size: int
     folded: int
@@ -38,6 +40,11 @@ class Node(Frozen):
     themes: tuple[str, ...]
     """The fitted themes in it; of a node below the fitted cut, the one that it is part of."""
     leaves: tuple[int, ...]
+
+    @property
+    def shown(self) -> str:
+        """The label as a reader sees it: with its gloss in brackets, where it has one."""
+        return f"{self.label} ({self.gloss})" if self.gloss else self.label
 
 
 class Level(Frozen):
@@ -84,8 +91,8 @@ class Hierarchy(Frozen):
 
     def named(self, themes: Sequence[Theme]) -> "Hierarchy":
         """Return the tree with the labels of fitted themes as they are now, e.g. as a language model named them."""
-        labels = {t.id: t.label for t in themes}
-        nodes = tuple(n.model_copy(update={"label": labels.get(n.id, n.label)}) for n in self.nodes)
+        given = {t.id: {"label": t.label, "gloss": t.gloss} for t in themes}
+        nodes = tuple(n.model_copy(update=given.get(n.id, {})) for n in self.nodes)
         return Hierarchy(view=self.view, nodes=nodes, levels=self.levels, fitted=self.fitted)
 
     def summary(self) -> str:

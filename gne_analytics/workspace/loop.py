@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +15,7 @@ from pydantic import TypeAdapter
 
 from gne_analytics import __version__
 from gne_analytics.agents.cite import record_backtest, record_cause, record_proposal, record_shift, record_theme
-from gne_analytics.agents.naming import name_themes
+from gne_analytics.agents.naming import gloss_themes, name_themes
 from gne_analytics.agents.narrator import narrate
 from gne_analytics.agents.wording import word
 from gne_analytics.atomic import write_json, write_whole
@@ -193,6 +194,14 @@ class _Walk:
             return False
         return True
 
+    def _named(self, themes: Sequence[Theme]) -> tuple[Sequence[Theme], tuple[str, ...]]:
+        """Themes as a model names and translates them; as they are where none is configured."""
+        if self.session is None:
+            return themes, ()
+        named, notes = name_themes(themes, self.session)
+        told, more = gloss_themes(named, self.session, os.environ.get("GNE_LANGUAGE", "en"))
+        return told, (*notes, *more)
+
     def _said(self, view: str) -> Said:
         def compute() -> Said:
             self.progress(f"themes of {view}", 0, 1)
@@ -200,7 +209,7 @@ class _Walk:
                 found = self.ws.themes(view, progress=self.progress)
             except (DataError, ModelError) as fault:  # no word in any text, an endpoint that fails: the rest goes on
                 return Said((), NO_ASSIGNMENTS, (str(fault),))
-            themes, notes = name_themes(found.themes, self.session) if self.session else (found.themes, ())
+            themes, notes = self._named(found.themes)
             self.progress(f"themes of {view}", 1, 1)
             recorded = tuple(record_theme(self.ws.store, t) for t in themes)
             return Said(

@@ -152,7 +152,7 @@ def table(rows: Sequence[Mapping[str, object]], caption: str) -> str:
 def nodes_table(nodes: Sequence[Node], links: Mapping[str, str]) -> str:
     """Return the themes of one level as a table, each name a link to its card and rows."""
     body = "".join(
-        f'<tr><td><a href="{escape(links[n.id])}"><bdi>{escape(n.label)}</bdi></a></td><td>{number(n.folded)}</td>'
+        f'<tr><td><a href="{escape(links[n.id])}"><bdi>{escape(n.shown)}</bdi></a></td><td>{number(n.folded)}</td>'
         f"<td>{number(n.units)}</td><td><bdi>{escape(', '.join(n.terms))}</bdi></td></tr>"
         for n in nodes
     )
@@ -166,7 +166,7 @@ def nodes_table(nodes: Sequence[Node], links: Mapping[str, str]) -> str:
 def node_card(node: Node) -> str:
     """Return what is known of a theme above or below the fitted ones."""
     return (
-        f'<article class="gne-card"><h3><bdi>{escape(node.label)}</bdi> <small>{escape(node.id)}</small></h3>'
+        f'<article class="gne-card"><h3><bdi>{escape(node.shown)}</bdi> <small>{escape(node.id)}</small></h3>'
         f"<p><bdi>{escape(', '.join(node.terms))}</bdi></p><p>{number(node.folded)} texts of {number(node.units)} "
         f"sellers; {number(node.size - node.folded)} near-identical texts of the same seller are folded.</p></article>"
     )

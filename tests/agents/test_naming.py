@@ -3,7 +3,7 @@ import json
 import pytest
 
 from gne_analytics.agents.model import ModelUnreachable
-from gne_analytics.agents.naming import label_fault, name_themes
+from gne_analytics.agents.naming import gloss_themes, label_fault, name_themes
 from gne_analytics.agents.session import Budget, ModelSession
 from gne_analytics.testing.models import ScriptedModel
 
@@ -89,3 +89,37 @@ def test_a_spent_budget_keeps_the_rest_of_the_labels(theme):
 def test_terms_in_any_script_can_name(theme):
     thai = theme.model_copy(update={"terms": ("ใบเสร็จ", "ปลอม")})
     assert label_fault(["ใบเสร็จ"], thai) == ""
+
+
+def glossed(theme, *answers, language="en"):
+    model = ScriptedModel(list(answers))
+    themes, notes = gloss_themes([theme], ModelSession(model), language)
+    return themes[0], notes, model
+
+
+def test_a_label_of_another_language_is_shown_with_what_it_means_beside_it(theme):
+    foreign = theme.model_copy(update={"label": "faktur, pemasok", "languages": {"id": 40, "en": 3}})
+    result, notes, model = glossed(foreign, {"words": ["invoice", "supplier"]})
+    assert (result.label, result.shown, notes) == ("faktur, pemasok", "faktur, pemasok (invoice supplier)", ())
+    assert json.loads(model.asked[0].material) == {"name": "faktur, pemasok", "from": "id", "into": "en"}
+
+
+def test_a_label_in_the_readers_language_and_a_theme_of_few_sellers_are_not_sent(theme):
+    for own in ({"languages": {"en": 9}}, {"languages": {}}, {"languages": {"id": 9}, "units": 19}):
+        result, _, model = glossed(theme.model_copy(update=own))
+        assert (result.shown, model.asked) == (theme.label, [])
+
+
+@pytest.mark.parametrize(
+    "words", [["see", "https://evil.example"], ["99"], ["<b>proof</b>"], ["one two three four five six seven"], [" "]]
+)
+def test_a_translation_that_is_no_plain_words_is_refused(theme, words):
+    result, notes, _ = glossed(theme.model_copy(update={"languages": {"id": 9}}), {"words": words})
+    assert result.gloss == ""
+    assert "refused" in notes[0]
+
+
+def test_a_model_that_fails_leaves_labels_in_their_own_language(theme):
+    result, notes, _ = glossed(theme.model_copy(update={"languages": {"id": 9}}), ModelUnreachable("gone"))
+    assert result.gloss == ""
+    assert "own language" in notes[0]
