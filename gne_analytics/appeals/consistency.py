@@ -7,6 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from gne_analytics.errors import DataError
+from gne_analytics.metrics.discoveries import benjamini_hochberg
 
 MIN_REVIEWERS = 5
 """Findings about reviewers need so many; they show no names."""
@@ -44,10 +45,8 @@ def split_decisions(decisions: pl.DataFrame, like: Sequence[str]) -> pl.DataFram
     kinds = {c: table.schema[c] for c in like}
     numbers = dict.fromkeys(("rate", "disagreement", "lo", "hi", "chance", "spread", "p"), pl.Float64)
     frame = pl.DataFrame(found, schema={**kinds, "n": pl.Int64, "reviewers": pl.Int64, **numbers})
-    # The largest of p * tests / rank seen from below is Benjamini and Hochberg's adjusted p.
-    tests = frame.height
-    adjusted = pl.min_horizontal(pl.col("p") * tests / pl.int_range(1, tests + 1), 1.0).reverse().cum_min().reverse()
-    return frame.sort("p").with_columns(split=adjusted <= LEVEL).sort(["p", "disagreement"], descending=[False, True])
+    split = pl.Series("split", benjamini_hochberg(frame["p"].to_numpy()) <= LEVEL)
+    return frame.with_columns(split).sort(["p", "disagreement"], descending=[False, True])
 
 
 def _split(k: NDArray[np.float64], n: NDArray[np.float64]) -> dict[str, float | int]:

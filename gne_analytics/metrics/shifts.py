@@ -8,6 +8,7 @@ import numpy as np
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.types import Period, Shift
 from gne_analytics.metrics.definitions import WATCHED, available
+from gne_analytics.metrics.discoveries import benjamini_hochberg
 from gne_analytics.metrics.observations import Observations, mature, measure_shift, observe, unrankable
 from gne_analytics.metrics.series import SERIES_DIMENSION, Series, scanned, unjudged
 from gne_analytics.tables.record import Record
@@ -54,7 +55,7 @@ def shifts_in(observed: Sequence[Observations], *, level: float = LEVEL, seed: i
     """Return what moved beyond chance in some metrics' observations, as `find_shifts` does for a record."""
     rng = np.random.default_rng(seed)
     series = [s for one in observed for s in scanned(mature(one)[0], rng)]
-    passed = benjamini_hochberg([s.found.p for s in series], level)
+    passed = benjamini_hochberg([s.found.p for s in series]) <= level
     shifts: list[tuple[Series, Shift]] = []
     for one, significant in zip(series, passed, strict=True):
         if significant:
@@ -63,21 +64,6 @@ def shifts_in(observed: Sequence[Observations], *, level: float = LEVEL, seed: i
                 shifts.append((one, shift))
     told = _tell_platform_events(shifts, series)
     return sorted(told, key=lambda s: (s.platform_event not in (None, s.id), -s.e_value, s.id))
-
-
-def benjamini_hochberg(p: Sequence[float], level: float) -> list[bool]:
-    """Return which hypotheses are rejected at a false-discovery level (1995).
-
-    Under positive dependence (Benjamini and Yekutieli, 2001), as series of the same rows have it.
-    """
-    m = len(p)
-    if not m:
-        return []
-    order = np.argsort(p, kind="stable")
-    below = np.asarray(p)[order] <= level * np.arange(1, m + 1) / m
-    last = int(np.flatnonzero(below).max()) + 1 if below.any() else 0
-    chosen = set(order[:last].tolist())
-    return [i in chosen for i in range(m)]
 
 
 def e_of_p(p: float) -> float:

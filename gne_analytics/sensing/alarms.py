@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from gne_analytics.errors import DataError
+from gne_analytics.metrics.discoveries import holm
 
 LEVEL = 0.05
 WEEKS = 8
@@ -40,9 +41,7 @@ def rate_alarms(rows: pl.DataFrame, by: Sequence[str], *, weeks: int = WEEKS) ->
     keys = {c: rows.schema[c] for c in (*by, "event_week")}
     numbers = {"k": pl.Int64(), "n": pl.Int64()} | dict.fromkeys(_FLOATS, pl.Float64())
     frame = pl.DataFrame(found, schema=pl.Schema({**keys, **numbers})).sort(["p", *by])
-    tests = frame.height
-    holm = (pl.col("p") * (tests - pl.int_range(0, tests))).cum_max()
-    return frame.with_columns(alarm=holm <= LEVEL)
+    return frame.with_columns(pl.Series("alarm", holm(frame["p"].to_numpy()) <= LEVEL))
 
 
 def _judge(now: pl.DataFrame, past: pl.DataFrame) -> dict[str, float | int]:

@@ -4,7 +4,7 @@ Each slice is tested from both sides, one-sided, with Holm's correction over all
 margin is refuted and fails when harm within it is; want of data refutes neither.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -13,6 +13,7 @@ import polars as pl
 
 from gne_analytics.evidence.segment import MISSING, Segment
 from gne_analytics.evidence.types import Estimate, Guardrail, Interval
+from gne_analytics.metrics.discoveries import holm
 from gne_analytics.policy.model import Objective
 from gne_analytics.strategy.estimate import NORMAL, Domains, Price, Reviewers, Terms, corners, mover, tally
 from gne_analytics.strategy.identify import Label, identify
@@ -59,21 +60,6 @@ def _p(refuted: Callable[[float], bool]) -> float:
         middle = (lo + hi) / 2
         lo, hi = (middle, hi) if refuted(middle) else (lo, middle)
     return NORMAL.cdf(-lo)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return Holm's adjusted p-values, in the order given.
-
-    Example:
-        >>> holm([0.01, 0.04, 0.03])
-        [0.03, 0.06, 0.06]
-    """
-    order = np.argsort(p_values, kind="stable")
-    adjusted, running = [1.0] * len(p_values), 0.0
-    for rank, i in enumerate(order):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[int(i)]))
-        adjusted[int(i)] = running
-    return adjusted
 
 
 def check_slices(

@@ -9,8 +9,9 @@ from gne_analytics.errors import DataError
 from gne_analytics.evidence.render import number, percent
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.types import Estimate, Interval
+from gne_analytics.metrics.discoveries import benjamini_hochberg
 from gne_analytics.themes.fit import Themes
-from gne_analytics.themes.keyness import LEVEL, Floats, adjusted
+from gne_analytics.themes.keyness import LEVEL, Floats
 
 PRIOR = 5.0
 """Votes of a lift of one that stand before the counts of every pair."""
@@ -145,7 +146,7 @@ def _pairs(votes: pl.DataFrame, labels: dict[str, str]) -> list[Pair]:
     wide, tall = np.broadcast_to(rows, k.shape), np.broadcast_to(columns, k.shape)
     chance = hypergeom(int(n), wide.astype(int), tall.astype(int))
     p = np.minimum(1.0, 2 * np.minimum(chance.cdf(k), chance.sf(k - 1)))
-    q = adjusted(p.ravel()).reshape(k.shape)
+    q = benjamini_hochberg(p.ravel()).reshape(k.shape)
     lift, lo, hi = _lift(k, wide * tall / n)
     return [
         Pair(

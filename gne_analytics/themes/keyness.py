@@ -1,6 +1,6 @@
-"""What sets one side apart from another: log odds with an informative Dirichlet prior, held to a false-discovery level.
+"""What sets one side apart from another: log odds with an informative Dirichlet prior.
 
-Monroe, Colaresi and Quinn (2008), section 3.5; Benjamini and Hochberg (1995).
+Monroe, Colaresi and Quinn (2008), section 3.5.
 """
 
 import numpy as np
@@ -50,17 +50,4 @@ def p_two_sided(z: Floats) -> Floats:
     from scipy.special import ndtr
 
     found: Floats = 2 * ndtr(-np.abs(z))
-    return found
-
-
-def adjusted(p: npt.ArrayLike) -> Floats:
-    """Return Benjamini and Hochberg's adjusted p-values: at or under a level, the value is among its discoveries.
-
-    Example:
-        >>> adjusted([0.01, 0.04, 0.03]).tolist()
-        [0.03, 0.04, 0.04]
-    """
-    from scipy.stats import false_discovery_control
-
-    found: Floats = false_discovery_control(np.asarray(p, dtype=np.float64))
     return found

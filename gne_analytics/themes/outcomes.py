@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from gne_analytics.evidence.render import number, percent, points
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.types import Counts, Estimate
+from gne_analytics.metrics.discoveries import benjamini_hochberg
 from gne_analytics.metrics.intervals import Difference, rate_difference, t_two_sided
 from gne_analytics.tables.derived import FOLDS, fold_of
 from gne_analytics.themes.cards import unit_codes
 from gne_analytics.themes.graph import Labels
-from gne_analytics.themes.keyness import LEVEL, adjusted, log_odds, p_two_sided
+from gne_analytics.themes.keyness import LEVEL, log_odds, p_two_sided
 from gne_analytics.themes.places import Places
 from gne_analytics.themes.segments import spelt
 from gne_analytics.themes.tokens import function_words, prune, words
@@ -178,7 +179,7 @@ def theme_outcomes(view: str, groups: Sequence[Group], places: Places, texts: pl
     signs = _signs(parts, places, dims)
     found = np.array([_p(search) <= SCREEN for search, _ in leads], dtype=bool)
     q_held = np.ones(len(tested))
-    q_held[found] = adjusted([_p(held) for (_, held), ok in zip(leads, found, strict=True) if ok])
+    q_held[found] = benjamini_hochberg([_p(held) for (_, held), ok in zip(leads, found, strict=True) if ok])
     told = []
     for theme, (search, held), q in zip(tested, leads, q_held, strict=True):
         sure = q <= LEVEL and np.sign(search.value) == np.sign(held.value)
@@ -279,7 +280,7 @@ def _signs(parts: Mapping[str, _Decided], places: Places, dims: Sequence[str]) -
 def _verified(sent: Sequence[_Lead], parts: Mapping[str, _Decided]) -> dict[str, list[Sign]]:
     apart = [parts[lead.group].apart(lead.has) for lead in sent]
     kept: dict[str, list[Sign]] = {}
-    for lead, (search, held), q in zip(sent, apart, adjusted([_p(h) for _, h in apart]), strict=True):
+    for lead, (search, held), q in zip(sent, apart, benjamini_hochberg([_p(h) for _, h in apart]), strict=True):
         if q > LEVEL or np.sign(search.value) != np.sign(held.value):
             continue
         part = parts[lead.group]

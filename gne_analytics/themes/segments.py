@@ -8,7 +8,8 @@ import polars as pl
 from gne_analytics.evidence.render import percent
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.types import Estimate, Interval
-from gne_analytics.themes.keyness import LEVEL, Z95, adjusted, log_odds, p_two_sided
+from gne_analytics.metrics.discoveries import benjamini_hochberg
+from gne_analytics.themes.keyness import LEVEL, Z95, log_odds, p_two_sided
 
 LEAST_VOTES = 10
 """A dimension's value that fewer sellers have, in the theme and outside together, is not looked at."""
@@ -66,7 +67,7 @@ def segments_of(votes: pl.DataFrame, dims: Sequence[str]) -> dict[str, list[Them
                     n_rest=int(whole - n), odds=odds, q=1.0,
                 )))  # fmt: skip
     kept: dict[str, list[tuple[float, ThemeSegment]]] = {}
-    for (theme_id, segment), q, raw in zip(tried, adjusted(p), p, strict=True):
+    for (theme_id, segment), q, raw in zip(tried, benjamini_hochberg(p), p, strict=True):
         if q <= LEVEL:
             kept.setdefault(theme_id, []).append((raw, segment.model_copy(update={"q": float(q)})))
     order = {t: sorted(found, key=lambda f: (f[1].odds.value <= 1, f[0])) for t, found in kept.items()}

@@ -102,7 +102,7 @@ def test_a_change_is_matched_by_place_and_date_and_its_placebo_shows_nothing(wor
     (match,) = match_changes(observed, make_shift(observed, *WINDOWS), PLANTED, Onset(ONSET, ONSET, ONSET), table)
     assert match.change_id == "fits"
     assert match.did.interval.lo > 0.1
-    assert match.placebo is None or match.placebo.interval.lo <= 0 <= match.placebo.interval.hi
+    assert match.placebo.interval.lo <= 0 <= match.placebo.interval.hi
 
 
 def test_an_onset_is_found_in_volume_for_a_segment_that_is_new(world):

@@ -55,11 +55,18 @@ def test_a_step_inside_a_yearly_season_is_found_at_its_week():
     assert abs((found.focus.start - (MONDAY + timedelta(weeks=75))).days) <= 14
 
 
-def test_a_step_that_falls_on_the_yearly_peak_is_found_and_says_what_it_was_held_against():
+def test_a_step_that_falls_on_the_yearly_peak_is_found_at_its_week():
     rate = yearly(120)
     rate[95:] += 0.25
     (found,) = shifts_in([weekly(rate)])
     assert abs((found.focus.start - (MONDAY + timedelta(weeks=95))).days) <= 21
+
+
+def test_a_peak_higher_than_the_years_before_is_found_and_says_what_it_was_held_against():
+    rate = yearly(120)
+    rate[93:102] += 0.15
+    (found,) = shifts_in([weekly(rate)])
+    assert SEASONAL in found.flags
 
 
 @pytest.mark.parametrize("every", [5, 7])
@@ -154,7 +161,3 @@ def test_windows_of_more_than_a_cycle_are_not_held_against_weeks_that_tell_nothi
 def test_a_baseline_is_not_cut_to_the_first_weeks_of_a_cycle_where_the_next_cycle_has_all_of_it():
     held = Season(period=52, cycles=1).held(42, 55, 120, 120)
     assert (held.a, held.b, held.c, held.offsets) == (42, 55, 68, (52,))
-
-
-def test_a_step_held_against_the_season_carries_a_flag_without_a_figure():
-    assert not any(c.isdigit() for c in SEASONAL)

@@ -1,12 +1,10 @@
 from datetime import date, timedelta
 
 import polars as pl
-import pytest
-from statsmodels.stats.multitest import multipletests
 
 from gne_analytics.policy.model import Margins, Objective
 from gne_analytics.strategy.estimate import Reviewers
-from gne_analytics.strategy.guardrails import check_capacity, check_slices, holm, seller_age, slice_value
+from gne_analytics.strategy.guardrails import check_capacity, check_slices, seller_age, slice_value
 
 MARGINS = Objective(guardrails=Margins(wrongful_enforcement=0.05, missed_violation=0.05, slices=("market",)))
 
@@ -14,11 +12,6 @@ MARGINS = Objective(guardrails=Margins(wrongful_enforcement=0.05, missed_violati
 def check(cases, moved):
     market = {"market": pl.lit("ID")}
     return check_slices(cases.with_columns(**market), moved.with_columns(**market), MARGINS, Reviewers(), "latent")
-
-
-def test_holm_is_that_of_statsmodels():
-    p = [0.01, 0.04, 0.03, 0.2, 0.01]
-    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
 
 
 def test_want_of_data_is_never_a_pass(affected_cases):

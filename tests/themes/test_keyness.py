@@ -6,7 +6,7 @@ from scipy.stats import norm
 from statsmodels.stats.contingency_tables import Table2x2
 
 from gne_analytics.themes import keyness
-from gne_analytics.themes.keyness import adjusted, log_odds, p_two_sided
+from gne_analytics.themes.keyness import log_odds, p_two_sided
 
 
 def test_without_a_prior_it_is_the_log_odds_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,6 +30,5 @@ def test_what_nobody_says_tells_nothing() -> None:
     assert np.isinf(log_odds([1], [0], 1, 0)[1]).all()
 
 
-def test_p_values_of_normal_scores_and_none_to_adjust() -> None:
-    assert adjusted([]).size == 0
+def test_p_values_of_normal_scores() -> None:
     assert p_two_sided(np.array([1.96])) == pytest.approx(2 * norm.sf(1.96))
