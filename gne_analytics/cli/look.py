@@ -46,6 +46,7 @@ def shifts(
     """What moved beyond chance, over every policy and metric; or between two windows that you name."""
     from gne_analytics import workspace
     from gne_analytics.cli.console import say, say_json
+    from gne_analytics.cli.telling import nothing_moved
 
     ws = workspace.open(source, seed=seed, strict=strict)
     found = ws.shifts(baseline=baseline, focus=focus, metric=metric, scope=scope)
@@ -55,7 +56,7 @@ def shifts(
     for shift in found:
         say(ws.text_of(shift) + "\n")
     if not found:
-        say("Nothing moved beyond chance.")
+        say(nothing_moved(ws.unjudged(metric=metric, scope=scope)))
 
 
 def explain(
@@ -72,12 +73,16 @@ def explain(
     """Where and why a metric moved; without windows, the strongest shift that the record holds."""
     from gne_analytics import workspace
     from gne_analytics.cli.console import say, say_json
-    from gne_analytics.cli.telling import say_explained
+    from gne_analytics.cli.telling import nothing_moved, say_explained
 
     ws = workspace.open(source, seed=seed, strict=strict)
     found = ws.shifts(baseline=baseline, focus=focus, metric=metric, scope=scope)
     if not found:
-        say_json({"shift": None, "causes": []}) if json else say("Nothing moved beyond chance.")
+        why = ws.unjudged(metric=metric, scope=scope)
+        if json:
+            say_json({"shift": None, "causes": [], "not_judged": why.reasons})
+        else:
+            say(nothing_moved(why, f"No page was written to {html}: there is no shift to explain." if html else ""))
         return
     explained = ws.explain(found[0])
     if html is not None:

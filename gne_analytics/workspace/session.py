@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gne_analytics.causes.explain import Explanation
     from gne_analytics.enforcement.replay import Replay
     from gne_analytics.evidence.claims import Finding
+    from gne_analytics.metrics.judged import Unjudged
     from gne_analytics.policy.files import PolicySet
     from gne_analytics.strategy.audits import AuditPlan
     from gne_analytics.strategy.identify import Label
@@ -124,6 +125,14 @@ class Workspace:
             return [make_shift(observed, parse_window(baseline), parse_window(focus))]
         found = find_shifts(self.record, metrics=[metric] if metric else None, seed=self.seed)
         return [s for s in found if not within.depth or s.scope == within]
+
+    def unjudged(self, *, metric: str | None = None, scope: str | None = None) -> Unjudged:
+        """Return which metrics cannot be judged over time, and why: too few rows, weeks or sellers, nothing decided."""
+        from gne_analytics.metrics.judged import unjudged
+        from gne_analytics.metrics.windows import parse_segment
+
+        within = parse_segment(scope) if scope else Segment({})
+        return unjudged(self.record, [metric] if metric else None, within)
 
     def explain(self, shift: Shift) -> Explained:
         """Return where and why a shift happened: causes verified on held-out units, and the exact decomposition.
