@@ -170,7 +170,7 @@ def _(
     named, params, run, screen, shift_of, shift_title, source, store, table_html,
 ):  # fmt: skip
     mo.stop(params.get("view") != "shift")
-    mo.stop(not run.shifts, mo.md("Nothing moved beyond chance."))
+    mo.stop(not run.shifts, mo.Html(screen.cards(run, {})))
     _chosen = shift_of.get(params.get("shift", ""), run.shifts[0])
     _causes = [c for c in run.causes if c.shift_id == _chosen.id]
     _series = run.table("series")

@@ -30,6 +30,8 @@ _BETWEEN_SEGMENTS: Mapping[CauseKind, str] = {
     CauseKind.PLATFORM_EVENT: "The difference runs through {segment}",
 }
 """Titles where a shift compares two segments: nothing is new or gone, nothing rose or fell."""
+_ALONE = "All rows are of one actor, so the {metric} in {segment} is that actor's"
+_ALONE_WHY = "One actor is the whole record here, so nothing can be told of the policy or of any other actor."
 _FINDING_KINDS = {
     CauseKind.NEW_SEGMENT: FindingKind.NEW_SEGMENT,
     CauseKind.BATCH: FindingKind.BATCH,
@@ -51,7 +53,8 @@ def cause_finding(cause: Cause, shift: Shift, store: EvidenceStore) -> Finding:
     """Say where the shift comes from, since when, why most likely, what else it could be and who can mend it."""
     cited = cite_cause(store, cause, shift)
     in_time = isinstance(shift.focus, Period)
-    title = (_TITLES if in_time else {**_TITLES, **_BETWEEN_SEGMENTS})[cause.kind].format(
+    titles = _TITLES if in_time else {**_TITLES, **_BETWEEN_SEGMENTS}
+    title = (_ALONE if _is_whole(cause, shift) else titles[cause.kind]).format(
         segment=cited.segment.ref(),
         metric=spell_metric(shift.metric),
         verb=moved(cause.after.rate - cause.before.rate),
@@ -69,6 +72,11 @@ def cause_finding(cause: Cause, shift: Shift, store: EvidenceStore) -> Finding:
         shift_id=shift.id,
         cause_id=cause.id,
     )
+
+
+def _is_whole(cause: Cause, shift: Shift) -> bool:
+    """Whether the one actor of a cause is the only one in the record."""
+    return cause.kind is CauseKind.ONE_ACTOR and max(shift.before.units, shift.after.units) == 1
 
 
 def _where_cause(cause: Cause, shift: Shift, store: EvidenceStore) -> list[Claim]:
@@ -106,7 +114,8 @@ def _why(cause: Cause, shift: Shift, store: EvidenceStore) -> list[Claim]:
     if cause.kind is CauseKind.PLATFORM_EVENT and not isinstance(shift.focus, Period):
         return [Claim(template="No segment stands out: the difference is everywhere.", kind=ClaimKind.WHY)]
     if cause.kind in _NOT_POLICY:
-        return [Claim(template=_NOT_POLICY[cause.kind], kind=ClaimKind.WHY), *_reasons(cause, store)]
+        why = _ALONE_WHY if _is_whole(cause, shift) else _NOT_POLICY[cause.kind]
+        return [Claim(template=why, kind=ClaimKind.WHY), *_reasons(cause, store)]
     if cause.mechanism is Mechanism.UNKNOWN:
         unknown = "Why is not known: the record shows no mechanism's signature."
         if not isinstance(shift.focus, Period):

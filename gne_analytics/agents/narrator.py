@@ -16,6 +16,8 @@ from gne_analytics.agents.quote import quoted
 from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
 from gne_analytics.evidence.store import Evidence, EvidenceStore
 from gne_analytics.evidence.types import Backtest, Cause, Decomposition, Period, Proposal, Shift, Theme
+from gne_analytics.metrics.intervals import NOT_ESTIMABLE
+from gne_analytics.metrics.judged import Unjudged
 
 __all__ = [
     "backtest_finding",
@@ -51,11 +53,12 @@ def narrate(
     proposals: Sequence[Proposal],
     backtests: Sequence[Backtest],
     store: EvidenceStore,
+    unjudged: Unjudged = Unjudged(),  # noqa: B008 - frozen
 ) -> list[Finding]:
     """Say what moved, where, why, what is proposed, how sure that is and what cannot be known.
 
-    Each shift is followed by its causes, then come themes and proposals. With nothing to say, one finding says so.
-    The same results give the same findings, byte for byte.
+    Each shift is followed by its causes, then come themes and proposals. With nothing to say, one finding says so, and
+    which metrics could not be judged. The same results give the same findings, byte for byte.
     """
     explained = {e.shift.id: e for e in explanations}
     listed = [*shifts, *(e.shift for e in explanations if e.shift.id not in {s.id for s in shifts})]
@@ -65,21 +68,24 @@ def narrate(
         explanation = explained.get(shift.id)
         findings.append(shift_finding(shift, explanation, store))
         findings += [cause_finding(c, shift, store) for c in (explanation.causes if explanation else ())]
-    findings = findings or [quiet_finding()]
+    findings = findings or [quiet_finding(unjudged, store)]
     findings += theme_findings(themes, store)
     return findings + [proposal_finding(p, tests.get(p.id), store) for p in proposals]
 
 
-def quiet_finding() -> Finding:
-    """Say that nothing moved."""
+def quiet_finding(unjudged: Unjudged, store: EvidenceStore) -> Finding:
+    """Say that nothing moved, or that it cannot be judged, and of each metric that cannot be judged why not."""
+    title, said = "Nothing moved beyond chance", "No policy's series moved by more than chance would."
+    if unjudged.everything:
+        title = "It cannot be judged whether anything moved"
+        said = f"{title}: the record holds too little of every metric."
+    small = "A change too small for the size of the record would not show here."
+    reasons = (quoted(text, store, "shifts") for text in unjudged.sentences())
     return Finding(
         id="quiet",
         kind=FindingKind.QUIET,
-        title=Claim(template="Nothing moved beyond chance"),
-        claims=(
-            Claim(template="No policy's series moved by more than chance would."),
-            Claim(template="A change too small for the size of the record would not show here.", kind=ClaimKind.LIMIT),
-        ),
+        title=Claim(template=title),
+        claims=(*(Claim(template=t) for t in (said, *reasons)), Claim(template=small, kind=ClaimKind.LIMIT)),
     )
 
 
@@ -89,6 +95,8 @@ def shift_finding(shift: Shift, explanation: Explained | None, store: EvidenceSt
     metric, place = spell_metric(shift.metric), f" in {cited.scope.ref()}" if cited.scope else ""
     verb = moved(shift.delta.value)
     span = f" (interval {cited.delta.ref('ci')})" if cited.delta.interval else ""
+    if cited.delta.interval and cited.delta.interval.method == NOT_ESTIMABLE:
+        span = " (no interval can be estimated)"
     rates = f"{cited.before.ref('pct')} to {cited.after.ref('pct')}"
     comparable = not math.isnan(shift.delta.value)
     if not comparable:

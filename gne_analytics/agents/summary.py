@@ -62,6 +62,8 @@ def _section(heading: str, paragraphs: Sequence[str], store: EvidenceStore, show
 
 
 def _moved(finding: Finding) -> str:
+    if finding.kind is FindingKind.QUIET:
+        return _joined(finding.of_kind(ClaimKind.WHAT))
     said = _joined(finding.of_kind(ClaimKind.WHAT)[:1])
     limits = (c.template for c in finding.of_kind(ClaimKind.LIMIT))
     source = next((t.removeprefix(RESTS_ON) for t in limits if t.startswith(RESTS_ON)), "")

@@ -58,6 +58,7 @@ def shifts(
     """What moved beyond chance, over every policy and metric; or between two windows that you name."""
     from gne_analytics import workspace
     from gne_analytics.cli.console import say, say_json
+    from gne_analytics.cli.telling import nothing_moved
 
     ws = workspace.open(source, seed=seed, strict=strict)
     found = ws.shifts(baseline=baseline, focus=focus, metric=metric, scope=scope)
@@ -67,7 +68,7 @@ def shifts(
     for shift in found:
         say(ws.text_of(shift) + "\n")
     if not found:
-        say(ws.why_quiet(metric=metric, scope=scope))
+        say(nothing_moved(ws.unjudged(metric=metric, scope=scope)))
 
 
 def explain(
@@ -84,14 +85,16 @@ def explain(
     """Where and why a metric moved; without windows, the strongest shift that the record holds."""
     from gne_analytics import workspace
     from gne_analytics.cli.console import say, say_json
-    from gne_analytics.cli.telling import say_explained
+    from gne_analytics.cli.telling import nothing_moved, say_explained
 
     ws = workspace.open(source, seed=seed, strict=strict)
     found = ws.shifts(baseline=baseline, focus=focus, metric=metric, scope=scope)
     if not found:
-        why = ws.why_quiet(metric=metric, scope=scope)
-        why += f" No page was written to {html}." if html is not None else ""
-        say_json({"shift": None, "causes": [], "why": why}) if json else say(why)
+        why = ws.unjudged(metric=metric, scope=scope)
+        if json:
+            say_json({"shift": None, "causes": [], "not_judged": why.reasons})
+        else:
+            say(nothing_moved(why, f"No page was written to {html}: there is no shift to explain." if html else ""))
         return
     explained = ws.explain(found[0])
     if html is not None:

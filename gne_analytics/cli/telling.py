@@ -3,6 +3,7 @@
 from gne_analytics.agents.summary import full_text
 from gne_analytics.cli.console import say, table
 from gne_analytics.evidence.store import EvidenceStore
+from gne_analytics.metrics.judged import Unjudged
 from gne_analytics.workspace.explained import Explained
 from gne_analytics.workspace.told import Table, causes_table, headline, steps_table, tables_of
 
@@ -28,6 +29,12 @@ def say_explained(explained: Explained, store: EvidenceStore) -> None:
     left = len(explained.causes) - DETAILED
     if left > 0:
         say(f"And {left} more, in the table of causes above; --html FILE shows what lies behind all.")
+
+
+def nothing_moved(unjudged: Unjudged, more: str = "") -> str:
+    """Say that nothing moved, or that it cannot be judged, and of each metric that cannot be judged why not."""
+    head = "It cannot be judged whether anything moved." if unjudged.everything else "Nothing moved beyond chance."
+    return "\n".join([head, *(f"- {text}" for text in unjudged.sentences()), *([more] if more else [])])
 
 
 def _say(shown: Table) -> None:

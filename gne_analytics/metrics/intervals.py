@@ -13,6 +13,8 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
 
 Z95 = 1.959963984540054
+NOT_ESTIMABLE = "not estimable"
+"""The method of an interval that spans all there is, for want of a second unit."""
 MIN_DENOMINATOR = 30
 """A rate over fewer rows is flagged and never ranked."""
 
@@ -80,7 +82,7 @@ class Difference:
     def estimate(self, n: int, method: str) -> Estimate:
         """As an Estimate with a 95 % interval by Student's t, clipped to [-1, 1]."""
         if not math.isfinite(self.se):
-            return Estimate(value=self.value, interval=Interval(lo=-1.0, hi=1.0, method="not estimable"), n=n)
+            return Estimate(value=self.value, interval=Interval(lo=-1.0, hi=1.0, method=NOT_ESTIMABLE), n=n)
         reach = t_quantile(self.dof) * self.se
         lo, hi = (min(max(end, -1.0), 1.0) for end in (self.value - reach, self.value + reach))
         return Estimate(value=self.value, interval=Interval(lo=lo, hi=hi, method=method), n=n)

@@ -298,6 +298,8 @@ def measure_shift(obs: Observations, baseline: Window, focus: Window, *, shift_i
     method = "cluster-robust by unit" if units is not None else "two-sample, rows taken as independent"
     delta = difference.estimate(before.n + after.n, method)
     flags = list(flags_of(before, after))
+    if units is not None and before.n and after.n and not np.isfinite(difference.se):
+        flags.append("Too few different units lie in these windows, so no interval can be estimated.")
     if left_out:
         flags.append("Rows too young to have been appealed and decided are left out.")
     if units is None:

@@ -11,7 +11,7 @@ from gne_analytics.evidence.segment import MISSING, Segment
 from gne_analytics.evidence.types import Period
 from gne_analytics.metrics.intervals import Floats, Ints
 from gne_analytics.metrics.observations import Observations
-from gne_analytics.metrics.scan import MIN_UNITS, Pair, Scan, scan, window_pairs
+from gne_analytics.metrics.scan import Pair, Scan, scan, window_pairs
 from gne_analytics.metrics.season import Season, recurring, season_behind
 
 MIN_SERIES = 150
@@ -111,19 +111,6 @@ class _Rows:
         rows = self.inside(found)
         k, n = (np.bincount(self.bin[rows], x[rows], self.bins).astype(np.float64) for x in (self.k, self.n))
         return k, n
-
-
-def unjudged(obs: Observations) -> str:
-    """Say why a metric's mature rows are too few to be judged for a shift; nothing where they are enough."""
-    rows = obs.frame.filter(pl.col("event_date").is_not_null())
-    if rows.is_empty():
-        return f"{obs.metric} has no mature row"
-    bins = len(_bins(replace(obs, frame=rows))[0])
-    least = {"rows": (int(rows["n"].sum()), MIN_SERIES), f"{obs.grain}s" if obs.grain != "day" else "weeks": (bins, 3)}
-    if obs.has_unit:
-        least["sellers" if obs.unit == "seller_id" else "units"] = (rows["unit"].n_unique(), int(MIN_UNITS))
-    short = [f"{have:,} {what} (at least {need:,} are needed)" for what, (have, need) in least.items() if have < need]
-    return f"{obs.metric} has mature rows of {' and '.join(short)}" if short else ""
 
 
 def scanned(whole: Observations, rng: np.random.Generator) -> list[Series]:

@@ -10,7 +10,7 @@ from gne_analytics.evidence.types import Period, Shift
 from gne_analytics.metrics.definitions import WATCHED, available
 from gne_analytics.metrics.discoveries import benjamini_hochberg
 from gne_analytics.metrics.observations import Observations, mature, measure_shift, observe, unrankable
-from gne_analytics.metrics.series import SERIES_DIMENSION, Series, scanned, unjudged
+from gne_analytics.metrics.series import SERIES_DIMENSION, Series, scanned
 from gne_analytics.tables.record import Record
 
 LEVEL = 0.02
@@ -38,17 +38,6 @@ def find_shifts(
     looked_at = Segment({}) if one_policy else scope
     found = shifts_in([observe(record, metric, looked_at) for metric in metrics or watched], level=level, seed=seed)
     return [s for s in found if s.scope == scope] if one_policy else found
-
-
-def why_quiet(record: Record, *, metrics: Sequence[str] | None = None, scope: Segment = Segment({})) -> str:  # noqa: B008
-    """Say why no shift is told: nothing moved beyond chance, or nothing can be judged, and for want of what."""
-    looked_at = [observe(record, m, scope) for m in metrics or [m for m in available(record) if m in WATCHED]]
-    why = [unjudged(mature(one)[0]) for one in looked_at]
-    if not why:
-        return "Nothing can be judged: the record's columns allow no metric."
-    if all(why):
-        return f"Nothing can be judged: {'; '.join(why)}."
-    return "Nothing moved beyond chance."
 
 
 def shifts_in(observed: Sequence[Observations], *, level: float = LEVEL, seed: int = 0) -> list[Shift]:

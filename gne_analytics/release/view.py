@@ -81,7 +81,7 @@ def _proposals_of(shift: Finding, findings: Sequence[Finding]) -> list[Finding]:
 def _story(shift: Finding, findings: Sequence[Finding]) -> Story:
     causes, proposals = _causes_of(shift, findings), _proposals_of(shift, findings)
     answers = (
-        ("What moved", shift.of_kind(ClaimKind.WHAT)[:1]),
+        ("What moved", shift.of_kind(ClaimKind.WHAT)[: None if shift.kind is FindingKind.QUIET else 1]),
         ("Why", tuple(c for f in causes for c in (f.title, *f.of_kind(ClaimKind.WHY)[:1]))),
         ("What we propose", tuple(c for f in proposals for c in f.of_kind(ClaimKind.PROPOSAL)[:2])),
         ("How sure", tuple(c for f in (*causes[:1], *proposals[:1]) for c in f.of_kind(ClaimKind.CERTAINTY)[:2])),

@@ -25,6 +25,7 @@ from gne_analytics.evidence.claims import Finding
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Backtest, Proposal, Recommendation, Shift, Theme
+from gne_analytics.metrics.judged import Unjudged
 from gne_analytics.strategy.propose import Referral
 from gne_analytics.themes.cards import ThemeCard
 from gne_analytics.themes.hierarchy import Hierarchy
@@ -281,7 +282,9 @@ class _Walk:
     ) -> Told:
         self.progress("findings", 0, 1)
         themes = [t for view in said.values() for t in view.themes]
-        findings = narrate(shifts, explanations, themes, offered.proposals, offered.backtests, self.ws.store)
+        asked = self.question
+        quiet = Unjudged() if shifts else self.ws.unjudged(metric=asked.metric, scope=asked.scope)
+        findings = narrate(shifts, explanations, themes, offered.proposals, offered.backtests, self.ws.store, quiet)
         notes = tuple(note for view in said.values() for note in view.notes)
         if self.session is not None:
             findings = word(findings, self.session, self.ws.store)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gne_analytics.causes.explain import Explanation
     from gne_analytics.enforcement.replay import Replay
     from gne_analytics.evidence.claims import Finding
+    from gne_analytics.metrics.judged import Unjudged
     from gne_analytics.policy.files import PolicySet
     from gne_analytics.strategy.audits import AuditPlan
     from gne_analytics.strategy.identify import Label
@@ -128,13 +129,13 @@ class Workspace:
             return [make_shift(observed, parse_window(baseline), parse_window(focus))]
         return find_shifts(self.record, metrics=[metric] if metric else None, seed=self.seed, scope=within)
 
-    def why_quiet(self, *, metric: str | None = None, scope: str | None = None) -> str:
-        """Say why `shifts` found none: nothing moved, or the rows are too few to judge."""
-        from gne_analytics.metrics.shifts import why_quiet
+    def unjudged(self, *, metric: str | None = None, scope: str | None = None) -> Unjudged:
+        """Return which metrics cannot be judged over time, and why: too few rows, weeks or sellers, nothing decided."""
+        from gne_analytics.metrics.judged import unjudged
         from gne_analytics.metrics.windows import parse_segment
 
         within = parse_segment(scope) if scope else Segment({})
-        return why_quiet(self.record, metrics=[metric] if metric else None, scope=within)
+        return unjudged(self.record, [metric] if metric else None, within)
 
     def explain(self, shift: Shift) -> Explained:
         """Return where and why a shift happened: causes verified on held-out units, and the exact decomposition.

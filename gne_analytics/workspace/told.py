@@ -10,6 +10,7 @@ from gne_analytics.evidence.render import long_date, number, percent, points
 from gne_analytics.evidence.types import Cause, Counts, Decomposition, Estimate, Mechanism, Shift
 from gne_analytics.figures.shifts import waterfall_steps
 from gne_analytics.figures.wording import dimension, from_to, in_time, kind_of, named, sides, window
+from gne_analytics.metrics.intervals import NOT_ESTIMABLE
 from gne_analytics.release import view
 from gne_analytics.release.contents import CausePart, OtherName
 from gne_analytics.release.view import spelt
@@ -69,6 +70,8 @@ def with_interval(estimate: Estimate) -> str:
     interval = estimate.interval
     if interval is None:
         return f"{points(estimate.value)} (no interval)"
+    if interval.method == NOT_ESTIMABLE:
+        return f"{points(estimate.value)} (interval {NOT_ESTIMABLE})"
     lo, hi = points(interval.lo).removesuffix(" points"), points(interval.hi).removesuffix(" points")
     return f"{points(estimate.value)} ({lo} to {hi})"
 

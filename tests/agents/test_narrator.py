@@ -13,6 +13,7 @@ from gne_analytics.evidence.render import render, render_finding
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import CauseKind, Counts, Edit, EditKind, Estimate, LabelSource, Mechanism, Period
+from gne_analytics.metrics.judged import Unjudged
 from gne_analytics.metrics.shifts import CHOSEN
 
 
@@ -143,6 +144,30 @@ def test_nothing_to_say_is_said(store):
     findings = narrate([], [], [], [], [], store)
     assert [f.kind for f in findings] == [FindingKind.QUIET]
     assert "Nothing moved beyond chance" in text_of(findings[0], store)
+
+
+def test_what_cannot_be_judged_is_said_with_its_figures_and_their_evidence(store):
+    reasons = {"overturn_rate": "there are 4 violations with a decided appeal, and it takes 150"}
+    (some,) = narrate([], [], [], [], [], store, Unjudged(reasons))
+    (none,) = narrate([], [], [], [], [], store, Unjudged(reasons, everything=True))
+    for finding in (some, none):
+        assert "The overturn rate cannot be judged: there are 4 violations" in text_of(finding, store)
+        assert check_finding(finding, store) == ()
+    assert "Nothing moved beyond chance" in text_of(some, store)
+    assert "Nothing moved" not in text_of(none, store)
+
+
+def test_one_actor_who_is_the_whole_record_says_nothing_of_the_policy(cause, shift, store):
+    one = {"kind": CauseKind.ONE_ACTOR, "mechanism": Mechanism.UNKNOWN}
+    counts = {
+        "before": shift.before.model_copy(update={"units": 1}),
+        "after": shift.after.model_copy(update={"units": 1}),
+    }
+    alone = told(cause.model_copy(update=one), shift.model_copy(update=counts), store)
+    among = told(cause.model_copy(update=one), shift, store)
+    assert "One actor is the whole record here" in alone
+    assert "no failing of the policy" not in alone
+    assert "no failing of the policy" in among
 
 
 def test_the_same_results_give_the_same_findings(shift, explanation, theme, proposal, backtest):

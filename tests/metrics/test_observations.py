@@ -21,10 +21,9 @@ from gne_analytics.metrics import (
     why_off,
 )
 from gne_analytics.metrics.observations import Observations
-from gne_analytics.metrics.shifts import why_quiet
 from gne_analytics.tables.contract import OUTCOMES
 from gne_analytics.tables.record import record_from_frames
-from gne_analytics.testing.frames import appeals_frame, record, violations_frame
+from gne_analytics.testing.frames import appeals_frame, violations_frame
 
 
 def counts(record, metric):
@@ -260,11 +259,3 @@ def test_a_level_has_the_outcome_of_its_last_decided_appeal_and_a_dismissed_leve
     cases = case_frame(record_from_frames({"violations": violations, "appeals": appeals})).sort("violation_id")
     assert cases["first"].to_list() == ["overturned", "upheld"]
     assert cases["provisional"].to_list() == [False, False]
-
-
-def test_a_record_that_cannot_be_judged_says_for_want_of_what():
-    few = record(5)
-    assert "rows (at least 150 are needed)" in why_quiet(few, metrics=["overturn_rate"])
-    one_seller = record(2_000, sellers=1)
-    assert "1 sellers (at least 6 are needed)" in why_quiet(one_seller, metrics=["appeal_rate"])
-    assert why_quiet(record(2_000), metrics=["appeal_rate"]) == "Nothing moved beyond chance."
