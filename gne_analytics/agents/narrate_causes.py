@@ -16,7 +16,6 @@ _TITLES: Mapping[CauseKind, str] = {
     CauseKind.RATE_SHIFT: "In {segment}, the {metric} {verb} from {before} to {after}",
     CauseKind.NEW_SEGMENT: "A new segment, {segment}, with {metric} at {after}",
     CauseKind.VANISHED_SEGMENT: "A segment is gone, {segment}, whose {metric} was {before}",
-    CauseKind.BATCH: "A batch in {segment} moved the {metric}",
     CauseKind.ONE_ACTOR: "A single actor moved the {metric} in {segment}",
     CauseKind.MIX_SHIFT: "The mix of cases moved in {segment}, not the {metric} itself",
     CauseKind.SEASONALITY: "The season moves {segment}",
@@ -32,13 +31,11 @@ _BETWEEN_SEGMENTS: Mapping[CauseKind, str] = {
 """Titles where a shift compares two segments: nothing is new or gone, nothing rose or fell."""
 _FINDING_KINDS = {
     CauseKind.NEW_SEGMENT: FindingKind.NEW_SEGMENT,
-    CauseKind.BATCH: FindingKind.BATCH,
     CauseKind.BATCH_CORRECTION: FindingKind.BATCH,
     CauseKind.ONE_ACTOR: FindingKind.ONE_ACTOR,
     CauseKind.MIX_SHIFT: FindingKind.MIX,
 }
 _NOT_POLICY = {
-    CauseKind.BATCH: "One actor's near-identical rows count once; this is no failing of the policy.",
     CauseKind.ONE_ACTOR: "One actor holds so much of it that it stands apart; this is no failing of the policy.",
     CauseKind.MIX_SHIFT: "Rates held still while the mix changed; this is no failing of the policy.",
     CauseKind.SEASONALITY: "The same move comes with the season; this is no failing of the policy.",
