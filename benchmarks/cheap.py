@@ -40,7 +40,7 @@ VALUES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 PATHS = frozenset({"category"})
 LANGUAGE_OF = np.array([0, 1, 2, 3, 3, 3])
 NEW_VALUE = {"market": "BR", "category": "garden/a", "object_type": "message"}
-ACTORS = frozenset({CauseKind.ONE_ACTOR, CauseKind.BATCH})
+ACTORS = frozenset({CauseKind.ONE_ACTOR})
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 

@@ -16,7 +16,6 @@ _TITLES: Mapping[CauseKind, str] = {
     CauseKind.RATE_SHIFT: "In {segment}, the {metric} {verb} from {before} to {after}",
     CauseKind.NEW_SEGMENT: "A new segment, {segment}, with {metric} at {after}",
     CauseKind.VANISHED_SEGMENT: "A segment is gone, {segment}, whose {metric} was {before}",
-    CauseKind.BATCH: "A batch in {segment} moved the {metric}",
     CauseKind.ONE_ACTOR: "A single actor moved the {metric} in {segment}",
     CauseKind.MIX_SHIFT: "The mix of cases moved in {segment}, not the {metric} itself",
     CauseKind.SEASONALITY: "The season moves {segment}",
@@ -34,13 +33,11 @@ _ALONE = "All rows are of one actor, so the {metric} in {segment} is that actor'
 _ALONE_WHY = "One actor is the whole record here, so nothing can be told of the policy or of any other actor."
 _FINDING_KINDS = {
     CauseKind.NEW_SEGMENT: FindingKind.NEW_SEGMENT,
-    CauseKind.BATCH: FindingKind.BATCH,
     CauseKind.BATCH_CORRECTION: FindingKind.BATCH,
     CauseKind.ONE_ACTOR: FindingKind.ONE_ACTOR,
     CauseKind.MIX_SHIFT: FindingKind.MIX,
 }
 _NOT_POLICY = {
-    CauseKind.BATCH: "One actor's near-identical rows count once; this is no failing of the policy.",
     CauseKind.ONE_ACTOR: "One actor holds so much of it that it stands apart; this is no failing of the policy.",
     CauseKind.MIX_SHIFT: "Rates held still while the mix changed; this is no failing of the policy.",
     CauseKind.SEASONALITY: "The same move comes with the season; this is no failing of the policy.",

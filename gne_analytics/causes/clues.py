@@ -8,14 +8,13 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from gne_analytics.causes.clues_decided import OUTCOMES, QUEUES, SCORES
+from gne_analytics.causes.clues_decided import OUTCOMES, QUEUES, SCORES, TEAMS
 from gne_analytics.causes.clues_record import AUDITS, FAULTS, SIGNALS
 from gne_analytics.causes.clues_said import REVERSALS, TEXTS
 from gne_analytics.causes.scene import ENOUGH, Clue, Scene, Share, rise, shares, unit
 from gne_analytics.evidence.segment import MISSING, Segment
 
 CLAUSES = frozenset({"clause_id", "rule_id"})
-TEAMS = ("queue", "team", "site", "shift")
 SELLERS = ("seller_", "account_")
 NOT_A_CLASS = frozenset({"seller_id", "seller_language", "account_id"})
 VERSIONS = {

@@ -11,7 +11,8 @@ from gne_analytics.metrics.windows import segment_mask
 
 FLOOR_QUANTILE = 0.05
 """The lowest scores that are still enforced: a threshold's trace where none is logged."""
-QUEUE_PARTS = ("queue", "team", "site")
+TEAMS = ("queue", "team", "site", "shift")
+"""Parts of the names of columns that tell who reviewed."""
 
 
 def _wrong(frame: pl.DataFrame) -> pl.DataFrame:
@@ -193,7 +194,7 @@ def _cures(scene: Scene) -> dict[str, Clue]:
 def _queues(scene: Scene) -> dict[str, Clue]:
     """Whether cases go elsewhere than before, and whether the other teams stayed as they were."""
     out: dict[str, Clue] = {}
-    named = [d for d in scene.segment.dimensions if any(p in QUEUE_PARTS for p in d.split("_"))]
+    named = [d for d in scene.segment.dimensions if any(p in TEAMS for p in d.split("_"))]
     column = named[0] if named else "queue"
     if column not in scene.before.columns:
         return out

@@ -29,7 +29,7 @@ LEAD = 0.05
 """By which the best must lead, or it is called unknown."""
 DECOYS = frozenset(
     {CauseKind.MIX_SHIFT, CauseKind.SEASONALITY, CauseKind.PLATFORM_EVENT, CauseKind.BATCH_CORRECTION,
-     CauseKind.BATCH, CauseKind.VANISHED_SEGMENT}
+     CauseKind.VANISHED_SEGMENT}
 )  # fmt: skip
 OPEN_TO = {
     CauseKind.NEW_SEGMENT: frozenset(
@@ -105,7 +105,7 @@ def _score(mechanism: Mechanism, clues: dict[str, Clue]) -> float:
 def _between(shift: Shift, segment: Segment, kind: CauseKind, context: MechanismContext, store: EvidenceStore) -> Scene:
     """The scene of a cause between two segments: the baseline's cases stand for before, the focus's for after."""
     empty = pl.DataFrame(schema={"event_date": pl.Date, "final": pl.String})
-    found = scoped(context.cases, shift.scope, context.paths)
+    found = context.rows(context.cases, shift.scope)
     cases = empty if found is None else found
     mask = segment_mask(Segment.of({d: v for d, v in segment.items() if d in cases.columns}), context.paths)
     sides = [window_mask(w, cases, context.paths) if _tells(w, cases) else pl.lit(False) for w in _windows(shift)]
@@ -139,14 +139,14 @@ def _scene(
     start = min(shift.baseline.start, since - timedelta(days=28))
     empty = pl.DataFrame(schema={"event_date": pl.Date, "final": pl.String})
     base = context.cases if context.cases is not None else empty
-    inside_scope = scoped(base, shift.scope, context.paths)
+    inside_scope = context.rows(base, shift.scope)
     cases = inside_scope if inside_scope is not None else base.head(0)
     usable = Segment.of({d: v for d, v in segment.items() if d in cases.columns and not is_version(d)})
     mask = segment_mask(usable, context.paths)
     early = (pl.col("event_date") >= start) & (pl.col("event_date") < until)
     late = (pl.col("event_date") >= since) & (pl.col("event_date") < shift.focus.end)
     named = Segment.of({d: v for d, v in segment.items() if d in cases.columns})
-    audits = scoped(scoped(context.audits, shift.scope, context.paths), usable, context.paths)
+    audits = context.rows(context.rows(context.audits, shift.scope), usable)
     if audits is None and context.audits is not None and "violation_id" in context.audits.columns:
         own = cases.filter(mask)["violation_id"] if "violation_id" in cases.columns else pl.Series([], dtype=pl.String)
         audits = context.audits.filter(pl.col("violation_id").is_in(own.implode()))
@@ -167,10 +167,3 @@ def _signals(context: MechanismContext, segment: Segment, late: pl.Expr) -> tupl
         return None
     inside = segment_mask(segment, context.paths)
     return signals.filter(late & inside), signals.filter(late & ~inside)
-
-
-def scoped(frame: pl.DataFrame | None, segment: Segment, paths: frozenset[str]) -> pl.DataFrame | None:
-    """The rows of a segment, None when the frame is absent or lacks one of its dimensions."""
-    if frame is None or any(d not in frame.columns for d in segment.dimensions):
-        return None
-    return frame.filter(segment_mask(segment, paths))

@@ -282,12 +282,9 @@ def _normal_score(t: float, dof: float) -> float:
     return math.copysign(-float(ndtri(tail)), t)
 
 
-def e_bh(values: Sequence[float], level: float = LEVEL, tests: int | None = None) -> list[bool]:
-    """Return which hypotheses e-BH rejects (Wang and Ramdas, 2022); valid under any dependence.
-
-    ``tests`` is how many hypotheses were looked at, when that is more than are listed.
-    """
-    m = max(tests or 0, len(values))
+def e_bh(values: Sequence[float], level: float = LEVEL) -> list[bool]:
+    """Return which hypotheses e-BH rejects (Wang and Ramdas, 2022); valid under any dependence."""
+    m = len(values)
     order = sorted(range(len(values)), key=lambda i: -values[i])
     last = 0
     for rank, i in enumerate(order, start=1):

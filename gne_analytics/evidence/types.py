@@ -110,7 +110,6 @@ class CauseKind(StrEnum):
     RATE_SHIFT = "rate_shift"
     NEW_SEGMENT = "new_segment"
     VANISHED_SEGMENT = "vanished_segment"
-    BATCH = "batch"
     ONE_ACTOR = "one_actor"
     MIX_SHIFT = "mix_shift"
     SEASONALITY = "seasonality"

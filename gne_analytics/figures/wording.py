@@ -15,7 +15,6 @@ _KINDS: Mapping[CauseKind, str] = {
     CauseKind.RATE_SHIFT: "rate moved",
     CauseKind.NEW_SEGMENT: "new segment",
     CauseKind.VANISHED_SEGMENT: "vanished segment",
-    CauseKind.BATCH: "batch",
     CauseKind.ONE_ACTOR: "one actor",
     CauseKind.MIX_SHIFT: "mix moved",
     CauseKind.SEASONALITY: "season",

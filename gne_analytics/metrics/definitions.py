@@ -21,14 +21,13 @@ class OutcomeMeaning:
     overturned: bool = False
     violation: bool | None = None
     """As a label: the case violates; None is no truth."""
-    right_action: bool | None = None
 
 
 OUTCOME_ALGEBRA: Mapping[str, OutcomeMeaning] = MappingProxyType(
     {
-        "overturned": OutcomeMeaning(decided=True, overturned=True, violation=False, right_action=False),
-        "partially_overturned": OutcomeMeaning(decided=True, overturned=True, violation=True, right_action=False),
-        "upheld": OutcomeMeaning(decided=True, violation=True, right_action=True),
+        "overturned": OutcomeMeaning(decided=True, overturned=True, violation=False),
+        "partially_overturned": OutcomeMeaning(decided=True, overturned=True, violation=True),
+        "upheld": OutcomeMeaning(decided=True, violation=True),
         "modified": OutcomeMeaning(decided=True, violation=True),
         "cured": OutcomeMeaning(decided=False),
         "withdrawn": OutcomeMeaning(decided=False),

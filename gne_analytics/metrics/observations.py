@@ -65,7 +65,7 @@ class Observations:
         _check_names(dims)
         if "k" not in frame.columns:
             raise DataError.missing_column("observations", "k", frame.columns)
-        _check_values(frame, dims)
+        _check_values(frame, dims, "unit" if "unit" in frame.columns else unit)
         if unit is not None and "unit" not in frame.columns:
             if unit not in frame.columns:
                 raise DataError.missing_column("observations", unit, frame.columns)
@@ -161,8 +161,8 @@ def _check_names(dims: Sequence[str]) -> None:
         raise DataError(f"A dimension may not be called {taken!r}, which names a column of every row; rename it.")
 
 
-def _check_values(frame: pl.DataFrame, dims: Sequence[str]) -> None:
-    """Refuse counts that are none, dates that are texts and dimensions that hold lists, each by its name."""
+def _check_values(frame: pl.DataFrame, dims: Sequence[str], unit: str | None) -> None:
+    """Refuse counts, dates, units and dimensions that are none, each by its name."""
     if twice := [d for d in dict.fromkeys(dims) if list(dims).count(d) > 1]:
         raise DataError(f"The dimension {twice[0]!r} is named twice; name it once.")
     for name in {"k", "n"} & set(frame.columns):
@@ -174,6 +174,8 @@ def _check_values(frame: pl.DataFrame, dims: Sequence[str]) -> None:
             raise DataError(f"Column {name!r} holds counts that are negative, not whole or not a number; mend them.")
     if "event_date" in frame.columns and not frame.schema["event_date"].is_temporal():
         raise DataError(f"Column 'event_date' holds {frame.schema['event_date']}, not dates; parse it first.")
+    if unit in frame.columns and frame[unit].dtype.is_float() and frame[unit].is_nan().any():
+        raise DataError(f"Column {unit!r} holds what is not a number; a row without a unit holds null.")
     if nested := [d for d in dims if d in frame.columns and frame.schema[d].is_nested()]:
         raise DataError(
             f"The dimension {nested[0]!r} holds {frame.schema[nested[0]]}; a dimension has one value a row."

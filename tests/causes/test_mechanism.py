@@ -71,6 +71,19 @@ def test_a_decoy_is_never_typed_as_a_failing(world, kind):
     assert found.mechanism is Mechanism.UNKNOWN
 
 
+@pytest.mark.parametrize("column", ["queue", "review_team", "site", "reviewer_shift"])
+def test_a_team_that_drifts_alone_is_a_reviewer_error_whatever_its_column_is_called(world, column):
+    observed = world(0, planted=Segment.of(queue="q1"))
+    final = pl.when(pl.col("k") == 1).then(pl.lit("overturned")).otherwise(pl.lit("upheld"))
+    frame = observed.frame.with_columns(final=final).rename({"queue": column})
+    found = type_mechanism(
+        make_shift(observed, *WINDOWS), Segment.of({column: "q1"}), CauseKind.RATE_SHIFT, Onset(ONSET, ONSET, ONSET),
+        (), changes_known=False, context=MechanismContext(cases=frame), store=EvidenceStore(),
+    )  # fmt: skip
+    assert found.mechanism is Mechanism.REVIEWER_ERROR
+    assert len(found.reasons) == 2  # the team is named, and the other teams stayed as they were
+
+
 def test_a_new_segment_is_no_detector_error_for_want_of_a_past(world):
     found, _ = typed(world, lambda f: f.with_columns(detector_version=pl.lit("v7")), CauseKind.NEW_SEGMENT)
     assert found.mechanism is Mechanism.UNKNOWN

@@ -16,7 +16,6 @@ from gne_analytics.metrics.intervals import Difference
 def test_e_bh_keeps_the_largest_set_whose_smallest_member_is_large_enough():
     assert e_bh([200, 60, 1], 0.02) == [True, False, False]
     assert e_bh([200, 160, 1], 0.02) == [True, True, False]
-    assert e_bh([200], 0.02, tests=10) == [False]
     assert e_bh([], 0.02) == []
 
 

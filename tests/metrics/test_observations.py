@@ -235,12 +235,14 @@ def test_a_row_is_mature_or_not_whatever_the_scope_it_is_asked_for_in():
         ({"event_date": ["2026-01-01", "2026-01-02"]}, ("market",), "'event_date' holds String"),
         ({"market": [["ID"], ["TH"]]}, ("market",), "one value a row"),
         ({}, ("market", "market"), "named twice"),
+        ({"seller": [1.0, float("nan")]}, ("market",), "'seller' holds what is not a number"),
     ],
 )
 def test_rows_that_are_no_observations_are_refused_by_the_name_of_the_column(columns, dims, why):
-    sound = {"k": [1, 0], "event_date": [date(2026, 1, 1)] * 2, "market": ["ID", "TH"]}
+    sound = {"k": [1, 0], "event_date": [date(2026, 1, 1)] * 2, "market": ["ID", "TH"], "seller": [1.0, 2.0]}
+    Observations.from_frame(pl.DataFrame(sound), dims=("market",), unit="seller")
     with pytest.raises(DataError, match=why):
-        Observations.from_frame(pl.DataFrame({**sound, **columns}), dims=dims)
+        Observations.from_frame(pl.DataFrame({**sound, **columns}), dims=dims, unit="seller")
 
 
 def test_a_level_has_the_outcome_of_its_last_decided_appeal_and_a_dismissed_level_leaves_it_final():

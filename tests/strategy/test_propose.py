@@ -106,7 +106,7 @@ def test_a_critical_policy_needs_two_approvals(quiet):
 
 
 @pytest.mark.parametrize("kind", [CauseKind.MIX_SHIFT, CauseKind.SEASONALITY, CauseKind.PLATFORM_EVENT,
-                                  CauseKind.BATCH_CORRECTION, CauseKind.BATCH, CauseKind.ONE_ACTOR])  # fmt: skip
+                                  CauseKind.BATCH_CORRECTION, CauseKind.ONE_ACTOR])  # fmt: skip
 def test_what_is_no_failing_of_a_policy_changes_none(quiet, kind):
     found = answer([cause(Mechanism.THRESHOLD, {"policy_id": "counterfeit"}, kind=kind)], quiet.record, quiet.policies,
                    store=EvidenceStore(), study=quiet.study)  # fmt: skip
