@@ -8,7 +8,12 @@ import polars as pl
 from gne_analytics.errors import DataError, did_you_mean
 from gne_analytics.evidence.segment import MISSING, Segment
 from gne_analytics.evidence.types import Period, Window
+from gne_analytics.metrics.segments import Held, nothing_held, parse_segment
 
+OWN = frozenset({
+    "id", "k", "n", "event_date", "event_week", "event_month", "event_year", "unit", "fold", "matured",
+})  # fmt: skip
+"""Columns that every row of observations has."""
 _YEAR = re.compile(r"\d{4}")
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 _WEEK = re.compile(r"(\d{4})-W(\d{2})")
@@ -16,10 +21,8 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SPAN = re.compile(r"(\d{4}(?:-\d{2}(?:-\d{2})?|-W\d{2})?)\.\.(\d{4}(?:-\d{2}(?:-\d{2})?|-W\d{2})?)")
 
 
-def parse_window(text: str) -> Window:
-    """Read a window: a year, month, ISO week, day, a half-open span ``a..b``, or a segment ``dim=value & dim=value``.
-
-    A segment's values may be a set, ``market in {TH, ID}`` or ``market=TH,ID``.
+def parse_window(text: str, held: Held = nothing_held) -> Window:
+    """Read a window: a year, month, ISO week, day, a half-open span ``a..b``, or a segment (`parse_segment`).
 
     Example:
         >>> parse_window("2026-W40")
@@ -29,7 +32,7 @@ def parse_window(text: str) -> Window:
     """
     text = text.strip()
     if "=" in text or " in {" in text:
-        return parse_segment(text)
+        return parse_segment(text, held)
     try:
         if span := _SPAN.fullmatch(text):
             start, end = _period(span[1]).start, _period(span[2]).start
@@ -59,19 +62,6 @@ def _period(text: str) -> Period:
     raise ValueError("neither a date nor dimension=value")
 
 
-def parse_segment(text: str) -> Segment:
-    """Read a segment, ``market=TH & category=beauty``; anything else is a DataError that names the part."""
-    conditions: dict[str, list[str]] = {}
-    for part in re.split(r"\s*&\s*|\s+AND\s+", text):
-        if found := re.fullmatch(r"\s*([^=\s]+)\s+in\s+\{(.+)\}\s*", part):
-            conditions[found[1]] = [v.strip() for v in found[2].split(",")]
-        elif found := re.fullmatch(r"\s*([^=\s]+)\s*=\s*(.+?)\s*", part):
-            conditions[found[1]] = [v.strip().strip("'\"") for v in found[2].split(",")]
-        else:
-            raise DataError(f"{part!r} in {text!r} is not dimension=value.")
-    return Segment.of(conditions)
-
-
 def segment_mask(segment: Segment, paths: frozenset[str] = frozenset()) -> pl.Expr:
     """Return the expression that is true on a segment's rows and false, never null, elsewhere.
 
@@ -93,7 +83,11 @@ def window_mask(window: Window, frame: pl.DataFrame, paths: frozenset[str] = fro
     if isinstance(window, Segment):
         for dimension in window.dimensions:
             if dimension not in frame.columns:
-                raise DataError(f"The window names dimension {dimension!r}{did_you_mean(dimension, frame.columns)}.")
+                known = [c for c in frame.columns if c not in OWN]
+                raise DataError(
+                    f"The window names dimension {dimension!r}, which the rows do not have"
+                    f"{did_you_mean(dimension, known)}."
+                )
         return segment_mask(window, paths)
     day = pl.col("event_date")
     return ((day >= window.start) & (day < window.end)).fill_null(False)
