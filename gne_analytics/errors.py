@@ -21,7 +21,8 @@ class GneError(Exception):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the nearest known word, else the known words, else nothing."""
     names = sorted({str(k) for k in known})
-    close = get_close_matches(word, names, n=1)
+    spelled = [n for n in names if n.casefold() == word.casefold()]
+    close = spelled or get_close_matches(word, names, n=1)
     if close:
         return f" (did you mean {close[0]!r}?)"
     return f" (known: {', '.join(names[:30])})" if names else ""

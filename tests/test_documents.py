@@ -3,7 +3,9 @@
 import ast
 import inspect
 import re
+from contextlib import redirect_stdout
 from functools import cache
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -187,3 +189,14 @@ def test_the_calls_of_the_readmes_example_fit_their_signatures():
                 inspect.signature(getattr(gne, name)).bind(*node.args, **keywords)
             else:
                 inspect.signature(getattr(gne.Workspace, name)).bind(None, *node.args, **keywords)
+
+
+def test_the_example_of_a_counted_table_runs_and_says_what_its_page_says():
+    (block,) = re.findall(r"```python\n(.*?)```", page("docs/counted.md"), flags=re.DOTALL)
+    out = StringIO()
+    with redirect_stdout(out):
+        exec(compile(block, "counted.md", "exec"), {})  # noqa: S102 - our own page
+    first, cause, *_ = out.getvalue().splitlines()
+    assert f"`{first}`" in page("docs/counted.md")
+    assert cause.startswith("1. category=toys & market=ID")
+    assert "80 of 400 -> 225 of 450" in cause

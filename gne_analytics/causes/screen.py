@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from gne_analytics.evidence.segment import Segment
+from gne_analytics.evidence.segment import MISSING, Segment
 from gne_analytics.evidence.types import Shift
 from gne_analytics.metrics.observations import Observations
 
@@ -64,7 +64,8 @@ def _reason(obs: Observations, rows: pl.DataFrame, whole: pl.DataFrame, dimensio
     if dimension in PEOPLE:
         return "It names single people; findings about reviewers are made per queue."
     if rows[dimension].head(ROWS_LOOKED_AT).n_unique() < 2 and rows[dimension].n_unique() < 2:
-        return "It has one value only in these rows."
+        empty = rows.height > 0 and rows[dimension][0] == MISSING
+        return "It is empty in every one of these rows." if empty else "It has one value only in these rows."
     if whole.height >= 20 and whole[dimension].n_unique() * ROWS_PER_VALUE > whole.height:
         return "Its values are nearly unique, so that it names rows."
     if obs.has_unit and _names_units(whole, dimension):

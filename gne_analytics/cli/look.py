@@ -37,6 +37,8 @@ def check(source: Source, policies: Policies = None) -> None:
     say(ws.describe())
     say_rejects(ws.record.rejects)
     off = [c for c in ws.record.capabilities if not c.on]
+    for name in ws.record.empty_columns():
+        say(f"Column {name} is empty in every row, so it explains nothing.")
     if off:
         rows = [[c.name, c.why_off, ", ".join(c.turned_on_by)] for c in off]
         table("Off, and what would turn it on", ["capability", "why", "add"], rows)
@@ -87,6 +89,8 @@ def explain(
     from gne_analytics.cli.console import say, say_json
     from gne_analytics.cli.telling import nothing_moved, say_explained
 
+    if html is not None and html.is_dir():
+        raise DataError(f"--html {html} is a folder; name a file, such as {html / 'why.html'}.")
     ws = workspace.open(source, seed=seed, strict=strict)
     found = ws.shifts(baseline=baseline, focus=focus, metric=metric, scope=scope)
     if not found:

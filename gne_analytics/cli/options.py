@@ -20,6 +20,8 @@ Baseline = Annotated[
 ]
 Focus = Annotated[str | None, typer.Option(help="Window to explain, written like --baseline.")]
 Metric = Annotated[str | None, typer.Option(help="Metric to explain; overturn_rate where windows are named.")]
-Scope = Annotated[str | None, typer.Option(help="Rows to look at, e.g. policy_id=counterfeit.")]
+Scope = Annotated[
+    str | None, typer.Option(help="Rows to look at, e.g. policy_id=counterfeit; quote a value with & or a comma.")
+]
 By = Annotated[str, typer.Option("--by", help="Who decides: a name that the ledger keeps.")]
 Why = Annotated[str, typer.Option("--why", help="The reason, in the decider's own words.")]

@@ -5,8 +5,9 @@ from gne_analytics.metrics.counted import count_observations
 from gne_analytics.metrics.definitions import METRICS, OUTCOME_ALGEBRA, Metric, available, why_off
 from gne_analytics.metrics.intervals import rate, wilson
 from gne_analytics.metrics.observations import Observations, make_shift, observe
+from gne_analytics.metrics.segments import parse_segment
 from gne_analytics.metrics.shifts import find_shifts
-from gne_analytics.metrics.windows import parse_segment, parse_window, segment_mask
+from gne_analytics.metrics.windows import parse_window, segment_mask
 
 __all__ = [
     "METRICS",

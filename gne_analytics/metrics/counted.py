@@ -1,6 +1,6 @@
 """Observations counted where the rows lie: one lazy group_by on Polars, DuckDB or PySpark; little comes back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import narwhals as nw
 import polars as pl
@@ -25,8 +25,7 @@ def count_observations(
 ) -> Observations:
     """Count k of n per date, unit and dimensions on the engine that holds the rows, ready for `explain`.
 
-    An example row of what follows is then such a count, not a case. Leave out rows whose outcome is not known yet; one
-    without k or n is left out here.
+    An example row of what follows is then such a count, not a case. Leave out rows whose outcome is not known yet.
 
     Args:
         frame: a Polars frame, a DuckDB relation or a PySpark frame; not sifted. It holds ``k`` (0 or 1, or a count),
@@ -40,8 +39,8 @@ def count_observations(
         paths: those of ``dims`` whose values are paths (``beauty/sun-care``).
 
     Raises:
-        DataError: a column is missing, the engine would take it for another, ``date`` holds no dates, counts are
-            negative or not whole, or no row has both.
+        DataError: a column is missing, the engine would take it for another, ``date`` holds no dates, or rows have a
+            ``k`` or ``n`` that is empty, negative or no whole number; they are counted by reason.
     """
     rows = nw.from_native(frame).lazy()
     schema = rows.collect_schema()
@@ -57,17 +56,28 @@ def count_observations(
         nw.col("k").cast(nw.Float64),
         (nw.col("n") if "n" in schema else nw.lit(1)).cast(nw.Float64).alias("n"),
     )
-    counted = counted.filter(~nw.col("k").is_null() & ~nw.col("n").is_null())
     keys = [*dims, "event_date", *(["unit"] if unit else [])]
-    sums = [nw.col("k").sum(), nw.col("n").sum(), *(nw.col(c).min().alias(f"least {c}") for c in ("k", "n"))]
-    counts: pl.DataFrame = counted.group_by(*keys).agg(*sums).collect("polars").to_native().sort(keys)
-    if counts.is_empty():
-        raise DataError("No row has both k and n; name the columns that hold the counts so.")
-    if below := [c for c in ("k", "n") if bool((counts[f"least {c}"] < 0).any())]:
-        raise DataError(f"Column {below[0]!r} holds negative counts; mend them.")
-    counts = counts.drop("least k", "least n")
+    faults = {f"{c}: {why}": bad for c in ("k", "n") for why, bad in _faults(nw.col(c)).items()}
+    flagged = counted.with_columns(**{name: nw.when(bad).then(1).otherwise(0) for name, bad in faults.items()})
+    sums = flagged.group_by(*keys).agg(nw.col("k").sum(), nw.col("n").sum(), *(nw.col(f).sum() for f in faults))
+    counts: pl.DataFrame = sums.collect("polars").to_native().sort(keys)
+    _refuse({name: int(counts[name].sum()) for name in faults})
+    counts = counts.drop(*faults)
     if unit:
         counts = with_folds(counts.with_columns(pl.col("unit").cast(pl.String)), "unit")
     return Observations.from_frame(
         counts, dims=tuple(dims), metric=metric, label_source=label_source, paths=paths, unit=unit
     )
+
+
+def _faults(count: nw.Expr) -> dict[str, nw.Expr]:
+    """What a count may not be, by its words."""
+    whole = count % 1 == 0  # a NaN or an infinity is not
+    return {"is empty": count.is_null(), "is negative": count < 0, "is no whole number": ~whole & ~count.is_null()}
+
+
+def _refuse(found: Mapping[str, int]) -> None:
+    """Refuse counts that are none, with the number of rows for each reason."""
+    told = [f"in {n:,} {'row' if n == 1 else 'rows'} {name.replace(': ', ' ')}" for name, n in found.items() if n]
+    if told:
+        raise DataError(f"Counts cannot be used: {'; '.join(told)}. Mend these rows or leave them out.")

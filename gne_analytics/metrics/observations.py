@@ -14,7 +14,8 @@ from gne_analytics.metrics.cases import appeal_dims, case_frame, path_dims
 from gne_analytics.metrics.cohorts import mature_age
 from gne_analytics.metrics.definitions import REPEAT_DAYS, Metric, Wait, metric_named, why_off
 from gne_analytics.metrics.intervals import MIN_DENOMINATOR, Ints, rate_difference
-from gne_analytics.metrics.windows import ROW, segment_mask, window_mask
+from gne_analytics.metrics.segments import check_values
+from gne_analytics.metrics.windows import OWN, segment_mask, window_mask
 from gne_analytics.tables.contract import TABLES, Grain
 from gne_analytics.tables.derived import with_folds
 from gne_analytics.tables.record import Record
@@ -134,6 +135,10 @@ class Observations:
         codes[alone] = len(values) + np.arange(int(alone.sum()))
         return codes
 
+    def values(self, dimension: str) -> frozenset[str]:
+        """The values that a dimension's rows hold, none of one that is unknown."""
+        return frozenset(self.frame[dimension].unique().to_list() if dimension in self.dims else ())
+
     def within(self, scope: Segment) -> "Observations":
         """Return the same metric over the rows of a segment only."""
         if not scope.depth:
@@ -157,7 +162,7 @@ class Observations:
 
 
 def _check_names(dims: Sequence[str]) -> None:
-    if taken := next((d for d in dims if d in ROW), None):
+    if taken := next((d for d in dims if d in OWN), None):
         raise DataError(f"A dimension may not be called {taken!r}, which names a column of every row; rename it.")
 
 
@@ -267,7 +272,12 @@ def counts_of(obs: Observations, side: pl.Series, which: int) -> Counts:
 
 def make_shift(obs: Observations, baseline: Window, focus: Window, *, shift_id: str = "") -> Shift:
     """Measure the shift between two named windows; one that holds no row is a DataError. See `measure_shift`."""
+    if isinstance(baseline, Segment) != isinstance(focus, Segment):
+        raise DataError(f"Windows {baseline} and {focus} must be of one kind: two periods, or two segments.")
     for window in (baseline, focus):
+        if isinstance(window, Segment):
+            window_mask(window, obs.frame, obs.paths)  # an unknown dimension is named first
+            check_values(window, obs.values, obs.paths)
         if not obs.frame.select(window_mask(window, obs.frame, obs.paths).any()).item():
             raise DataError(f"Window {window} holds no row{_span(obs)}.")
     return measure_shift(obs, baseline, focus, shift_id=shift_id)

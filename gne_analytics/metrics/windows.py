@@ -8,9 +8,12 @@ import polars as pl
 from gne_analytics.errors import DataError, did_you_mean
 from gne_analytics.evidence.segment import MISSING, Segment
 from gne_analytics.evidence.types import Period, Window
+from gne_analytics.metrics.segments import Held, nothing_held, parse_segment
 
-ROW = frozenset({"id", "k", "n", "event_date", "event_week", "event_month", "event_year", "unit", "fold", "matured"})
-"""What an observation's row holds besides its dimensions."""
+OWN = frozenset({
+    "id", "k", "n", "event_date", "event_week", "event_month", "event_year", "unit", "fold", "matured",
+})  # fmt: skip
+"""Columns that every row of observations has."""
 _YEAR = re.compile(r"\d{4}")
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 _WEEK = re.compile(r"(\d{4})-W(\d{2})")
@@ -18,11 +21,8 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SPAN = re.compile(r"(\d{4}(?:-\d{2}(?:-\d{2})?|-W\d{2})?)\.\.(\d{4}(?:-\d{2}(?:-\d{2})?|-W\d{2})?)")
 
 
-def parse_window(text: str) -> Window:
-    """Read a window: a year, month, ISO week, day, a half-open span ``a..b``, or a segment ``dim=value & dim=value``.
-
-    A segment's values may be a set, ``market in {TH, ID}`` or ``market=TH,ID``; a value that holds a comma or an
-    ampersand stands in quotes, ``policy_id="Suicide & Self-Harm"``.
+def parse_window(text: str, held: Held = nothing_held) -> Window:
+    """Read a window: a year, month, ISO week, day, a half-open span ``a..b``, or a segment (`parse_segment`).
 
     Example:
         >>> parse_window("2026-W40")
@@ -32,7 +32,7 @@ def parse_window(text: str) -> Window:
     """
     text = text.strip()
     if "=" in text or " in {" in text:
-        return parse_segment(text)
+        return parse_segment(text, held)
     try:
         if span := _SPAN.fullmatch(text):
             start, end = _period(span[1]).start, _period(span[2]).start
@@ -62,38 +62,6 @@ def _period(text: str) -> Period:
     raise ValueError("neither a date nor dimension=value")
 
 
-def parse_segment(text: str) -> Segment:
-    """Read a segment, ``market=TH & category=beauty``; anything else is a DataError that names the part."""
-    conditions: dict[str, list[str]] = {}
-    for part in _unquoted(text, r"\s*&\s*|\s+AND\s+"):
-        found = re.fullmatch(r"\s*([^=\s]+)\s+in\s+\{(.+)\}\s*", part) or re.fullmatch(
-            r"\s*([^=\s]+)\s*=\s*(.+?)\s*", part
-        )
-        if not found:
-            raise DataError(
-                f"{part!r} in {text!r} is not dimension=value; a value that holds a comma or an ampersand stands in "
-                'quotes, policy_id="a & b".'
-            )
-        conditions[found[1]] = [_bare(v) for v in _unquoted(found[2], ",")]
-    return Segment.of(conditions)
-
-
-def _unquoted(text: str, separator: str) -> list[str]:
-    """Split at a separator that stands in no quotes."""
-    quoted = r"\"[^\"]*\"|(?<![^\s=,{])'[^']*'(?![^\s,&}])"
-    parts, start = [], 0
-    for found in re.finditer(f"{quoted}|(?P<split>{separator})", text):
-        if found["split"] is not None:
-            parts.append(text[start : found.start()])
-            start = found.end()
-    return [*parts, text[start:]]
-
-
-def _bare(value: str) -> str:
-    value = value.strip()
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
-
-
 def segment_mask(segment: Segment, paths: frozenset[str] = frozenset()) -> pl.Expr:
     """Return the expression that is true on a segment's rows and false, never null, elsewhere.
 
@@ -113,11 +81,11 @@ def segment_mask(segment: Segment, paths: frozenset[str] = frozenset()) -> pl.Ex
 def window_mask(window: Window, frame: pl.DataFrame, paths: frozenset[str] = frozenset()) -> pl.Expr:
     """Return the expression that is true on a window's rows; an unknown dimension is a DataError."""
     if isinstance(window, Segment):
-        known = [c for c in frame.columns if c not in ROW]
         for dimension in window.dimensions:
-            if dimension not in known:
+            if dimension not in frame.columns:
+                known = [c for c in frame.columns if c not in OWN]
                 raise DataError(
-                    f"The window names dimension {dimension!r}, which these rows do not have"
+                    f"The window names dimension {dimension!r}, which the rows do not have"
                     f"{did_you_mean(dimension, known)}."
                 )
         return segment_mask(window, paths)

@@ -58,6 +58,10 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 """Capability -> what it needs, all of it: a table, ``table.column``, ``a|b`` for either, a unit, or weeks."""
 
 
+_ADD: Mapping[str, str] = {UNIT: "violations.seller_id", WEEKS: "violations.decided_at by day or by week"}
+"""What to add for a need that is no column."""
+
+
 def capabilities(
     tables: Mapping[str, pl.DataFrame], *, unit: str | None, grain: Mapping[str, Grain]
 ) -> tuple[Capability, ...]:
@@ -83,7 +87,8 @@ def _judge(name: str, needs: tuple[str, ...], present: set[str], tables: Mapping
     if not lacking:
         return Capability(name, on=True)
     reasons = dict.fromkeys(_why(need, present, tables) for need in lacking)
-    return Capability(name, on=False, why_off=" and ".join(reasons), turned_on_by=lacking)
+    columns = tuple(_ADD.get(need, need) for need in lacking)
+    return Capability(name, on=False, why_off=" and ".join(reasons), turned_on_by=columns)
 
 
 def _why(need: str, present: set[str], tables: Mapping[str, pl.DataFrame]) -> str:

@@ -65,6 +65,11 @@ class Record:
         frame, roles = self.table(table), self.roles.get(table, {})
         return [c for c in frame.columns if roles.get(c) is Role.DIMENSION and frame[c].null_count() < frame.height]
 
+    def empty_columns(self) -> list[str]:
+        """The columns, as ``table.column``, that are there and null in every row."""
+        named = [(n, c, self.table(n)[c]) for n in TABLES if self.has(n) for c in self.roles.get(n, {})]
+        return [f"{n}.{c}" for n, c, column in named if len(column) and column.null_count() == len(column)]
+
     def can(self, capability: str) -> bool:
         """Whether a capability is on."""
         return any(c.on for c in self.capabilities if c.name == capability)

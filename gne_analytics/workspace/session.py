@@ -19,7 +19,7 @@ from gne_analytics.atomic import read_json
 from gne_analytics.errors import DataError, PolicyError, did_you_mean
 from gne_analytics.evidence.segment import MISSING, Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Cause, Edit, Proposal, Shift
+from gne_analytics.evidence.types import Backtest, Cause, Edit, Proposal, Shift, Window
 from gne_analytics.tables.contract import TABLES
 from gne_analytics.workspace.handover import in_scope, mechanism_context, themes_by_violation
 
@@ -118,24 +118,24 @@ class Workspace:
         """
         from gne_analytics.metrics.observations import make_shift, observe
         from gne_analytics.metrics.shifts import find_shifts
-        from gne_analytics.metrics.windows import parse_segment, parse_window
+        from gne_analytics.metrics.windows import parse_window
 
-        within = parse_segment(scope) if scope else Segment({})
+        within = self._scope_of(scope)
         self._check_scope(within)
         if (baseline is None) != (focus is None):
             raise DataError("Name both --baseline and --focus, or neither.")
         if baseline is not None and focus is not None:
             observed = observe(self.record, metric or "overturn_rate", within)
-            return [make_shift(observed, parse_window(baseline), parse_window(focus))]
+            before, after = (parse_window(w, observed.values) for w in (baseline, focus))
+            self._check_empty(before, after)
+            return [make_shift(observed, before, after)]
         return find_shifts(self.record, metrics=[metric] if metric else None, seed=self.seed, scope=within)
 
     def unjudged(self, *, metric: str | None = None, scope: str | None = None) -> Unjudged:
         """Return which metrics cannot be judged over time, and why: too few rows, weeks or sellers, nothing decided."""
         from gne_analytics.metrics.judged import unjudged
-        from gne_analytics.metrics.windows import parse_segment
 
-        within = parse_segment(scope) if scope else Segment({})
-        return unjudged(self.record, [metric] if metric else None, within)
+        return unjudged(self.record, [metric] if metric else None, self._scope_of(scope))
 
     def explain(self, shift: Shift) -> Explained:
         """Return where and why a shift happened: causes verified on held-out units, and the exact decomposition.
@@ -144,7 +144,10 @@ class Workspace:
         fitted before help to tell the mechanism.
         """
         if not isinstance(shift, Shift):
-            raise DataError(f"explain takes one shift, such as ws.shifts()[0], not {type(shift).__name__}.")
+            raise DataError(
+                f"explain takes one shift, such as ws.shifts()[0], not {type(shift).__name__}; "
+                "ws.explain_all takes a list of them."
+            )
         if shift.id not in self._explained:
             self.explain_all([shift])
         return self._explained[shift.id]
@@ -376,13 +379,29 @@ class Workspace:
         texts = texts_of(self.record, held.view)
         return held, texts if since is None else texts.filter(pl.col("event_date") >= since)
 
+    def _scope_of(self, text: str | None) -> Segment:
+        from gne_analytics.metrics.segments import parse_segment
+
+        return parse_segment(text, self._values) if text else Segment({})
+
+    def _values(self, dimension: str) -> frozenset[str]:
+        tables = [self.record.table(t) for t in ("violations", "signals")]
+        columns = [t[dimension].unique() for t in tables if dimension in t.columns]
+        return frozenset(str(v) for column in columns for v in column if v is not None)
+
+    def _check_empty(self, *windows: Window) -> None:
+        for window in windows:
+            for dimension in window.dimensions if isinstance(window, Segment) else ():
+                held = [t[dimension] for n in TABLES if dimension in (t := self.record.table(n)).columns]
+                if held and all(column.null_count() == len(column) for column in held):
+                    raise DataError(f"Column {dimension!r} is empty in every row, so no window can be named by it.")
+
     def _check_scope(self, scope: Segment) -> None:
         known = {*self.record.dims("violations"), *self.record.dims("signals")}
         for dimension, values in scope.items():
             if dimension not in known:
                 raise DataError(f"The record has no dimension {dimension!r}{did_you_mean(dimension, known)}.")
-            tables = [self.record.table(t) for t in ("violations", "signals")]
-            held = {str(v) for t in tables if dimension in t.columns for v in t[dimension].unique()}
+            held = self._values(dimension)
             for value in values:
                 if value != MISSING and not any(h == value or h.startswith(f"{value}/") for h in held):
                     raise DataError(f"No row has {dimension}={value}{did_you_mean(value, held)}.")

@@ -183,3 +183,50 @@ def test_the_same_inputs_give_the_same_bytes_and_only_the_manifest_knows_the_tim
     assert files == sorted(p.relative_to(second) for p in second.rglob("*") if p.is_file())
     differ = [f.name for f in files if (first / f).read_bytes() != (second / f).read_bytes()]
     assert differ in ([], ["manifest.json"])
+
+
+MIXED = ("--baseline", "2026-01", "--focus", "market=ID")
+NAMED = {
+    "a value of another case": (("--baseline", "market=th", "--focus", "market=ID"), r"did you mean 'TH'"),
+    "a period beside a segment": (MIXED, r"2026-01 and market=ID must be of one kind"),
+    "an empty column": (("--baseline", "queue=a", "--focus", "queue=b"), r"'queue' is empty in every row"),
+    "a column that is not there": (
+        ("--baseline", "zzz=a", "--focus", "zzz=b"),
+        r"names dimension 'zzz', which the rows do not have \(known: (?!.*\b(fold|event_date|matured|unit|id|k|n)\b)",
+    ),
+    "a page that is a folder": (("--html", "."), r"--html \. is a folder; name a file, such as why\.html"),
+    "a value that holds what parts values": (
+        ("--baseline", "category=A & B", "--focus", "market=ID"),
+        r"'B' in 'category=A & B' is not dimension=value; quote a value",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", NAMED)
+def test_a_window_or_page_that_cannot_be_is_one_sentence_that_says_what_to_type(source, gne, fault):
+    spoil(source, "violations.parquet", queue=pl.lit(None, dtype=pl.String))
+    options, says = NAMED[fault]
+    said = gne("explain", source, *options)
+    assert said.code == 2
+    assert one_sentence(said.err)
+    assert re.search(says, said.err), said.err
+
+
+def test_values_with_an_ampersand_or_a_comma_can_be_named_with_and_without_quotes(source, gne):
+    renamed = pl.col("policy_id").replace({"counterfeit": "Suicide & Self-Harm", "misleading": "Fakes, and more"})
+    spoil(source, "violations.parquet", policy_id=renamed)
+    replace(source, "source.yaml", "policies: policy\n", "")
+    for scope in ('policy_id="Suicide & Self-Harm"', "policy_id=Suicide & Self-Harm"):
+        said = gne("shifts", source, "--baseline", "2026-01", "--focus", "2026-02", "--scope", scope)
+        assert said.code == 0, said.err
+        assert "Suicide & Self-Harm" in said.out
+    focus = ("--focus", "policy_id=Fakes, and more")
+    said = gne("shifts", source, "--baseline", 'policy_id="Suicide & Self-Harm"', *focus)
+    assert said.code == 0, said.err
+    assert "Fakes, and more" in said.out
+
+
+def test_check_names_the_column_that_is_empty_in_every_row(source, gne):
+    spoil(source, "violations.parquet", queue=pl.lit(None, dtype=pl.String))
+    said = gne("check", source)
+    assert "Column violations.queue is empty in every row" in said.out

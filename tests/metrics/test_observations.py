@@ -158,10 +158,13 @@ def test_instant_rejections_are_off_where_times_are_days(record_of):
     assert "coarser than an instant" in why_off(coarse, "instant_rejection_share")
 
 
-@pytest.mark.parametrize(
-    ("baseline", "focus", "empty"),
-    [("2099", "2026", "2099"), ("2026", "2098", "2098"), ("market=ID", "market=XX", "market=XX")],
-)
+def test_a_window_of_a_value_that_no_row_has_names_those_that_are_there(record_of):
+    observed = observe(record_of([(f"v{i}", "1", "upheld") for i in range(10)]), "overturn_rate")
+    with pytest.raises(DataError, match=r"No row has market=XX \(known: ID, TH\)"):
+        make_shift(observed, parse_window("market=ID"), parse_window("market=XX"))
+
+
+@pytest.mark.parametrize(("baseline", "focus", "empty"), [("2099", "2026", "2099"), ("2026", "2098", "2098")])
 def test_a_window_that_holds_no_row_is_an_error_that_names_it_and_the_span(record_of, baseline, focus, empty):
     observed = observe(record_of([(f"v{i}", "1", "upheld") for i in range(10)]), "overturn_rate")
     with pytest.raises(DataError, match=rf"{empty}.* holds no row.* from 2026-01-05 to 2026-01-14"):

@@ -2,6 +2,7 @@ import polars as pl
 
 from gne_analytics.tables import TABLES, record_from_frames
 from gne_analytics.tables.capabilities import NEEDS, UNIT, WEEKS
+from gne_analytics.tables.contract import Grain
 from gne_analytics.testing.frames import appeals_frame, record, violations_frame
 
 
@@ -48,3 +49,17 @@ def test_either_of_two_columns_is_enough():
     appeals = appeals_frame(violations).with_columns(queue=pl.lit("q1"))
     assert not named(record_from_frames({"violations": violations}), "routing between queues").on
     assert named(record_from_frames({"violations": violations, "appeals": appeals}), "routing between queues").on
+
+
+def test_what_would_turn_weeks_or_units_on_is_a_column():
+    frame = violations_frame(50).drop("seller_id").with_columns(pl.col("decided_at").dt.year())
+    yearly = record_from_frames({"violations": frame}, grain={"violations": Grain.YEAR})
+    assert named(yearly, "weekly series and seasonality").turned_on_by == ("violations.decided_at by day or by week",)
+    assert named(yearly, "verification on held-out units").turned_on_by == ("violations.seller_id",)
+
+
+def test_a_column_that_is_empty_in_every_row_is_named_and_none_of_our_own():
+    frame = violations_frame(50).with_columns(queue=pl.lit(None, dtype=pl.String), decided_at=pl.lit(2026))
+    assert record_from_frames({"violations": frame}, grain={"violations": Grain.YEAR}).empty_columns() == [
+        "violations.queue"
+    ]

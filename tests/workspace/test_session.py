@@ -132,3 +132,9 @@ def test_new_texts_are_given_the_themes_of_a_saved_model(told):
 def test_a_folder_without_a_theme_model_is_a_data_error(ws, tmp_path):
     with pytest.raises(DataError, match="no theme model"):
         ws.update_themes(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", ["foo", ["a shift"], None])
+def test_explain_says_what_it_takes(wrong):
+    with pytest.raises(DataError, match=r"explain takes one shift, such as ws.shifts\(\)\[0\], not"):
+        Workspace(record(50)).explain(wrong)
