@@ -35,6 +35,8 @@ PROJECTED = 64
 """So many principal dimensions;"""
 CANDIDATES = 40
 """so many of the nearest there are compared in full."""
+ORDERED_BY = 4
+"""So many columns put rows in an order of their own."""
 _BLOCK = 1024
 
 
@@ -58,6 +60,11 @@ class Partition:
 
     chosen: Cut
     cuts: tuple[Cut, ...]
+
+    def in_order(self, rows: Labels) -> "Partition":
+        """The same of rows in another order: ``rows`` says where each stood."""
+        moved = {id(c): replace(c, labels=c.labels[rows]) for c in (self.chosen, *self.cuts)}
+        return Partition(moved[id(self.chosen)], tuple(moved[id(c)] for c in self.cuts))
 
     @property
     def unsure(self) -> bool:
@@ -241,7 +248,10 @@ SMALLEST = 3
 
 
 class GraphClusterer:
-    """The clusterer as BERTopic's frame wants it: ``fit``, then ``labels_``, no outliers."""
+    """The clusterer as BERTopic's frame wants it: ``fit``, then ``labels_``, no outliers.
+
+    Rows are put in an order of their own first, so that the one they come in means nothing.
+    """
 
     def __init__(self, seed: int = 0, neighbours: int = NEIGHBOURS) -> None:
         self._seed, self._neighbours = seed, neighbours
@@ -253,7 +263,10 @@ class GraphClusterer:
         if len(X) < 4:
             self.labels_ = np.zeros(len(X), dtype=np.int64)
             return self
-        self.partition_ = partition(np.asarray(X, dtype=np.float32), self._seed, self._neighbours)
+        rows = np.asarray(X, dtype=np.float32)
+        order = np.lexsort(rows[:, :ORDERED_BY].T)
+        found = partition(rows[order], self._seed, self._neighbours)
+        self.partition_ = found.in_order(np.argsort(order))
         self.labels_ = settle(X, self.partition_.chosen.labels)
         return self
 

@@ -87,3 +87,13 @@ def test_a_handful_of_texts_is_clustered_too(n: int) -> None:
 
 def test_equal_vectors_make_one_theme() -> None:
     assert set(GraphClusterer().fit(np.ones((30, 4), dtype=np.float32) / 2).labels_) == {0}
+
+
+def test_the_order_of_the_rows_means_nothing_to_the_clusterer() -> None:
+    rng = np.random.default_rng(0)
+    vectors = unit_length(rng.normal(size=(20, 16))[np.repeat(np.arange(20), 30)] + 0.9 * rng.normal(size=(600, 16)))
+    order = rng.permutation(len(vectors))
+    one, other = GraphClusterer().fit(vectors), GraphClusterer().fit(vectors[order])
+    assert adjusted_rand(one.labels_[order], other.labels_) == 1
+    assert one.partition_ is not None
+    assert one.partition_.chosen in one.partition_.cuts
