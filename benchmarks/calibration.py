@@ -31,6 +31,7 @@ import numpy as np
 
 from benchmarks import worlds
 from benchmarks.cheap import DECOYS, PATHS, RESTLESS, Asked, null_world, planted_world
+from benchmarks.score import upper_limit
 from gne_analytics.causes import explain_all
 from gne_analytics.causes.signatures import SIGNATURES
 from gne_analytics.evidence.store import EvidenceStore
@@ -151,13 +152,6 @@ def _interval(cause: Cause | None) -> dict[str, float]:
     return {"estimate": cause.effect.value, "lo": cause.effect.interval.lo, "hi": cause.effect.interval.hi}
 
 
-def upper_limit(k: int, n: int, level: float = 0.95) -> float:
-    """Return the exact one-sided upper limit of a share k of n (Clopper and Pearson, 1934)."""
-    from scipy.special import betaincinv
-
-    return 1.0 if k >= n else float(betaincinv(k + 1, n - k, level))
-
-
 def false_causes(lines: Sequence[NullLine]) -> dict[str, Any]:
     """Return the share of worlds with a false confirmed cause and its exact 95 % upper limit, whole and by kind."""
     counted = [x for x in lines if x.kind != RESTLESS]
@@ -220,17 +214,13 @@ def _split(lines: Sequence[Line], key: Callable[[Line], str], of: Callable[[Sequ
     return {name: of([x for x in lines if key(x) == name]) for name in dict.fromkeys(map(key, lines))}
 
 
-def judged_mechanisms(seeds: int) -> dict[str, Any]:
+def mechanism_accuracy(seeds: int) -> dict[str, Any]:
     """Return the share of planted causes found whose mechanism is right, over the incidents that worlds.judge knows."""
     names = [f"{w}:large" for w in worlds.WORLDS if w.startswith("incident:")]
     lines = [worlds.judge(name, seed, 20_000) for name in names for seed in range(1, seeds + 1)]
     found = [x for x in lines if x.segment]
     right = sum(x.mechanism for x in found)
     return {"worlds": len(lines), "found": len(found), "accuracy": right / len(found) if found else None}
-
-
-mechanism_accuracy: Callable[[int], dict[str, Any]] = getattr(worlds, "mechanism_accuracy", judged_mechanisms)
-"""Part 3: how many seeds -> worlds, found and accuracy; benchmarks.worlds has the word where it offers one."""
 
 
 def measure(

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from benchmarks.score import upper_limit
 from gne_analytics.causes import explain_all
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import CauseKind, Shift
@@ -148,13 +149,6 @@ def found_in(record: Record) -> tuple[list[Shift], int]:
     return shifts, sum(c.status == "confirmed" for c in causes)
 
 
-def upper95(k: int, n: int) -> float:
-    """Return the exact one-sided upper 95 % limit of a share (Clopper and Pearson, 1934)."""
-    from scipy.stats import beta
-
-    return 1.0 if k >= n else float(beta.ppf(0.95, k + 1, n - k))
-
-
 @dataclass(frozen=True)
 class Tally:
     """What was found in the worlds of one kind, which hold nothing."""
@@ -168,7 +162,7 @@ class Tally:
         """Counts, shares and their upper limits."""
         out: dict[str, str | int | float] = asdict(self)
         for name, k in (("shift", self.shift), ("confirmed", self.confirmed)):
-            out |= {f"{name}_share": k / max(self.worlds, 1), f"{name}_upper95": upper95(k, self.worlds)}
+            out |= {f"{name}_share": k / max(self.worlds, 1), f"{name}_upper95": upper_limit(k, self.worlds)}
         return out
 
 

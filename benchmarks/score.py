@@ -1,4 +1,4 @@
-"""Found segments held against planted ones: the same rows of the focus, or the same name."""
+"""Found segments held against planted ones, by rows of the focus or by name; and how sure a share of worlds is."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -54,6 +54,13 @@ def hold(
         open_names.discard(segment)
     hits = Hits(len(planted), len(told), len(planted) - len(open_rows), len(planted) - len(open_names))
     return hits, [planted[p] for p in sorted(open_rows)]
+
+
+def upper_limit(k: int, n: int, level: float = 0.95) -> float:
+    """Return the exact one-sided upper limit of a share k of n (Clopper and Pearson, 1934)."""
+    from scipy.special import betaincinv
+
+    return 1.0 if k >= n else float(betaincinv(k + 1, n - k, level))
 
 
 def _jaccard(one: pl.Series, other: pl.Series) -> float:

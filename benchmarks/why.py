@@ -4,7 +4,7 @@ Shift finding is left out of it: the baseline are the weeks before the onset, th
 holds the planted rows (Jaccard from a half) is judged by its mechanism; a decoy by whether any cause is told as its
 kind, and none as a failing. Besides, the planted rows themselves are handed to the typing, whether or not the search
 found them, so that the rules are measured apart from the search. Worlds whose planted rows did not move beyond chance
-are counted, and judged by nothing.
+are counted, and judged by nothing; so are, apart from them, worlds whose record cannot be asked at all.
 """
 
 import time
@@ -72,6 +72,8 @@ class Told:
     failing: int
     """Of a decoy: causes that are typed as a failing."""
     seconds: float
+    refused: str = ""
+    """Why it could not be asked: no such metric in the record, or a window without a row."""
 
 
 def measure(
@@ -95,8 +97,8 @@ def judge(generator: str, kind: str, seed: int, without: tuple[str, ...] = ()) -
     try:
         obs = observe(record, planted.metric, scope)
         shift = make_shift(obs, *_windows(planted))
-    except DataError:
-        return Told(kind, seed, False, False, False, "", False, False, "", 0, 0.0)
+    except DataError as error:
+        return Told(kind, seed, False, False, False, "", False, False, "", 0, 0.0, str(error))
     context, store = mechanism_context(record, None), EvidenceStore()
     causes = explain(obs, shift, changes=record.changes, context=context, store=store).causes
     if kind in DECOYS:
@@ -224,7 +226,8 @@ def _rows(rows: pl.DataFrame, *segments: Segment) -> pl.Series | None:
 def _line(kind: str, told: Sequence[Told]) -> str:
     """One kind in words."""
     moved, found = [t for t in told if t.moved], [t for t in told if t.found]
-    head = f"{kind:24} worlds {len(told):3}, moved {len(moved):3}, found {len(found):3}"
+    refused = sum(bool(t.refused) for t in told)
+    head = f"{kind:24} worlds {len(told):3}, not asked {refused:3}, moved {len(moved):3}, found {len(found):3}"
     if kind in DECOYS:
         right = sum(t.right for t in moved)
         failing = sum(t.failing for t in told)
@@ -250,13 +253,15 @@ def _figures(generator: str, told: Sequence[Told]) -> Mapping[str, object]:
     for kind in dict.fromkeys(t.kind for t in told):
         own = [t for t in told if t.kind == kind]
         kinds[kind] = {
-            "worlds": len(own), "moved": sum(t.moved for t in own), "found": sum(t.found for t in own),
+            "worlds": len(own), "refused": sum(bool(t.refused) for t in own),
+            "moved": sum(t.moved for t in own), "found": sum(t.found for t in own),
             "segment": sum(t.segment for t in own), "right": sum(t.right for t in own),
             "rival": sum(t.rival for t in own), "handed": sum(bool(t.handed) for t in own),
             "handed_right": sum(t.handed == kind for t in own), "failing": sum(t.failing for t in own),
         }  # fmt: skip
     figures: dict[str, object] = {
         "generator": generator, "worlds": len(told), "found": len(found),
+        "refused": sum(bool(t.refused) for t in told),
         "mechanism_accuracy": right / len(found) if found else None,
         "mechanism_accuracy_lo": sure.lo, "mechanism_accuracy_hi": sure.hi,
         "mechanism_wrong": sum(not t.right and t.mechanism != "unknown" for t in found),

@@ -46,6 +46,8 @@ class Line:
     """Some cause holds the rows that were planted."""
     mechanism: bool
     """That cause, or for a decoy any cause, is told as what it is; of a mechanism the first guess."""
+    silent: bool
+    """No cause is told at all: no right answer, of a season no wrong one either."""
     confirmed: bool
     false_confirmed: int
     """Confirmed causes elsewhere."""
@@ -67,13 +69,11 @@ def judge(world: str, seed: int, violations: int) -> Line:
     right = [(e, c) for e, c in pairs if _overlap(e, c, planted, made.tables) >= SAME]
     exact = [c for _, c in right if _named_right(c, planted)]
     kinds = [c for _, c in (pairs if planted.decoy else right)]
-    hit = any(_named_right(c, planted) for c in kinds) or (
-        planted.decoy and planted.kind == "seasonality" and not kinds
-    )
+    hit = any(_named_right(c, planted) for c in kinds)
     of_policy = [s for s in shifts if not s.scope.depth or planted.policy in (None, *s.scope.values("policy_id"))]
     best = (exact or [c for _, c in right] or [c for _, c in pairs])[:1]
     return Line(
-        world, seed, len(shifts), bool(of_policy), bool(right), hit,
+        world, seed, len(shifts), bool(of_policy), bool(right), hit, not pairs,
         any(c.status == "confirmed" for _, c in right),
         sum(c.status == "confirmed" and (e, c) not in right and c.kind is not CauseKind.MIX_SHIFT for e, c in pairs),
         f"{best[0].segment} [{best[0].kind}, {best[0].mechanism}]" if best else "",
@@ -152,8 +152,9 @@ def main() -> None:
         elsewhere = sum(x.false_confirmed for x in own)
         if own:
             print(f"{group}: {len(own)} worlds; found {sum(x.found for x in own)}, segment "
-                  f"{sum(x.segment for x in own)}, type {sum(x.mechanism for x in own)}, confirmed "
-                  f"{sum(x.confirmed for x in own)}, confirmed elsewhere {elsewhere}")  # fmt: skip
+                  f"{sum(x.segment for x in own)}, type {sum(x.mechanism for x in own)}, nothing told "
+                  f"{sum(x.silent for x in own)}, confirmed {sum(x.confirmed for x in own)}, "
+                  f"confirmed elsewhere {elsewhere}")  # fmt: skip
     if args.json:
         args.json.write_text(json.dumps([asdict(x) for x in lines], indent=1) + "\n", encoding="utf-8")
 

@@ -12,8 +12,10 @@ import pytest
 import typer
 
 import gne_analytics as gne
+from gne_analytics.causes.mechanism import OPEN_TO
 from gne_analytics.causes.signatures import SIGNATURES
 from gne_analytics.cli.app import app
+from gne_analytics.evidence.types import CauseKind, Mechanism
 
 ROOT = Path(gne.__file__).parents[1]
 DOCUMENTS = ("METHODS.md", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
@@ -145,6 +147,19 @@ def test_the_table_of_mechanisms_is_the_codes_own():
     rows = [[c.strip() for c in line.split("|")[1:-1]] for line in page("METHODS.md").splitlines() if line[:2] == "| "]
     levers = {m: ", ".join(k.value for k in s.levers) or "none in policy" for m, s in SIGNATURES.items()}
     assert rows[1:] == [[m.value, s.owner, ", ".join(s.needs), levers[m]] for m, s in SIGNATURES.items()]
+
+
+def test_what_a_new_segment_and_a_lone_actor_may_still_be_is_stated():
+    told = page("METHODS.md").partition("`OPEN_TO`: ")[2].partition(". ")[0]
+    new, _, actor = told.partition("a lone actor to ")
+    for kind, sentence in ((CauseKind.NEW_SEGMENT, new), (CauseKind.ONE_ACTOR, actor)):
+        assert {m for m in Mechanism if m.value in sentence} == OPEN_TO[kind]
+    assert set(OPEN_TO) == {CauseKind.NEW_SEGMENT, CauseKind.ONE_ACTOR}
+
+
+def test_the_page_of_the_architecture_names_what_make_bench_runs():
+    told = page("ARCHITECTURE.md").partition("`make bench` runs ")[2].partition(")")[0]
+    assert CODE.findall(told) == re.findall(r"-m benchmarks\.(\w+)", page("Makefile"))
 
 
 def test_every_command_stands_in_the_readmes_table_and_no_other():

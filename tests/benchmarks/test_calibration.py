@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import calibration
-from benchmarks.calibration import EffectLine, NullLine, coverage, false_causes, is_false, null_tasks, upper_limit
+from benchmarks.calibration import EffectLine, NullLine, coverage, false_causes, is_false, null_tasks
 from benchmarks.cheap import DECOYS, ONSET, PATHS, RESTLESS, Asked, draft, null_world, planted_world
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.types import Cause, CauseKind, Mechanism
@@ -23,14 +23,6 @@ def world(**more):
 
 def effect(*, lo=0.1, hi=0.3, truth=0.2, told="confirmed", plain=9.0):
     return EffectLine(1, "market=TH", told, plain, "alike", truth, truth, truth, (lo + hi) / 2, lo, hi)
-
-
-def test_the_upper_limit_is_the_share_at_which_so_few_have_one_chance_in_twenty():
-    k, n = 3, 60
-    u = upper_limit(k, n)
-    assert sum(math.comb(n, i) * u**i * (1 - u) ** (n - i) for i in range(k + 1)) == pytest.approx(0.05)
-    assert upper_limit(0, n) == pytest.approx(1 - 0.05 ** (1 / n))
-    assert upper_limit(n, n) == 1.0
 
 
 def test_only_a_confirmed_rate_shift_is_false_where_nothing_moved():
