@@ -182,8 +182,9 @@ def test_where_the_old_themes_no_longer_hold_the_nearest_of_the_good_cuts_is_tak
 ) -> None:
     monkeypatch.setattr("gne_analytics.themes.graph.STRIDE", 1)
     rng = np.random.default_rng(0)
-    centres = unit_length(rng.normal(size=(12, 24)))
-    vectors = unit_length(centres[np.repeat(np.arange(12), 30)] + 0.1 * rng.normal(size=(360, 24)))
+    centres = rng.normal(size=(12, 24))  # each of two kernels, of which some are a theme as good
+    kernels = np.repeat(centres, 2, axis=0) + 0.25 * rng.normal(size=(24, 24))
+    vectors = unit_length(np.repeat(kernels, 15, axis=0) + 0.25 * rng.normal(size=(360, 24)))
     found = GraphClusterer().fit(vectors).partition_
     assert found is not None
     rival = next(c for c in found.cuts if c.themes > found.chosen.themes)
