@@ -22,7 +22,10 @@ from gne_analytics.figures.theme import (
     label_rows,
     legend_mark,
     mark,
+    plain,
+    points_axis,
     rows_height,
+    share_ticks,
 )
 from gne_analytics.figures.wording import (
     between,
@@ -43,6 +46,7 @@ _SYMBOL: Final = {"confirmed": "circle", "candidate": "circle-open"}
 def causes_ranked(
     causes: Sequence[Cause],
     *,
+    shift: Shift | None = None,
     names: Mapping[str, str] | None = None,
     links: Mapping[str, str] | None = None,
     title: str | None = None,
@@ -51,9 +55,12 @@ def causes_ranked(
     """Draw each cause's mix-adjusted effect with its interval, in rank order; confirmed filled, candidate hollow.
 
     ``names`` gives the words for each cause's id, else its segment is spelt out; ``links`` the address that a click on
-    a cause's label opens.
+    a cause's label opens. A ``shift`` says whether all of them compare periods, as is taken without one, or segments.
     """
     ranked = sorted(causes, key=lambda c: c.rank)
+    segments = shift if shift is not None and not in_time(shift) else None
+    there, here = sides(segments) if segments else ("before", "after")
+    what = "difference" if segments else "change"
     labels = [(names or {}).get(c.id) or named(c.segment) for c in ranked]
     confirmed = sum(c.status == "confirmed" for c in ranked)
     words = Words(
@@ -62,7 +69,7 @@ def causes_ranked(
             f"First cause: {labels[0]}, {points(ranked[0].effect.value)} inside it" if ranked else "No cause was found"
         ),
         subtitle
-        or f"{confirmed} confirmed on held-out units, {len(ranked) - confirmed} candidate; change of the rate inside "
+        or f"{confirmed} confirmed on held-out units, {len(ranked) - confirmed} candidate; {what} of the rate inside "
         "each segment, mix-adjusted, with its interval",
         "Dots, one row per cause: "
         + "; ".join(
@@ -73,7 +80,7 @@ def causes_ranked(
     )
     figure = drawing(words, height=rows_height(labels), legend=True)
     for row, cause in enumerate(ranked):
-        _effect(figure, row, cause)
+        _effect(figure, row, cause, (there, here))
     label_rows(figure, labels, [points(c.effect.value) for c in ranked])
     for label, cause in zip(figure.layout.annotations if links else (), ranked, strict=False):
         label.text = f'<a href="{escape((links or {})[cause.id])}" target="_self">{label.text}</a>'
@@ -81,8 +88,19 @@ def causes_ranked(
         if any(c.status == status for c in ranked):
             legend_mark(figure, status, BLUE, symbol)
     figure.add_vline(x=0, line={"color": GREY, "width": 1})
-    figure.update_xaxes(tickformat="+.0%", title_text="change inside the segment")
+    ends = [0.0] + [e for c in ranked for e in _ends(c)]
+    room = 0.06 * ((max(ends) - min(ends)) or 0.1)
+    title = f"difference between {there} and {here}" if segments else "change"
+    figure.update_xaxes(
+        **points_axis(min(ends) - room, max(ends) + room), title_text=plain(f"{title} inside the segment, points")
+    )
     return figure
+
+
+def _ends(cause: Cause) -> tuple[float, ...]:
+    """What the axis of effects has to hold of a cause."""
+    interval = cause.effect.interval
+    return (cause.effect.value, *((interval.lo, interval.hi) if interval else ()))
 
 
 def is_small(counts: Counts) -> bool:
@@ -90,7 +108,7 @@ def is_small(counts: Counts) -> bool:
     return counts.n < SMALL_N
 
 
-def _effect(figure: go.Figure, row: int, cause: Cause) -> None:
+def _effect(figure: go.Figure, row: int, cause: Cause, names: tuple[str, str]) -> None:
     colour = GREY if is_small(cause.after) else BLUE
     interval = cause.effect.interval
     if interval is not None:
@@ -101,9 +119,9 @@ def _effect(figure: go.Figure, row: int, cause: Cause) -> None:
     figure.add_scatter(
         x=[cause.effect.value], y=[row], mode="markers", showlegend=False, cliponaxis=False,
         marker=mark(colour, _SYMBOL[cause.status], 12),
-        customdata=[[between(cause.effect), cause.before.n, cause.after.n, cause.status]],
-        hovertemplate="%{x:+.1%} %{customdata[0]}<br>n = %{customdata[1]:,} before, %{customdata[2]:,} after"
-        "<br>%{customdata[3]}<extra></extra>",
+        customdata=[[points(cause.effect.value), between(cause.effect), cause.before.n, cause.after.n, cause.status]],
+        hovertemplate="%{customdata[0]} %{customdata[1]}<br>n = %{customdata[2]:,} "
+        f"{plain(names[0])}, %{{customdata[3]:,}} {plain(names[1])}<br>%{{customdata[4]}}<extra></extra>",
     )  # fmt: skip
 
 
@@ -137,12 +155,21 @@ def siblings(
     figure = drawing(words, height=rows_height(labels), legend=True)
     rates = {(row["value"], row["window"]): percent(row["rate"], row["n"]) for row in rows.iter_rows(named=True)}
     both = [" → ".join(rates.get((v, window), "no rows") for window in ("baseline", "focus")) for v in order]
-    for row in rows.filter(pl.col("value").is_in(order)).iter_rows(named=True):
+    drawn = rows.filter(pl.col("value").is_in(order))
+    for row in drawn.iter_rows(named=True):
         _sibling(figure, order.index(row["value"]), row)
     label_rows(figure, labels, [text.replace(" → ", " · ") if names[0] != "before" else text for text in both])
+    span = _span(drawn)
     legend_mark(figure, names[0], GREY, "circle-open")
-    legend_mark(figure, names[1], BLUE)
-    figure.update_xaxes(tickformat=".0%", rangemode="tozero", range=_span(rows.filter(pl.col("value").is_in(order))))
+    strong = drawn.filter(pl.col("window") == "focus", pl.col("n") >= SMALL_N)
+    for held, name, colour in (
+        (strong.filter("in_cause"), "the cause", VERMILION),
+        (strong.filter(~pl.col("in_cause")), "a sibling", BLUE),
+        (drawn.filter(pl.col("window") == "focus", pl.col("n") < SMALL_N), f"fewer than {SMALL_N} rows", GREY),
+    ):
+        if held.height:
+            legend_mark(figure, f"{names[1]}: {name}", colour)
+    figure.update_xaxes(tickformat=share_ticks(*span), rangemode="tozero", range=span, title_text="rate")
     return figure
 
 

@@ -146,16 +146,21 @@ def examples_of(record: Record, obs: Observations, shift: Shift, cause: Cause, l
     each = latest.unique("owner", keep="first", maintain_order=True)
     moved = each.filter("telling").head(limit - limit // 3)
     chosen = pl.concat([moved, each.filter(~pl.col("telling")).head(limit - moved.height)])
-    shown = chosen.select("id", pl.col("event_date").alias("day"), counted=pl.col("k") > 0)
-    shown = pl.concat([shown, chosen.select(_telling_dims(obs, cause))], how="horizontal")
-    return _with_texts(record, obs, shown)
+    day = pl.col("event_date")
+    when = {"year": day.dt.year().cast(pl.String), "month": day.dt.strftime("%Y-%m")}.get(sided.grain, day)
+    own, others = _telling_dims(obs, cause)
+    shown = chosen.select("id", when.alias(sided.grain), (pl.col("k") > 0).alias("counted"))
+    shown = pl.concat([shown, chosen.select(*own, *others)], how="horizontal")
+    read = _with_texts(record, obs, shown)
+    return read.select(*(c for c in read.columns if c not in others), *(c for c in read.columns if c in others))
 
 
-def _telling_dims(obs: Observations, cause: Cause) -> list[str]:
-    """The dimensions that an example shows: those of the cause's other names first, none that the cause fixes."""
-    spoken = [d for s in (cause.segment, *cause.same_rows, *cause.runners_up) for d in s.dimensions]
-    fixed = {d for d, values in cause.segment.items() if len(values) == 1 and d not in obs.paths}
-    return [d for d in dict.fromkeys((*spoken, *obs.dims)) if d in obs.dims and d not in fixed][:SHOWN_DIMS]
+def _telling_dims(obs: Observations, cause: Cause) -> tuple[list[str], list[str]]:
+    """The dimensions that an example shows: those that name the segment, then a few others, rivals' first."""
+    own = [d for d in cause.segment.dimensions if d in obs.dims]
+    spoken = [d for s in (*cause.same_rows, *cause.runners_up) for d in s.dimensions]
+    others = [d for d in dict.fromkeys((*spoken, *obs.dims)) if d in obs.dims and d not in own]
+    return own, others[: max(SHOWN_DIMS - len(own), 1)]
 
 
 def _with_texts(record: Record, obs: Observations, rows: pl.DataFrame) -> pl.DataFrame:
@@ -173,7 +178,8 @@ def _with_texts(record: Record, obs: Observations, rows: pl.DataFrame) -> pl.Dat
         rows = rows.join(wanted, on="id", how="left", maintain_order="left")
     words = [c for c, dtype in rows.schema.items() if dtype == pl.String and c != "id"]
     rows = rows.with_columns(pl.col(c).map_elements(_readable, pl.String) for c in words)
-    return rows.select(c for c in rows.columns if c in ("id", "day", "counted") or rows[c].null_count() < rows.height)
+    kept = ("id", "day", "month", "year", "counted")
+    return rows.select(c for c in rows.columns if c in kept or rows[c].null_count() < rows.height)
 
 
 def _readable(text: str) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from gne_analytics.causes.explain import Explanation
-from gne_analytics.evidence.render import long_date, number, percent, points
+from gne_analytics.evidence.days import long_date
+from gne_analytics.evidence.render import number, percent, points
 from gne_analytics.evidence.types import Cause, Counts, Decomposition, Estimate, Mechanism, Shift
 from gne_analytics.figures.shifts import waterfall_steps
 from gne_analytics.figures.wording import dimension, from_to, in_time, kind_of, named, sides, window
@@ -154,13 +155,13 @@ def changes_table(cause: Cause, part: CausePart) -> Table | None:
     return Table("Changes that fit", columns, rows) if rows else None
 
 
-def examples_table(frame: pl.DataFrame | None, shift: Shift) -> Table | None:
+def examples_table(frame: pl.DataFrame | None, cause: Cause, shift: Shift) -> Table | None:
     """A few rows, their texts redacted and cut; the texts come from outside."""
     if frame is None or frame.is_empty():
         return None
     columns = tuple(dimension(c) for c in frame.columns)
     rows = tuple(tuple(view.cell(v) for v in row) for row in frame.iter_rows())
-    counted = f"Counted: in the numerator of the {spelt(shift.metric)}."
+    counted = f"Counted: in the numerator of the {spelt(shift.metric)}. {view.chosen(cause, shift)}"
     return Table("Example rows", columns, rows, note=f"{counted} Texts are redacted, cut and quoted as they came.")
 
 
@@ -178,7 +179,7 @@ def tables_of(cause: Cause, part: CausePart, shift: Shift) -> list[Table]:
             changes_table(cause, part),
             siblings_table(part.siblings, shift),
             names_table(part.names, shift),
-            examples_table(part.examples, shift),
+            examples_table(part.examples, cause, shift),
         )
         if t is not None
     ]
