@@ -125,29 +125,49 @@ def _effect(figure: go.Figure, row: int, cause: Cause, names: tuple[str, str]) -
     )  # fmt: skip
 
 
+SIBLINGS: Final = 8
+"""Siblings that are shown beside the cause, the largest."""
+LEAST_ROWS: Final = 10
+"""A sibling with fewer rows in both windows together says nothing."""
+
+
+def shown_siblings(frame: pl.DataFrame) -> tuple[list[str], int]:
+    """Return the values that a figure and a table of siblings show, in one order, and how many they leave out.
+
+    The cause's come first; of the others the largest, by the rate in the focus window.
+    """
+    sizes = frame.group_by("value").agg(
+        pl.col("in_cause").any(), pl.col("n").sum(),
+        rate=(pl.col("k") / pl.col("n")).filter((pl.col("window") == "focus") & (pl.col("n") > 0)).max(),
+    )  # fmt: skip
+    own, others = sizes.filter("in_cause"), sizes.filter(~pl.col("in_cause"), pl.col("n") > 0)
+    shown = others.filter(pl.col("n") >= LEAST_ROWS).sort(["n", "value"], descending=[True, False]).head(SIBLINGS)
+    ranked = pl.concat([own, shown]).sort(
+        ["in_cause", "rate", "value"], descending=[True, True, False], nulls_last=True
+    )
+    return ranked["value"].to_list(), others.height - shown.height
+
+
+def sibling_rows(frame: pl.DataFrame) -> int:
+    """Return how many rows the siblings that are shown have; none where no sibling is."""
+    return int(frame.filter(pl.col("value").is_in(shown_siblings(frame)[0]), ~pl.col("in_cause"))["n"].sum())
+
+
 def siblings(
     frame: pl.DataFrame,
     *,
     title: str,
     subtitle: str,
-    limit: int = 12,
     names: tuple[str, str] = ("before", "after"),
 ) -> go.Figure:
     """Draw a cause's segment beside its siblings along one dimension: rate before (hollow) and after (filled).
 
     ``frame`` has a row per value and window: ``value`` (text), ``window`` (``baseline`` or ``focus``), ``k``, ``n``,
-    ``lo``, ``hi`` (ends of the rate's interval) and ``in_cause`` (Boolean). The ``limit`` largest values are drawn,
+    ``lo``, ``hi`` (ends of the rate's interval) and ``in_cause`` (Boolean). The values of `shown_siblings` are drawn,
     each with both rates beside its name; ``names`` are those of the two windows.
     """
     rows = frame.filter(pl.col("n") > 0).with_columns(rate=pl.col("k") / pl.col("n"))
-    order = (
-        rows.group_by("value")
-        .agg(pl.col("in_cause").any(), pl.col("n").sum(), rate=pl.col("rate").filter(pl.col("window") == "focus").max())
-        .sort(["in_cause", "n", "value"], descending=[True, True, False])
-        .head(limit)
-        .sort(["in_cause", "rate", "value"], descending=[True, True, False], nulls_last=True)["value"]
-        .to_list()
-    )
+    order, _ = shown_siblings(frame)
     alt = f"Two dots for each of {len(order)} values, the rate {names[0]} and {names[1]}. {title}. {subtitle}"
     words = Words(title, subtitle, alt)
     cause_values = set(rows.filter(pl.col("in_cause"))["value"])
@@ -253,7 +273,10 @@ def beside(frame: pl.DataFrame, shift: Shift, cause: Cause) -> go.Figure:
     """Draw `siblings` of a cause of a shift: what they show as title, what is held fixed and the windows below."""
     along = frame["along"][0] if "along" in frame.columns and frame.height else ""
     fixed = Segment.of({d: v for d, v in cause.segment.items() if d != along})
-    where = f"Along {dimension(along)}{f', within {named(fixed)}' if fixed.depth else ''}; " if along else ""
+    held = bool(frame["held"][0]) if "held" in frame.columns and frame.height else True
+    free = ", siblings of any " + " and ".join(dimension(d) for d in fixed.dimensions)
+    within = "" if not fixed.depth else f", within {named(fixed)}" if held else free
+    where = f"Along {dimension(along)}{within}; " if along else ""
     there, here = sides(shift)
     return siblings(
         frame,

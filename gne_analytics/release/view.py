@@ -285,7 +285,7 @@ def chosen(cause: Cause, shift: Shift) -> str:
 
 def nearness(other: OtherName) -> str:
     """How near a description comes to a cause's own."""
-    return {"named": "as named", "same rows": "nearly the same rows", "overlaps": "overlaps, tells less"}[other.how]
+    return {"named": "as named", "same rows": "nearly the same rows", "overlaps": "overlaps in part"}[other.how]
 
 
 def cell(content: object) -> str:
