@@ -99,11 +99,11 @@ def _(about_cause, figures, metric_title, mo, named, number, params, points, run
         theme = "gne_dark" if mo.app_meta().theme == "dark" else "gne"
         return mo.ui.plotly(figure.update_layout(template=theme), config={"displayModeBar": False})
 
-    def causes_figure(causes):
+    def causes_figure(causes, shift=None):
         """The causes ranked; a click on one opens its view."""
         names = {c.id: f"{metric_title(shift_of[c.shift_id].metric)}, {named(c.segment)}" for c in causes}
         links = {c.id: link(view="cause", cause=c.id) for c in causes}
-        return drawn(figures.causes_ranked(causes, names=names, links=links))
+        return drawn(figures.causes_ranked(causes, shift=shift, names=names, links=links))
 
     def causes_table(causes, go):
         """Causes as rows; a click on one opens its rows."""
@@ -190,7 +190,7 @@ def _(
         _figures.append(drawn(figures.waterfall(_chosen, _split, names=_names)))
         _numbers = html(table_html(decomposed(_chosen, _split, _names)))
         _figures.append(mo.accordion({"How it adds up, in numbers": _numbers}))
-    _figures += [causes_figure(_causes)] if _causes else []
+    _figures += [causes_figure(_causes, _chosen)] if _causes else []
     mo.vstack(
         [
             mo.ui.dropdown(

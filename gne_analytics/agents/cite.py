@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 
 from gne_analytics.agents.phrases import capital, spell_segment, spell_window
+from gne_analytics.evidence.days import are_years
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import Evidence, EvidenceStore, Scalar
 from gne_analytics.evidence.types import (
@@ -19,6 +20,7 @@ from gne_analytics.evidence.types import (
     LabelSource,
     MatchedChange,
     Outcome,
+    Period,
     Proposal,
     Shift,
     Theme,
@@ -141,6 +143,8 @@ def cite_cause(store: EvidenceStore, cause: Cause, shift: Shift) -> CauseCited:
     source, metric = shift.label_source, shift.metric
     rows = _rows(where, shift.focus)
     lo, hi = cause.onset_interval or (None, None)
+    spans = [w for w in (shift.baseline, shift.focus) if isinstance(w, Period)]
+    yearly = are_years([d for d in (cause.onset, lo, hi, *(e for s in spans for e in (s.start, s.end))) if d])
     part = Estimate(value=cause.contribution, n=cause.after.n)
     without = Estimate(value=cause.leave_out, n=shift.after.n)
     return CauseCited(
@@ -153,9 +157,9 @@ def cite_cause(store: EvidenceStore, cause: Cause, shift: Shift) -> CauseCited:
         leave_out=_points(store, without, metric, f"not ({rows})", source, "leave_out", contrast="with and without"),
         contribution=_points(store, part, metric, rows, source, "decompose"),
         error_level=store.add(cause.error_level, "constant", tool="e-BH"),
-        onset=_date(store, cause.onset),
-        onset_from=_date(store, lo),
-        onset_to=_date(store, hi),
+        onset=_date(store, cause.onset, yearly=yearly),
+        onset_from=_date(store, lo, yearly=yearly),
+        onset_to=_date(store, hi, yearly=yearly),
         same_rows=tuple(store.add(spell_segment(s), "name") for s in cause.same_rows),
     )
 
@@ -271,8 +275,11 @@ def _window(store: EvidenceStore, window: Window) -> Evidence:
     return store.add(spell_window(window), "name")
 
 
-def _date(store: EvidenceStore, day: date | None) -> Evidence | None:
-    return None if day is None else store.add(day, "date")
+def _date(store: EvidenceStore, day: date | None, *, yearly: bool = False) -> Evidence | None:
+    """A day, or the year that it stands for."""
+    if day is None:
+        return None
+    return store.add(str(day.year), "name") if yearly else store.add(day, "date")
 
 
 def _rate(store: EvidenceStore, counts: Counts, metric: str, rows: str, source: LabelSource, tool: str) -> Evidence:

@@ -133,7 +133,8 @@ def _changes(cause: Cause, shift: Shift, store: EvidenceStore) -> list[Claim]:
         between = ""
         if cited.onset_from and cited.onset_to and cited.onset_from != cited.onset_to:
             between = f", somewhere from {cited.onset_from.ref()} to {cited.onset_to.ref()}"
-        claims.append(Claim(template=f"It began around {cited.onset.ref()}{between}.", kind=ClaimKind.WHY))
+        what = "ended" if cause.kind is CauseKind.VANISHED_SEGMENT else "began"
+        claims.append(Claim(template=f"It {what} around {cited.onset.ref()}{between}.", kind=ClaimKind.WHY))
     claims += [_change(c, shift, store) for c in cause.changes]
     return claims
 

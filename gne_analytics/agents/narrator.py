@@ -118,6 +118,9 @@ def shift_finding(shift: Shift, explanation: Explained | None, store: EvidenceSt
         claims += _where(explanation, store)
     if isinstance(shift.focus, Period) and comparable:
         claims.append(Claim(template=_how_sure(shift, cited.delta), kind=ClaimKind.CERTAINTY))
+    elif comparable and not shift.significant:
+        unsure = "The difference is not shown to be beyond chance."
+        claims.append(Claim(template=unsure, kind=ClaimKind.CERTAINTY))
     claims.append(Claim(template=f"{RESTS_ON}{LABEL_SOURCES[shift.label_source]}.", kind=ClaimKind.LIMIT))
     if min(shift.before.n, shift.after.n) < FEW:
         thin = cited.before if shift.before.n < shift.after.n else cited.after

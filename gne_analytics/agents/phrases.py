@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 
 from gne_analytics.evidence.segment import MISSING, Segment
 from gne_analytics.evidence.types import EditKind, LabelSource, Mechanism, Recommendation, Window
@@ -86,18 +85,8 @@ def spell_segment(segment: Segment) -> str:
 
 
 def spell_window(window: Window) -> str:
-    """Spell a period, by its label or as "5 January–28 June 2026", or the segment where something was compared."""
-    if isinstance(window, Segment):
-        return spell_segment(window)
-    if window.label and "." not in window.label:
-        return window.label
-    first, last = window.start, window.end - timedelta(days=1)
-    end = f"{last.day} {last:%B %Y}"
-    if first >= last:
-        return end
-    same_year, same_month = first.year == last.year, (first.year, first.month) == (last.year, last.month)
-    begin = f"{first.day}" if same_month else f"{first.day} {first:%B}" if same_year else f"{first.day} {first:%B %Y}"
-    return f"{begin}–{end}"
+    """Spell a period as "2013", "October 2026" or "5 January–28 June 2026", or the segment where one was compared."""
+    return spell_segment(window) if isinstance(window, Segment) else window.words
 
 
 def _dimension(name: str) -> str:

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Callable
-from datetime import date
 from html import escape
 from typing import Literal
 
 from gne_analytics.evidence.claims import REFERENCE, ClaimError, Finding, check_template
+from gne_analytics.evidence.days import long_date
 from gne_analytics.evidence.store import DEFAULT_FORMAT, Evidence, EvidenceStore, Unit
 
 NOT_KNOWN = "not known"
@@ -109,12 +109,6 @@ def number(value: float) -> str:
     decimals = max(0, 2 - math.floor(math.log10(abs(value)))) if abs(value) < 1000 else 0
     text = f"{value:,.{min(decimals, 6)}f}"
     return _minus(text.rstrip("0").rstrip(".") if "." in text else text)
-
-
-def long_date(iso: str) -> str:
-    """Write an ISO date in words, e.g. 2 November 2026."""
-    day = date.fromisoformat(iso)
-    return f"{day.day} {day:%B %Y}"
 
 
 def _span_of(evidence: Evidence) -> str:

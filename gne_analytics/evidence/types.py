@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from gne_analytics.evidence.days import period_in_words
 from gne_analytics.evidence.segment import Frozen, Segment
 
 
@@ -54,6 +55,11 @@ class Period(Frozen):
 
     def __str__(self) -> str:
         return self.label or f"{self.start:%Y-%m-%d}..{self.end:%Y-%m-%d}"
+
+    @property
+    def words(self) -> str:
+        """The period as a reader says it: an ISO week by its number, else as `period_in_words` writes it."""
+        return self.label if "-W" in self.label and ".." not in self.label else period_in_words(self.start, self.end)
 
 
 Window = Period | Segment

@@ -22,7 +22,10 @@ from gne_analytics.figures.theme import (
     label_rows,
     legend_mark,
     mark,
+    plain,
+    points_axis,
     rows_height,
+    share_ticks,
 )
 from gne_analytics.figures.wording import (
     between,
@@ -43,6 +46,7 @@ _SYMBOL: Final = {"confirmed": "circle", "candidate": "circle-open"}
 def causes_ranked(
     causes: Sequence[Cause],
     *,
+    shift: Shift | None = None,
     names: Mapping[str, str] | None = None,
     links: Mapping[str, str] | None = None,
     title: str | None = None,
@@ -51,9 +55,12 @@ def causes_ranked(
     """Draw each cause's mix-adjusted effect with its interval, in rank order; confirmed filled, candidate hollow.
 
     ``names`` gives the words for each cause's id, else its segment is spelt out; ``links`` the address that a click on
-    a cause's label opens.
+    a cause's label opens. A ``shift`` says whether all of them compare periods, as is taken without one, or segments.
     """
     ranked = sorted(causes, key=lambda c: c.rank)
+    segments = shift if shift is not None and not in_time(shift) else None
+    there, here = sides(segments) if segments else ("before", "after")
+    what = "difference" if segments else "change"
     labels = [(names or {}).get(c.id) or named(c.segment) for c in ranked]
     confirmed = sum(c.status == "confirmed" for c in ranked)
     words = Words(
@@ -62,7 +69,7 @@ def causes_ranked(
             f"First cause: {labels[0]}, {points(ranked[0].effect.value)} inside it" if ranked else "No cause was found"
         ),
         subtitle
-        or f"{confirmed} confirmed on held-out units, {len(ranked) - confirmed} candidate; change of the rate inside "
+        or f"{confirmed} confirmed on held-out units, {len(ranked) - confirmed} candidate; {what} of the rate inside "
         "each segment, mix-adjusted, with its interval",
         "Dots, one row per cause: "
         + "; ".join(
@@ -73,7 +80,7 @@ def causes_ranked(
     )
     figure = drawing(words, height=rows_height(labels), legend=True)
     for row, cause in enumerate(ranked):
-        _effect(figure, row, cause)
+        _effect(figure, row, cause, (there, here))
     label_rows(figure, labels, [points(c.effect.value) for c in ranked])
     for label, cause in zip(figure.layout.annotations if links else (), ranked, strict=False):
         label.text = f'<a href="{escape((links or {})[cause.id])}" target="_self">{label.text}</a>'
@@ -81,8 +88,19 @@ def causes_ranked(
         if any(c.status == status for c in ranked):
             legend_mark(figure, status, BLUE, symbol)
     figure.add_vline(x=0, line={"color": GREY, "width": 1})
-    figure.update_xaxes(tickformat="+.0%", title_text="change inside the segment")
+    ends = [0.0] + [e for c in ranked for e in _ends(c)]
+    room = 0.06 * ((max(ends) - min(ends)) or 0.1)
+    title = f"difference between {there} and {here}" if segments else "change"
+    figure.update_xaxes(
+        **points_axis(min(ends) - room, max(ends) + room), title_text=plain(f"{title} inside the segment, points")
+    )
     return figure
+
+
+def _ends(cause: Cause) -> tuple[float, ...]:
+    """What the axis of effects has to hold of a cause."""
+    interval = cause.effect.interval
+    return (cause.effect.value, *((interval.lo, interval.hi) if interval else ()))
 
 
 def is_small(counts: Counts) -> bool:
@@ -90,7 +108,7 @@ def is_small(counts: Counts) -> bool:
     return counts.n < SMALL_N
 
 
-def _effect(figure: go.Figure, row: int, cause: Cause) -> None:
+def _effect(figure: go.Figure, row: int, cause: Cause, names: tuple[str, str]) -> None:
     colour = GREY if is_small(cause.after) else BLUE
     interval = cause.effect.interval
     if interval is not None:
@@ -101,10 +119,38 @@ def _effect(figure: go.Figure, row: int, cause: Cause) -> None:
     figure.add_scatter(
         x=[cause.effect.value], y=[row], mode="markers", showlegend=False, cliponaxis=False,
         marker=mark(colour, _SYMBOL[cause.status], 12),
-        customdata=[[between(cause.effect), cause.before.n, cause.after.n, cause.status]],
-        hovertemplate="%{x:+.1%} %{customdata[0]}<br>n = %{customdata[1]:,} before, %{customdata[2]:,} after"
-        "<br>%{customdata[3]}<extra></extra>",
+        customdata=[[points(cause.effect.value), between(cause.effect), cause.before.n, cause.after.n, cause.status]],
+        hovertemplate="%{customdata[0]} %{customdata[1]}<br>n = %{customdata[2]:,} "
+        f"{plain(names[0])}, %{{customdata[3]:,}} {plain(names[1])}<br>%{{customdata[4]}}<extra></extra>",
     )  # fmt: skip
+
+
+SIBLINGS: Final = 8
+"""Siblings that are shown beside the cause, the largest."""
+LEAST_ROWS: Final = 10
+"""A sibling with fewer rows in both windows together says nothing."""
+
+
+def shown_siblings(frame: pl.DataFrame) -> tuple[list[str], int]:
+    """Return the values that a figure and a table of siblings show, in one order, and how many they leave out.
+
+    The cause's come first; of the others the largest, by the rate in the focus window.
+    """
+    sizes = frame.group_by("value").agg(
+        pl.col("in_cause").any(), pl.col("n").sum(),
+        rate=(pl.col("k") / pl.col("n")).filter((pl.col("window") == "focus") & (pl.col("n") > 0)).max(),
+    )  # fmt: skip
+    own, others = sizes.filter("in_cause"), sizes.filter(~pl.col("in_cause"), pl.col("n") > 0)
+    shown = others.filter(pl.col("n") >= LEAST_ROWS).sort(["n", "value"], descending=[True, False]).head(SIBLINGS)
+    ranked = pl.concat([own, shown]).sort(
+        ["in_cause", "rate", "value"], descending=[True, True, False], nulls_last=True
+    )
+    return ranked["value"].to_list(), others.height - shown.height
+
+
+def sibling_rows(frame: pl.DataFrame) -> int:
+    """Return how many rows the siblings that are shown have; none where no sibling is."""
+    return int(frame.filter(pl.col("value").is_in(shown_siblings(frame)[0]), ~pl.col("in_cause"))["n"].sum())
 
 
 def siblings(
@@ -112,24 +158,16 @@ def siblings(
     *,
     title: str,
     subtitle: str,
-    limit: int = 12,
     names: tuple[str, str] = ("before", "after"),
 ) -> go.Figure:
     """Draw a cause's segment beside its siblings along one dimension: rate before (hollow) and after (filled).
 
     ``frame`` has a row per value and window: ``value`` (text), ``window`` (``baseline`` or ``focus``), ``k``, ``n``,
-    ``lo``, ``hi`` (ends of the rate's interval) and ``in_cause`` (Boolean). The ``limit`` largest values are drawn,
+    ``lo``, ``hi`` (ends of the rate's interval) and ``in_cause`` (Boolean). The values of `shown_siblings` are drawn,
     each with both rates beside its name; ``names`` are those of the two windows.
     """
     rows = frame.filter(pl.col("n") > 0).with_columns(rate=pl.col("k") / pl.col("n"))
-    order = (
-        rows.group_by("value")
-        .agg(pl.col("in_cause").any(), pl.col("n").sum(), rate=pl.col("rate").filter(pl.col("window") == "focus").max())
-        .sort(["in_cause", "n", "value"], descending=[True, True, False])
-        .head(limit)
-        .sort(["in_cause", "rate", "value"], descending=[True, True, False], nulls_last=True)["value"]
-        .to_list()
-    )
+    order, _ = shown_siblings(frame)
     alt = f"Two dots for each of {len(order)} values, the rate {names[0]} and {names[1]}. {title}. {subtitle}"
     words = Words(title, subtitle, alt)
     cause_values = set(rows.filter(pl.col("in_cause"))["value"])
@@ -137,12 +175,21 @@ def siblings(
     figure = drawing(words, height=rows_height(labels), legend=True)
     rates = {(row["value"], row["window"]): percent(row["rate"], row["n"]) for row in rows.iter_rows(named=True)}
     both = [" → ".join(rates.get((v, window), "no rows") for window in ("baseline", "focus")) for v in order]
-    for row in rows.filter(pl.col("value").is_in(order)).iter_rows(named=True):
+    drawn = rows.filter(pl.col("value").is_in(order))
+    for row in drawn.iter_rows(named=True):
         _sibling(figure, order.index(row["value"]), row)
     label_rows(figure, labels, [text.replace(" → ", " · ") if names[0] != "before" else text for text in both])
+    span = _span(drawn)
     legend_mark(figure, names[0], GREY, "circle-open")
-    legend_mark(figure, names[1], BLUE)
-    figure.update_xaxes(tickformat=".0%", rangemode="tozero", range=_span(rows.filter(pl.col("value").is_in(order))))
+    strong = drawn.filter(pl.col("window") == "focus", pl.col("n") >= SMALL_N)
+    for held, name, colour in (
+        (strong.filter("in_cause"), "the cause", VERMILION),
+        (strong.filter(~pl.col("in_cause")), "a sibling", BLUE),
+        (drawn.filter(pl.col("window") == "focus", pl.col("n") < SMALL_N), f"fewer than {SMALL_N} rows", GREY),
+    ):
+        if held.height:
+            legend_mark(figure, f"{names[1]}: {name}", colour)
+    figure.update_xaxes(tickformat=share_ticks(*span), rangemode="tozero", range=span, title_text="rate")
     return figure
 
 
@@ -226,7 +273,10 @@ def beside(frame: pl.DataFrame, shift: Shift, cause: Cause) -> go.Figure:
     """Draw `siblings` of a cause of a shift: what they show as title, what is held fixed and the windows below."""
     along = frame["along"][0] if "along" in frame.columns and frame.height else ""
     fixed = Segment.of({d: v for d, v in cause.segment.items() if d != along})
-    where = f"Along {dimension(along)}{f', within {named(fixed)}' if fixed.depth else ''}; " if along else ""
+    held = bool(frame["held"][0]) if "held" in frame.columns and frame.height else True
+    free = ", siblings of any " + " and ".join(dimension(d) for d in fixed.dimensions)
+    within = "" if not fixed.depth else f", within {named(fixed)}" if held else free
+    where = f"Along {dimension(along)}{within}; " if along else ""
     there, here = sides(shift)
     return siblings(
         frame,

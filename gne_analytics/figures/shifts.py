@@ -9,6 +9,7 @@ from typing import Final, Literal
 import plotly.graph_objects as go
 import polars as pl
 
+from gne_analytics.evidence.days import are_years, long_date
 from gne_analytics.evidence.render import percent, points
 from gne_analytics.evidence.types import Decomposition, Period, Shift
 from gne_analytics.figures.theme import (
@@ -26,6 +27,7 @@ from gne_analytics.figures.theme import (
     mark,
     plain,
     rows_height,
+    share_ticks,
 )
 from gne_analytics.figures.wording import (
     dimension,
@@ -36,6 +38,9 @@ from gne_analytics.figures.wording import (
     sides,
     window,
 )
+
+ROWS: Final = 7
+"""Rows that the names of lines take in turn."""
 
 LABELLED: Final = 3
 """Changes of the world that a series names; more would hide the line."""
@@ -80,20 +85,37 @@ def shift_series(
         + (f", from {percent(shift.before.rate)} in the baseline to {percent(shift.after.rate)} in the focus window; "
            if not rate and in_time(shift) else "; ")
         + f"{rows.filter(~pl.col('matured')).height} immature steps are greyed."
-        + (f" It began on {onset:%d %B %Y}." if onset else ""),
+        + (f" Its onset is {_onset_in_words(onset, rows)}." if onset else ""),
     )  # fmt: skip
     figure = drawing(words, height=340, legend=True)
     _shade_windows(figure, shift)
     _band(figure, rows)
-    _line(figure, rows)
+    _line(figure, rows, drawn.lower() if rate else "rate")
     near = onset or (shift.focus.start if isinstance(shift.focus, Period) else None)
-    _changes(figure, changes, matched, near)
+    early, late = _edges(rows)
+    _changes(figure, changes, matched, near, early)
     if onset is not None:
         if onset_interval:
             figure.add_vrect(x0=onset_interval[0], x1=onset_interval[1], fillcolor=PURPLE, opacity=0.22, line_width=0)
-        _vertical(figure, onset, "onset", PURPLE)
-    figure.update_yaxes(tickformat=".0%", rangemode="tozero", title_text=drawn)
+        _vertical(figure, onset, "onset", PURPLE, right=onset < late)
+    figure.update_yaxes(tickformat=_format_of(rows), rangemode="tozero", title_text=drawn)
     return figure
+
+
+def _onset_in_words(onset: date, rows: pl.DataFrame) -> str:
+    return str(onset.year) if are_years([onset, *rows["week"].to_list()]) else long_date(onset.isoformat())
+
+
+def _format_of(rows: pl.DataFrame) -> str:
+    """The format of an axis from nothing to the highest rate or end of its interval."""
+    tops = rows.select(pl.max_horizontal("rate", "hi").alias("top"))["top"].drop_nulls().to_list()
+    return share_ticks(0, max(tops, default=1.0))
+
+
+def _hover(rows: pl.DataFrame) -> str:
+    """What a hover says of a step: when (its year where the rows know years only), the rate, and its counts."""
+    day = "%Y" if are_years(rows["week"].to_list()) else "%d %b %Y"
+    return f"%{{x|{day}}}<br>%{{y:.1%}} (%{{customdata[0]:,}} of %{{customdata[1]:,}})<extra></extra>"
 
 
 def sides_series(
@@ -120,7 +142,7 @@ def sides_series(
         part = rows.filter(pl.col("side") == side)
         _band(figure, part, colour, legend=False)
         _side(figure, part, name, colour, symbol)
-    figure.update_yaxes(tickformat=".0%", rangemode="tozero", title_text=metric_title(shift.metric))
+    figure.update_yaxes(tickformat=_format_of(rows), rangemode="tozero", title_text=metric_title(shift.metric))
     return figure
 
 
@@ -138,8 +160,7 @@ def _side(figure: go.Figure, rows: pl.DataFrame, name: str, colour: str, symbol:
         x=rows["week"].to_list(), y=rows["rate"].to_list(), mode="markers", showlegend=False,
         marker={**mark(colour, symbol, 8), "color": colours, "line": {"width": 2, "color": colours}},
         customdata=list(zip(rows["k"].to_list(), rows["n"].to_list(), strict=True)),
-        hovertemplate=f"{plain(name)}<br>%{{x|%d %b %Y}}<br>%{{y:.1%}} (%{{customdata[0]:,}} of %{{customdata[1]:,}})"
-        "<extra></extra>",
+        hovertemplate=f"{plain(name)}<br>{_hover(rows)}",
     )  # fmt: skip
     legend_mark(figure, name, colour, symbol)
 
@@ -160,14 +181,14 @@ def _faint(colour: str) -> str:
     return f"rgba({red}, {green}, {blue}, 0.20)"
 
 
-def _line(figure: go.Figure, rows: pl.DataFrame) -> None:
+def _line(figure: go.Figure, rows: pl.DataFrame, drawn: str) -> None:
     strong = pl.col("matured") & (pl.col("n") >= SMALL_N)
     figure.add_scatter(
         x=rows["week"].to_list(), y=rows["rate"].to_list(), mode="lines", showlegend=False, hoverinfo="skip",
         line={"color": BLUE, "width": 2, "dash": "dot"},
     )  # fmt: skip
     kinds = (
-        ("rate", strong, BLUE, "circle"),
+        (drawn, strong, BLUE, "circle"),
         (f"fewer than {SMALL_N} rows", pl.col("matured") & (pl.col("n") < SMALL_N), GREY, "circle-open"),
         ("immature: more will come", ~pl.col("matured"), GREY, "x-thin-open"),
     )
@@ -179,7 +200,7 @@ def _line(figure: go.Figure, rows: pl.DataFrame) -> None:
             x=part["week"].to_list(), y=part["rate"].to_list(), mode="markers", name=name,
             marker=mark(colour, symbol, 8),
             customdata=list(zip(part["k"].to_list(), part["n"].to_list(), strict=True)),
-            hovertemplate="%{x|%d %b %Y}<br>%{y:.1%} (%{customdata[0]:,} of %{customdata[1]:,})<extra></extra>",
+            hovertemplate=_hover(rows),
         )  # fmt: skip
 
 
@@ -193,16 +214,17 @@ def _shade_windows(figure: go.Figure, shift: Shift) -> None:
 
 
 def _changes(
-    figure: go.Figure, changes: Sequence[tuple[date, str]], matched: Sequence[tuple[date, str]], near: date | None
-) -> None:
+    figure: go.Figure, changes: Sequence[tuple[date, str]], matched: Sequence[tuple[date, str]], near: date | None,
+    early: date,
+) -> None:  # fmt: skip
     """Draw the changes that fit, or else those nearest to the onset, as named lines; the others as marks on the axis.
 
-    A name comes once: changes of one day that say the same are one line.
+    A name comes once: changes of one day that say the same are one line. Before ``early`` it stands right of its line.
     """
     ranked = sorted(set(changes), key=lambda change: (abs((change[0] - near).days) if near else 0, change))
     told = list(dict.fromkeys(matched)) or ranked[:LABELLED]
     for at, label in told:
-        _vertical(figure, at, label, ORANGE)
+        _vertical(figure, at, label, ORANGE, right=at < early)
     for at, label in ranked:
         if (at, label) not in told:
             line = {"color": ORANGE, "width": 2}
@@ -211,16 +233,24 @@ def _changes(
             )
 
 
-def _vertical(figure: go.Figure, at: date, label: str, colour: str) -> None:
-    """A line through the picture, its name on the left, that of the onset on the right; names take turns in height."""
+def _edges(rows: pl.DataFrame) -> tuple[date, date]:
+    """The days before which a name stands right of its line, and from which left of it, so that none is cut off."""
+    days: list[date] = rows["week"].to_list()
+    if not days:
+        return date.min, date.max
+    span = days[-1] - days[0]
+    return days[0] + 0.4 * span, days[0] + 0.85 * span
+
+
+def _vertical(figure: go.Figure, at: date, label: str, colour: str, *, right: bool = False) -> None:
+    """A line through the picture with its name on one side; each name has a row of its own, so that none overlap."""
     earlier = sum(1 for shape in figure.layout.shapes if shape.type == "line" and shape.y1 == 1)
     figure.add_shape(
         type="line", x0=at, x1=at, y0=0, y1=1, yref="y domain", line={"color": colour, "width": 2, "dash": "dash"}
     )  # fmt: skip
-    side = 1 if colour == PURPLE else -1
     figure.add_annotation(
-        x=at, y=1, yref="y domain", yanchor="top", yshift=-20 - 16 * (earlier % 3), xshift=4 * side,
-        xanchor="left" if side > 0 else "right", text=plain(label, 34), hovertext=plain(label),
+        x=at, y=1, yref="y domain", yanchor="top", yshift=-20 - 16 * (earlier % ROWS), xshift=4 if right else -4,
+        xanchor="left" if right else "right", text=plain(label, 34), hovertext=plain(label),
     )  # fmt: skip
 
 
@@ -300,7 +330,8 @@ def waterfall(
     ]
     label_rows(figure, labels, [percent(start), *(points(s.value) for s in steps), percent(end)])
     low, high = min(levels), max(levels)
-    figure.update_xaxes(tickformat=".0%", title_text=metric_title(shift.metric), range=_room(low, high))
+    room = _room(low, high)
+    figure.update_xaxes(tickformat=share_ticks(*room), title_text=metric_title(shift.metric), range=room)
     figure.update_layout(bargap=0.5)
     return figure
 

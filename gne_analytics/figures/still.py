@@ -104,6 +104,8 @@ def _range(axis: Any, values: Sequence[Any], *, pad: float) -> tuple[float, floa
 
 def _grid(layout: Any, x: _Scale, y: _Scale, *, dated: bool, labelled: bool) -> Iterator[str]:
     ticks = _months(x) if dated else [(v, _spelt(v, layout.xaxis.tickformat)) for v in _nice(x)]
+    if layout.xaxis.tickvals is not None:
+        ticks = list(zip(layout.xaxis.tickvals, layout.xaxis.ticktext, strict=True))
     for value, text in ticks:
         at = x(value)
         yield _line(at, y.last, at, y.first, "currentColor", 1, opacity=0.13)

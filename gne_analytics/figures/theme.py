@@ -8,6 +8,7 @@ centred at zero. No mark is told from another by colour alone: shape, fill or pa
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from math import ceil, floor, log10
 from re import compile as compile_
 from textwrap import shorten, wrap
 from typing import Final
@@ -174,3 +175,22 @@ def legend_mark(figure: go.Figure, name: str, colour: str, symbol: str = "circle
     figure.add_scatter(
         x=[None], y=[None], mode="markers", name=plain(name), showlegend=True, marker=mark(colour, symbol)
     )
+
+
+def share_ticks(low: float, high: float) -> str:
+    """The format of an axis of shares, fine enough that no two of its ticks read alike."""
+    return ".0%" if high - low >= 0.06 else ".1%" if high - low >= 0.006 else ".2%"
+
+
+def points_axis(low: float, high: float) -> dict[str, object]:
+    """The ticks of an axis of differences of shares, in points with their sign; few enough to fit a narrow screen."""
+    reach = max(high - low, 1e-6)
+    step = 10.0 ** floor(log10(reach / 5))
+    step = next(step * m for m in (1, 2, 5, 10) if reach / (step * m) <= 6)
+    ticks = [step * i for i in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
+    decimals = max(0, -floor(log10(100 * step) + 1e-9))
+    return {
+        "tickvals": ticks,
+        "ticktext": [f"{100 * t:+.{decimals}f}".replace("-", "\u2212") if abs(t) > step / 2 else "0" for t in ticks],
+        "range": [low, high],
+    }

@@ -1,7 +1,6 @@
 """How figures spell numbers, segments and windows; the same forms as the prose of the report."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
 from math import isnan
 
 from gne_analytics.evidence.render import number, percent, points
@@ -102,14 +101,8 @@ def from_to(shift: Shift, fro: str, to: str) -> str:
 
 
 def window(window: Window) -> str:
-    """Spell a window of a shift; a period without a label by its first and last day."""
-    if not isinstance(window, Period):
-        return named(window)
-    return window.label or f"{_day(window.start)} to {_day(window.end - timedelta(days=1))}"
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"
+    """Spell a window of a shift: a period as prose spells it, or the segment."""
+    return window.words if isinstance(window, Period) else named(window)
 
 
 def moved(value: float) -> str:

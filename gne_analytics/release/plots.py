@@ -54,7 +54,7 @@ class Plots:
 
     def causes(self, part: ShiftPart) -> Markup:
         """The causes with their effects."""
-        return self._place(figures.causes_ranked(part.causes)) if part.causes else Markup("")
+        return self._place(figures.causes_ranked(part.causes, shift=part.shift)) if part.causes else Markup("")
 
     def siblings(self, part: ShiftPart, cause: Cause) -> Markup:
         """A cause's segment beside its siblings."""

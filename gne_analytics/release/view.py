@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Final
 
 import polars as pl
@@ -249,16 +250,42 @@ def nothing_found(shift: Shift) -> str:
     return f"No segment explains it: the {what} is spread over everything that was looked at, or too small to place."
 
 
-def lines_said(cause: Cause, behind: CausePart) -> str:
-    """What the lines in a cause's own series are."""
+def descriptions(cause: Cause, behind: CausePart | None) -> dict[str, str]:
+    """What each change that fits a cause was, by its id, where the record says more than that."""
+    told = behind.changes if behind else ()
+    return {c.change_id: text for c, (_, text) in zip(cause.changes, told, strict=False) if text != c.change_id}
+
+
+def unproven(shift: Shift) -> str:
+    """Say of a shift that chance may be behind it; nothing where it is beyond chance, or has no rates."""
+    if shift.significant or isnan(shift.delta.value):
+        return ""
+    return f"The {'move' if in_time(shift) else 'difference'} is not shown to be beyond chance."
+
+
+def lines_said(cause: Cause, behind: CausePart, near: Sequence[object]) -> str:
+    """What the lines in a cause's own series are; ``near`` are the changes near the shift, which may be none."""
     onset = "The line in purple is the onset, its shade the interval" if cause.onset else "No onset is known"
+    if not behind.changes and not near:
+        return f"{onset}; no change of the world is recorded near it."
     fits = "lines in orange are the changes that fit" if behind.changes else "no change fits; the nearest are in orange"
     return f"{onset}; {fits}, short marks are other changes."
 
 
+def chosen(cause: Cause, shift: Shift) -> str:
+    """How the example rows of a cause were chosen."""
+    there, here = sides(shift)
+    gone = cause.kind is CauseKind.VANISHED_SEGMENT
+    where = (
+        f"in {there if gone else here}" if not in_time(shift) else f"of the {'baseline' if gone else 'focus window'}"
+    )
+    tell = "count" if cause.effect.value >= 0 else "do not count"
+    return f"The latest rows {where}, no two of one unit: two in three {tell}, the others for contrast."
+
+
 def nearness(other: OtherName) -> str:
     """How near a description comes to a cause's own."""
-    return {"named": "as named", "same rows": "nearly the same rows", "overlaps": "overlaps, tells less"}[other.how]
+    return {"named": "as named", "same rows": "nearly the same rows", "overlaps": "overlaps in part"}[other.how]
 
 
 def cell(content: object) -> str:

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import polars as pl
 
+from gne_analytics.causes.search import SAME_ROWS
 from gne_analytics.evidence.redact import redact
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.types import Cause, CauseKind, Counts, Period, Shift
+from gne_analytics.figures.causes import shown_siblings, sibling_rows
+from gne_analytics.figures.theme import SMALL_N
 from gne_analytics.metrics.definitions import metric_named
-from gne_analytics.metrics.intervals import wilson
+from gne_analytics.metrics.intervals import rate_difference, wilson
 from gne_analytics.metrics.observations import Observations, mature, observe
 from gne_analytics.metrics.windows import window_mask
 from gne_analytics.release.contents import CausePart, OtherName, ShiftPart
@@ -25,8 +29,10 @@ if TYPE_CHECKING:
 
 EXAMPLES = 6
 """Rows of a cause that a page shows."""
-NAMES = 4
-"""Rival descriptions that are counted, of either kind."""
+NAMES = 8
+"""Rival descriptions that are shown."""
+LEAST_SHARED = 0.3
+"""A description that shares a smaller part of its rows and the cause's is of other rows."""
 SHOWN_DIMS = 4
 """Dimensions that stand beside an example."""
 TEXT_CUT = 140
@@ -146,16 +152,21 @@ def examples_of(record: Record, obs: Observations, shift: Shift, cause: Cause, l
     each = latest.unique("owner", keep="first", maintain_order=True)
     moved = each.filter("telling").head(limit - limit // 3)
     chosen = pl.concat([moved, each.filter(~pl.col("telling")).head(limit - moved.height)])
-    shown = chosen.select("id", pl.col("event_date").alias("day"), counted=pl.col("k") > 0)
-    shown = pl.concat([shown, chosen.select(_telling_dims(obs, cause))], how="horizontal")
-    return _with_texts(record, obs, shown)
+    day = pl.col("event_date")
+    when = {"year": day.dt.year().cast(pl.String), "month": day.dt.strftime("%Y-%m")}.get(sided.grain, day)
+    own, others = _telling_dims(obs, cause)
+    shown = chosen.select("id", when.alias(sided.grain), (pl.col("k") > 0).alias("counted"))
+    shown = pl.concat([shown, chosen.select(*own, *others)], how="horizontal")
+    read = _with_texts(record, obs, shown)
+    return read.select(*(c for c in read.columns if c not in others), *(c for c in read.columns if c in others))
 
 
-def _telling_dims(obs: Observations, cause: Cause) -> list[str]:
-    """The dimensions that an example shows: those of the cause's other names first, none that the cause fixes."""
-    spoken = [d for s in (cause.segment, *cause.same_rows, *cause.runners_up) for d in s.dimensions]
-    fixed = {d for d, values in cause.segment.items() if len(values) == 1 and d not in obs.paths}
-    return [d for d in dict.fromkeys((*spoken, *obs.dims)) if d in obs.dims and d not in fixed][:SHOWN_DIMS]
+def _telling_dims(obs: Observations, cause: Cause) -> tuple[list[str], list[str]]:
+    """The dimensions that an example shows: those that name the segment, then a few others, rivals' first."""
+    own = [d for d in cause.segment.dimensions if d in obs.dims]
+    spoken = [d for s in (*cause.same_rows, *cause.runners_up) for d in s.dimensions]
+    others = [d for d in dict.fromkeys((*spoken, *obs.dims)) if d in obs.dims and d not in own]
+    return own, others[: max(SHOWN_DIMS - len(own), 1)]
 
 
 def _with_texts(record: Record, obs: Observations, rows: pl.DataFrame) -> pl.DataFrame:
@@ -173,7 +184,8 @@ def _with_texts(record: Record, obs: Observations, rows: pl.DataFrame) -> pl.Dat
         rows = rows.join(wanted, on="id", how="left", maintain_order="left")
     words = [c for c, dtype in rows.schema.items() if dtype == pl.String and c != "id"]
     rows = rows.with_columns(pl.col(c).map_elements(_readable, pl.String) for c in words)
-    return rows.select(c for c in rows.columns if c in ("id", "day", "counted") or rows[c].null_count() < rows.height)
+    kept = ("id", "day", "month", "year", "counted")
+    return rows.select(c for c in rows.columns if c in kept or rows[c].null_count() < rows.height)
 
 
 def _readable(text: str) -> str:
@@ -183,30 +195,69 @@ def _readable(text: str) -> str:
 def siblings_of(obs: Observations, shift: Shift, cause: Cause, along: str | None = None) -> pl.DataFrame:
     """Return a cause's segment beside its siblings along one of its dimensions, in both windows.
 
-    Columns value, window, k, n, in_cause, along, lo, hi; the other dimensions of the segment are held fixed. Without
-    ``along`` it is the dimension whose siblings moved most otherwise than the cause. A path is cut to the level that
-    the cause names. Immature rows are left out, as they are of the cause.
+    Columns value, window, k, n, in_cause, along, held, lo, hi, and move_lo, move_hi, the interval of the move of those
+    that are shown. The other dimensions of the segment are held fixed where siblings then have rows, else only the
+    cause keeps them, and ``held`` is false. Without ``along`` it is, among the dimensions whose siblings have rows, the
+    one where these moved most otherwise than the cause. A path is cut to the level that the cause names. Immature rows
+    are left out, as they are of the cause.
     """
     sided = _sided(obs, shift)
     dimensions = (along,) if along else cause.segment.dimensions
-    return _with_interval(max((_beside(sided, cause.segment, d) for d in dimensions), key=_contrast))
+    asked = [_beside(sided, cause.segment, d, held=True) for d in dimensions]
+    if not any(sibling_rows(frame) for frame in asked) and cause.segment.depth > 1:
+        asked = [_beside(sided, cause.segment, d, held=False) for d in dimensions]
+    chosen = max(asked, key=lambda frame: (min(sibling_rows(frame), SMALL_N), _contrast(frame)))
+    return _with_interval(_with_moves(sided, cause.segment, chosen))
 
 
-def _beside(obs: Observations, segment: Segment, along: str) -> pl.DataFrame:
-    fixed = Segment.of({d: v for d, v in segment.items() if d != along})
-    rows = obs.frame.filter(window_mask(fixed, obs.frame, obs.paths))
-    inside = window_mask(Segment.of({along: segment.values(along)}), rows, obs.paths)
+def _beside(obs: Observations, segment: Segment, along: str, *, held: bool) -> pl.DataFrame:
+    rows = obs.frame.with_columns(in_cause=window_mask(segment, obs.frame, obs.paths))
+    return (
+        _siblings_and_cause(obs, rows, segment, along, held=held)
+        .group_by("value", "window", "in_cause")
+        .agg(pl.col("k").sum(), pl.col("n").sum())
+        .with_columns(along=pl.lit(along), held=pl.lit(held))
+        .sort("value", "window")
+    )
+
+
+def _siblings_and_cause(
+    obs: Observations, rows: pl.DataFrame, segment: Segment, along: str, *, held: bool
+) -> pl.DataFrame:
+    """The rows of a cause and of its siblings with their ``value``; a sibling holds no value that the cause names."""
+    other = ~window_mask(Segment.of({along: segment.values(along)}), rows, obs.paths)
+    if held:
+        fixed = Segment.of({d: v for d, v in segment.items() if d != along})
+        other = other & window_mask(fixed, rows, obs.paths)
     value = pl.col(along)
     if along in obs.paths:
         level = max(v.count("/") + 1 for v in segment.values(along))
         value = value.str.split("/").list.head(level).list.join("/")
-    return (
-        rows.with_columns(in_cause=inside)
-        .group_by(value.alias("value"), "window")
-        .agg(pl.col("k").sum(), pl.col("n").sum(), pl.col("in_cause").any())
-        .with_columns(along=pl.lit(along))
-        .sort("value", "window")
+    return rows.filter(pl.col("in_cause") | other).with_columns(value=value)
+
+
+def _with_moves(obs: Observations, segment: Segment, counted: pl.DataFrame) -> pl.DataFrame:
+    """Add the interval of the move of each value that is shown; rows of one unit are not taken as independent."""
+    rows = obs.frame.with_columns(in_cause=window_mask(segment, obs.frame, obs.paths))
+    if (codes := obs.unit_codes) is not None:
+        rows = rows.with_columns(code=pl.Series(codes))
+    rows = _siblings_and_cause(obs, rows, segment, counted["along"][0], held=bool(counted["held"][0]))
+    found: dict[str, tuple[float, float]] = {}
+    for value in shown_siblings(counted)[0]:
+        part = rows.filter(pl.col("value") == value)
+        k, n = (part[c].to_numpy().astype(float) for c in ("k", "n"))
+        focus = (part["window"] == "focus").to_numpy()
+        units = None
+        if codes is not None:
+            units = np.unique(part["code"].to_numpy(), return_inverse=True)[1].astype(np.int64)
+        interval = rate_difference(k * ~focus, n * ~focus, k * focus, n * focus, units).estimate(0, "").interval
+        if interval is not None and interval.hi - interval.lo < 2:  # one that spans all there is says nothing
+            found[value] = (interval.lo, interval.hi)
+    bounds = (
+        pl.col("value").replace_strict({v: ends[i] for v, ends in found.items()}, default=None, return_dtype=pl.Float64)
+        for i in (0, 1)
     )
+    return counted.with_columns(**dict(zip(("move_lo", "move_hi"), bounds, strict=True)))
 
 
 def _contrast(frame: pl.DataFrame) -> float:
@@ -224,23 +275,25 @@ def _contrast(frame: pl.DataFrame) -> float:
 
 
 def names_of(obs: Observations, shift: Shift, cause: Cause) -> tuple[OtherName, ...]:
-    """Return the descriptions of a cause's rows: its own, of nearly the same rows, of rows that overlap and tell less.
+    """Return the descriptions of a cause's rows: its own, then its rivals, those first that share most with it.
 
-    Each with the counts of either side, and the share of its own and the cause's rows together that both hold.
+    Each with the counts of either side, and the share of its own and the cause's rows together that both hold; one that
+    shares less than ``LEAST_SHARED`` describes other rows and is left out.
     """
     sided = _sided(obs, shift)
     rows = sided.frame.select("k", "n", "window")
     own = sided.frame.select(window_mask(cause.segment, sided.frame, obs.paths)).to_series()
-    asked: list[tuple[Literal["named", "same rows", "overlaps"], Segment]] = [("named", cause.segment)]
-    asked += [("same rows", s) for s in cause.same_rows[:NAMES]]
-    asked += [("overlaps", s) for s in cause.runners_up if s not in cause.same_rows][:NAMES]
-    found = []
-    for how, segment in asked:
-        if set(segment.dimensions) <= set(sided.frame.columns):
-            held = sided.frame.select(window_mask(segment, sided.frame, obs.paths)).to_series()
-            either, both = (int(rows.filter(mask)["n"].sum()) for mask in (held | own, held & own))
-            found.append(OtherName(segment, how, both / either if either else 0.0, *_counts(rows.filter(held))))
-    return tuple(found)
+    found = [OtherName(cause.segment, "named", 1.0, *_counts(rows.filter(own)))]
+    for segment in dict.fromkeys((*cause.same_rows, *cause.runners_up)):
+        if segment == cause.segment or not set(segment.dimensions) <= set(sided.frame.columns):
+            continue
+        held = sided.frame.select(window_mask(segment, sided.frame, obs.paths)).to_series()
+        either, both = (int(rows.filter(mask)["n"].sum()) for mask in (held | own, held & own))
+        shared = both / either if either else 0.0
+        if shared >= LEAST_SHARED:
+            how: Literal["same rows", "overlaps"] = "same rows" if shared >= SAME_ROWS else "overlaps"
+            found.append(OtherName(segment, how, shared, *_counts(rows.filter(held))))
+    return (found[0], *sorted(found[1:], key=lambda n: -n.shared)[:NAMES])
 
 
 def _counts(rows: pl.DataFrame) -> tuple[Counts, Counts]:
@@ -269,9 +322,10 @@ def part_of(
 
 def cause_part(record: Record, obs: Observations, shift: Shift, cause: Cause) -> CausePart:
     """Gather what lies behind one cause."""
+    beside = siblings_of(obs, shift, cause) if cause.segment.depth else None
     return CausePart(
         series=series_of_cause(obs, shift, cause),
-        siblings=siblings_of(obs, shift, cause) if cause.segment.depth else None,
+        siblings=beside if beside is not None and sibling_rows(beside) else None,
         names=names_of(obs, shift, cause),
         examples=examples_of(record, obs, shift, cause),
         changes=changes_of(record, cause),

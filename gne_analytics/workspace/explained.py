@@ -90,7 +90,7 @@ class Explained(Explanation):
         """Draw the causes by rank with the change inside each and its interval."""
         from gne_analytics import figures
 
-        return figures.causes_ranked(self.causes)
+        return figures.causes_ranked(self.causes, shift=self.shift)
 
     def over_time(self) -> Figure:
         """Draw the shift's own series: its windows shaded, or its two segments side by side."""

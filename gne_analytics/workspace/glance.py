@@ -13,14 +13,14 @@ from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Cause
 from gne_analytics.figures.causes import beside
 from gne_analytics.figures.wording import in_time, shift_subtitle, shift_title
-from gne_analytics.release.view import lines_said, nothing_found
+from gne_analytics.release.view import lines_said, nothing_found, unproven
 from gne_analytics.workspace.screen import badge, finding_claims
 from gne_analytics.workspace.told import Table, causes_table, headline, steps_table, tables_of
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from gne_analytics.release.contents import CausePart
+    from gne_analytics.release.contents import ShiftPart
     from gne_analytics.workspace.explained import Explained
 
 DETAILED = 5
@@ -36,7 +36,7 @@ def glance(explained: Explained, store: EvidenceStore) -> str:
     part = explained.part(DETAILED)
     about = {f.cause_id: f for f in told if f.cause_id}
     boxes = [
-        _cause(explained, c, part.inside[c.id], about.get(c.id), store, first=c is explained.causes[0])
+        _cause(explained, c, part, about.get(c.id), store, first=c is explained.causes[0])
         for c in explained.causes[:DETAILED]
     ]
     return (
@@ -75,14 +75,16 @@ def _steps(explained: Explained) -> str:
 
 
 def _limits(explained: Explained) -> str:
-    limits = dict.fromkeys((*explained.shift.flags, *explained.notes))
+    unsure = unproven(explained.shift)
+    limits = dict.fromkeys((*([unsure] if unsure else []), *explained.shift.flags, *explained.notes))
     return f"<ul class='quiet'>{''.join(f'<li>{escape(text)}</li>' for text in limits)}</ul>" if limits else ""
 
 
 def _cause(
-    explained: Explained, cause: Cause, part: CausePart, finding: Finding | None, store: EvidenceStore, *, first: bool
+    explained: Explained, cause: Cause, whole: ShiftPart, finding: Finding | None, store: EvidenceStore, *, first: bool
 ) -> str:
-    lines = f". {lines_said(cause, part)}" if in_time(explained.shift) else ""
+    part = whole.inside[cause.id]
+    lines = f". {lines_said(cause, part, whole.changes)}" if in_time(explained.shift) else ""
     pictures = [_picture(explained.series(cause), lines)] if part.series is not None and part.series.height else []
     if part.siblings is not None and not part.siblings.is_empty():
         pictures.append(_picture(beside(part.siblings, explained.shift, cause)))

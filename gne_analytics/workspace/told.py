@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from gne_analytics.causes.explain import Explanation
-from gne_analytics.evidence.render import long_date, number, percent, points
-from gne_analytics.evidence.types import Cause, Counts, Decomposition, Estimate, Mechanism, Shift
+from gne_analytics.evidence.days import long_date
+from gne_analytics.evidence.render import number, percent, points
+from gne_analytics.evidence.types import Cause, Counts, Decomposition, Estimate, Interval, Mechanism, Shift
+from gne_analytics.figures.causes import shown_siblings
 from gne_analytics.figures.shifts import waterfall_steps
 from gne_analytics.figures.wording import dimension, from_to, in_time, kind_of, named, sides, window
 from gne_analytics.metrics.intervals import NOT_ESTIMABLE
@@ -15,8 +17,6 @@ from gne_analytics.release import view
 from gne_analytics.release.contents import CausePart, OtherName
 from gne_analytics.release.view import spelt
 
-SIBLINGS = 8
-"""Siblings that a table shows, the largest beside the cause's own value."""
 EXACT = "Rounded here; unrounded the parts add up exactly."
 
 
@@ -113,31 +113,34 @@ def siblings_table(frame: pl.DataFrame | None, shift: Shift) -> Table | None:
         return None
     there, here = sides(shift)
     along = dimension(frame["along"][0])
-    sizes = frame.group_by("value").agg(pl.col("in_cause").any(), pl.col("n").sum())
-    order = sizes.sort(["in_cause", "n", "value"], descending=[True, True, False])["value"].to_list()
+    order, left = shown_siblings(frame)
     held = {
         (value, side): Counts(k=k, n=n) for value, side, k, n in frame.select("value", "window", "k", "n").iter_rows()
     }
     own = set(frame.filter("in_cause")["value"])
-    shown = order[: SIBLINGS + len(own)]
+    bounds = {v: (lo, hi) for v, lo, hi in frame.select("value", "move_lo", "move_hi").iter_rows()}
     rows = []
-    for value in shown:
+    for value in order:
         before, after = (held.get((value, side), Counts(k=0, n=0)) for side in ("baseline", "focus"))
-        move = points(after.rate - before.rate) if before.n and after.n else "not known"
+        move = "not known"
+        if before.n and after.n:
+            lo, hi = bounds[value]
+            span = None if lo is None or hi is None else Interval(lo=lo, hi=hi)
+            move = with_interval(Estimate(value=after.rate - before.rate, interval=span))
         rows.append((f"{value} (the cause)" if value in own else value, rate_of(before), rate_of(after), move))
-    note = f"and {number(len(order) - len(shown))} smaller ones" if len(order) > len(shown) else ""
+    note = f"and {number(left)} smaller {'one' if left == 1 else 'ones'}" if left else ""
     columns = (along, there, here, "change" if in_time(shift) else "difference")
     return Table(f"Siblings along {along}", columns, tuple(rows), frozenset(columns[3:]), note)
 
 
 def names_table(names: Sequence[OtherName], shift: Shift) -> Table | None:
-    """Other descriptions of the same rows, with what they would tell."""
+    """Other descriptions of a cause's rows, with what they would tell."""
     if len(names) < 2:
         return None
     there, here = sides(shift)
     rows = ((named(n.segment), view.nearness(n), percent(n.shared), rate_of(n.before), rate_of(n.after)) for n in names)
     columns = ("description", "how near", "rows shared", there, here)
-    return Table("Rival descriptions of the same rows", columns, tuple(rows), frozenset({"rows shared"}))
+    return Table("Rival descriptions", columns, tuple(rows), frozenset({"rows shared"}))
 
 
 def changes_table(cause: Cause, part: CausePart) -> Table | None:
@@ -154,13 +157,13 @@ def changes_table(cause: Cause, part: CausePart) -> Table | None:
     return Table("Changes that fit", columns, rows) if rows else None
 
 
-def examples_table(frame: pl.DataFrame | None, shift: Shift) -> Table | None:
+def examples_table(frame: pl.DataFrame | None, cause: Cause, shift: Shift) -> Table | None:
     """A few rows, their texts redacted and cut; the texts come from outside."""
     if frame is None or frame.is_empty():
         return None
     columns = tuple(dimension(c) for c in frame.columns)
     rows = tuple(tuple(view.cell(v) for v in row) for row in frame.iter_rows())
-    counted = f"Counted: in the numerator of the {spelt(shift.metric)}."
+    counted = f"Counted: in the numerator of the {spelt(shift.metric)}. {view.chosen(cause, shift)}"
     return Table("Example rows", columns, rows, note=f"{counted} Texts are redacted, cut and quoted as they came.")
 
 
@@ -178,7 +181,7 @@ def tables_of(cause: Cause, part: CausePart, shift: Shift) -> list[Table]:
             changes_table(cause, part),
             siblings_table(part.siblings, shift),
             names_table(part.names, shift),
-            examples_table(part.examples, shift),
+            examples_table(part.examples, cause, shift),
         )
         if t is not None
     ]

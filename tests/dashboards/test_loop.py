@@ -94,7 +94,7 @@ def test_from_the_overview_to_the_rows_of_a_cause_in_two_clicks(page, address):
 
 def test_a_cause_shows_siblings_rival_names_and_example_rows(page, address):
     page.goto(f"{address}?view=cause&cause=S1-C1")
-    for shown in ("Rival descriptions of the same rows", "rows behind it"):
+    for shown in ("Rival descriptions", "rows behind it"):
         page.get_by_text(shown).first.wait_for()
 
 

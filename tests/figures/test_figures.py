@@ -262,8 +262,8 @@ def test_whatever_the_parts_the_steps_lead_from_the_one_rate_to_the_other(causes
 
 def test_the_ends_of_a_waterfall_say_their_windows_and_rates_and_each_step_its_size():
     texts = [a.text for a in DRAWN["waterfall"]().layout.annotations]
-    assert texts[0] == "6 July 2026 to 6 September 2026  <b>18.2 %</b>"
-    assert texts[-1] == "28 September 2026 to 1 November 2026  <b>30.6 %</b>"
+    assert texts[0] == "6 July–6 September 2026  <b>18.2 %</b>"
+    assert texts[-1] == "28 September–1 November 2026  <b>30.6 %</b>"
     assert "<b>+7.9 points</b>" in texts[1]
 
 

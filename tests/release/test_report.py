@@ -197,7 +197,7 @@ def test_a_cause_shows_its_series_its_siblings_its_rival_names_and_example_rows(
     for shown in (
         "The line in purple is the onset, its shade the interval; lines in orange are the changes that fit",
         "The segment beside its siblings",
-        "Rival descriptions of the same rows",
+        "Rival descriptions",
         "nearly the same rows",
         "Example rows of the segment",
         "הלוגו הוא של המותג שלנו",

@@ -264,3 +264,34 @@ def test_ten_causes_are_all_ranked_and_the_first_shown_in_full(moved):
     assert "5 more: .series(rank)" in page.text
     assert ten.steps()["step"].to_list()[-2:] == ["2 other causes", "not explained"]
     assert ten.steps()["adds"].sum() == pytest.approx(moved.shift.delta.value, abs=1e-9)
+
+
+def test_example_rows_show_what_names_the_segment_and_the_text_before_other_columns(moved):
+    columns = moved.rows(1, limit=6).columns
+    assert columns[:6] == ["id", "day", "counted", "category", "market", "what the seller says"]
+    assert len(columns) > 6
+
+
+def test_the_page_says_how_rows_were_chosen_what_a_change_was_and_keeps_its_columns_on_a_phone(moved):
+    html = re.sub(r"<script.*?</script>", "", moved.html(), flags=re.DOTALL)
+    assert "The latest rows of the focus window, no two of one unit: two in three count" in html
+    assert 'data-label="What"><bdi data-source="name">toy detector v9</bdi>' in html
+    for column in ("Change inside", "Leave-out", "Contribution", "Rows shared", "what the seller says"):
+        assert f'data-label="{column}"' in html
+    assert "The latest rows of the focus window" in Page(moved._repr_html_()).text
+
+
+def test_without_a_table_of_changes_no_line_is_said_to_be_a_change():
+    record = planted_record(TOYS & (pl.col("decided_at") >= ONSET))
+    one = explained(replace(record, changes=record.changes.clear()), **IN_TIME)
+    for html in (one.html(), one._repr_html_()):
+        assert "no change of the world is recorded near it" in html
+        assert "in orange" not in re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
+
+
+def test_a_difference_that_may_be_chance_says_so_under_its_headline():
+    one = explained(planted_record(pl.lit(False), n=1_500), **BETWEEN)
+    assert not one.shift.significant
+    said = "The difference is not shown to be beyond chance."
+    assert said in Page(one.html()).text
+    assert said in Page(one._repr_html_()).text
