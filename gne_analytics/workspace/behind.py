@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import polars as pl
 
-from gne_analytics.causes.search import SAME_ROWS
+from gne_analytics.causes.naming import SAME_ROWS
 from gne_analytics.evidence.redact import redact
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.types import Cause, CauseKind, Counts, Period, Shift
