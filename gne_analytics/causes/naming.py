@@ -7,7 +7,7 @@ from math import log
 import numpy as np
 
 from gne_analytics.causes.cells import N0, N1, NEW, STANDARD, Conditions, sums_by
-from gne_analytics.causes.view import Cell, View
+from gne_analytics.causes.view import NEARLY_ALL, Cell, View
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.metrics.intervals import Floats, Ints
 
@@ -80,8 +80,11 @@ class Naming:
             self._cell[conditions] = self.view.weigh(conditions, self.rows(conditions))
         return self._cell[conditions]
 
-    def chosen(self, floor: float, *, weak: bool = False, aliases: bool = True) -> Named | None:
-        """Return the best name that passes the floor; ``weak`` lets one pass that only noise between periods holds."""
+    def chosen(self, floor: float, *, weak: bool = False, aliases: bool = True, narrow: bool = False) -> Named | None:
+        """Return the best name that passes the floor; ``weak`` lets one pass that only noise between periods holds.
+
+        ``narrow`` takes none that holds nearly all rows.
+        """
         names: dict[Conditions, _Name] = {}
         tried = sorted((self.weigh(c.conditions) for c in self.cells[: 2 * TRIED]), key=lambda c: (-c.score, c))
         tried = [c for c in tried if c.score >= floor / 2]
@@ -99,6 +102,7 @@ class Naming:
             name = _Name(loose.conditions, _single(loose.conditions), loose, told)
             names[loose.conditions] = name if hopeless else self._merged(loose, told)
         ranked = sorted(names.values(), key=lambda n: (-n.told, n.conditions))
+        ranked = [n for n in ranked if not (narrow and nearly_all(self.view, n.cell))]
         passing = [n for n in ranked if n.cell.passed_by >= floor]
         weak = weak and not passing
         if weak:
@@ -295,6 +299,11 @@ class Naming:
     def _segment(self, merged: Sequence[tuple[int, tuple[int, ...]]]) -> Segment:
         axes = self.view.cube.axes
         return Segment.of({axes[i].dimension: [axes[i].values[c] for c in codes] for i, codes in merged})
+
+
+def nearly_all(view: View, cell: Cell) -> bool:
+    """Whether a cell that was weighed on its leaves holds too many rows to be a segment."""
+    return cell.kind == STANDARD and cell.sums[N0] + cell.sums[N1] > NEARLY_ALL * sum(view.totals)
 
 
 def _single(conditions: Conditions) -> tuple[tuple[int, tuple[int, ...]], ...]:

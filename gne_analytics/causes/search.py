@@ -7,8 +7,8 @@ import numpy as np
 
 from gne_analytics.causes.cells import N0, N1, NEW, STANDARD, is_version, sums_by
 from gne_analytics.causes.cube import Cube, Mask
-from gne_analytics.causes.naming import SEEN, Naming
-from gne_analytics.causes.view import NEARLY_ALL, View, total
+from gne_analytics.causes.naming import SEEN, Naming, nearly_all
+from gne_analytics.causes.view import View, total
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.metrics.intervals import Floats, Ints
 
@@ -75,7 +75,7 @@ def _telling(view: View, everywhere: float, floor: float, aliases: bool) -> list
         everywhere += throughout
         view.put_back()
         view.move_all(everywhere)
-        found, _ = _local(view, floor, aliases)
+        found, _ = _local(view, floor, aliases, narrow=True)
     outside = outside_of(view.cube, [view.cube.mask(f.segment) for f in found])
     rest = view.weigh((), outside, versioned=False)
     total = everywhere + rest.effect
@@ -137,22 +137,26 @@ def _weighted_median(values: Floats, weights: Floats) -> tuple[float, float]:
     return float(values[order][int(np.searchsorted(share, 0.5))]), float(1.25 / np.sqrt(weights.sum()))
 
 
-def _local(view: View, floor: float, aliases: bool) -> tuple[list[Found], float]:
-    """Accept segments until none passes, or one holds nearly all rows: then that move is returned, and no segment."""
+def _local(view: View, floor: float, aliases: bool, *, narrow: bool = False) -> tuple[list[Found], float]:
+    """Accept segments until none passes; where the first holds nearly all rows, return its move and no segment.
+
+    Later, and where ``narrow``, no name of nearly all rows is taken: it is what several segments left behind.
+    """
     found: list[Found] = []
     for _ in range(MOST):
         cells = view.best()
         if not cells or cells[0].score < floor / 2:
             break
-        named = Naming(view, cells).chosen(floor, weak=not found and view.cube.unit is None, aliases=aliases)
+        weak = not found and view.cube.unit is None
+        named = Naming(view, cells).chosen(floor, weak=weak, aliases=aliases, narrow=narrow or bool(found))
         if named is None or any(named.segment == f.segment for f in found):
             break
         cell = named.cell
         z = float(np.copysign(np.sqrt(max(cell.surprise, 0.0)), cell.effect))
         best = Found(named.segment, cell.kind, cell.effect, z, cell.passed_by, named.same_rows, 0.0, named.runners_up,
                      named.weak)  # fmt: skip
-        if best.kind == STANDARD and 1 - _share_outside(view.cube, [best]) > NEARLY_ALL:
-            return found, best.effect
+        if nearly_all(view, cell):
+            return [], best.effect
         found.append(best)
         if best.weak:
             break

@@ -173,3 +173,14 @@ def test_the_levels_of_units_are_no_noise_once_their_past_is_known():
     cube = drawn(lambda c: 0.0 * c["market"], levels=0.15, units=60)
     model = fit_baseline(cube)
     assert View(cube, model.p, model.rate).phi > 3 * View(cube, model.own, model.rate).phi
+
+
+def test_four_quadrants_that_move_against_each_other_are_told_apart_and_not_as_everything():
+    rng = np.random.default_rng(0)
+    rows = 12_000
+    unit, side, one = rng.integers(0, 2_000, rows), rng.integers(0, 2, rows), np.ones(rows)
+    codes = [rng.integers(0, 2, rows).astype(np.int16) for _ in range(8)]
+    k = (rng.random(rows) < 0.4 + side * np.where(codes[0] == codes[1], 0.25, -0.25)).astype(float)
+    axes = tuple(Axis(f"d{i}", 0, c, ("a", "b")) for i, c in enumerate(codes))
+    cube = Cube(axes, one * (side == 0), k * (side == 0), one * (side == 1), k * (side == 1), unit % 2, unit)
+    assert {f.segment for f in found_in(cube)} == {Segment.of(d0=x, d1=y) for x in "ab" for y in "ab"}
