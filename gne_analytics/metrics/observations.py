@@ -176,7 +176,7 @@ def _check_values(frame: pl.DataFrame, dims: Sequence[str], unit: str | None) ->
             raise DataError(f"Column {name!r} holds counts that are negative, not whole or not a number; mend them.")
     if "event_date" in schema and not schema["event_date"].is_temporal():
         raise DataError(f"Column 'event_date' holds {schema['event_date']}, not dates; parse it first.")
-    if unit in schema and frame[unit].dtype.is_float() and frame[unit].is_nan().any():
+    if unit is not None and unit in schema and frame[unit].dtype.is_float() and frame[unit].is_nan().any():
         raise DataError(f"Column {unit!r} holds what is not a number; a row without a unit holds null.")
     if nested := [d for d in dims if d in schema and schema[d].is_nested()]:
         raise DataError(f"The dimension {nested[0]!r} holds {schema[nested[0]]}; a dimension has one value a row.")
