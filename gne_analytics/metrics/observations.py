@@ -1,5 +1,6 @@
 """Observations: one metric as rows of k of n, with dimensions, unit, fold and dates, the input of every search."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -168,23 +169,22 @@ def _check_names(dims: Sequence[str]) -> None:
 
 def _check_values(frame: pl.DataFrame, dims: Sequence[str], unit: str | None) -> None:
     """Refuse counts, dates, units and dimensions that are none, each by its name."""
-    if twice := [d for d in dict.fromkeys(dims) if list(dims).count(d) > 1]:
+    schema = frame.schema
+    if twice := [d for d, times in Counter(dims).items() if times > 1]:
         raise DataError(f"The dimension {twice[0]!r} is named twice; name it once.")
-    for name in {"k", "n"} & set(frame.columns):
+    for name in {"k", "n"} & schema.keys():
         column = frame[name]
         if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
             raise DataError(f"Column {name!r} holds {column.dtype}, not counts; cast it to whole numbers.")
         exact = column.cast(pl.Float64) if column.dtype.is_numeric() else pl.Series([0.0])
         if bool((~exact.is_finite() | (exact < 0) | (exact != exact.floor())).fill_null(False).any()):
             raise DataError(f"Column {name!r} holds counts that are negative, not whole or not a number; mend them.")
-    if "event_date" in frame.columns and not frame.schema["event_date"].is_temporal():
-        raise DataError(f"Column 'event_date' holds {frame.schema['event_date']}, not dates; parse it first.")
-    if unit in frame.columns and frame[unit].dtype.is_float() and frame[unit].is_nan().any():
+    if "event_date" in schema and not schema["event_date"].is_temporal():
+        raise DataError(f"Column 'event_date' holds {schema['event_date']}, not dates; parse it first.")
+    if unit is not None and unit in schema and frame[unit].dtype.is_float() and frame[unit].is_nan().any():
         raise DataError(f"Column {unit!r} holds what is not a number; a row without a unit holds null.")
-    if nested := [d for d in dims if d in frame.columns and frame.schema[d].is_nested()]:
-        raise DataError(
-            f"The dimension {nested[0]!r} holds {frame.schema[nested[0]]}; a dimension has one value a row."
-        )
+    if nested := [d for d in dims if d in schema and schema[d].is_nested()]:
+        raise DataError(f"The dimension {nested[0]!r} holds {schema[nested[0]]}; a dimension has one value a row.")
 
 
 def _as_text(column: pl.Series) -> pl.Series:
