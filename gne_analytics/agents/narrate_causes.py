@@ -176,7 +176,7 @@ def _how_sure(cause: Cause, shift: Shift, store: EvidenceStore) -> list[Claim]:
 def _who(cause: Cause) -> list[Claim]:
     if not cause.owner and not cause.levers:
         return []
-    whose = f"It belongs to {cause.owner or 'the policy owner'}"
+    whose = f"Who can mend it: the owner of the {cause.owner or 'policy'}"
     if not cause.levers:
         return [Claim(template=f"{whose}; no edit of a policy can mend it.", kind=ClaimKind.PROPOSAL)]
     how = enumerate_words([LEVERS.get(lever, lever.replace("_", " ")) for lever in cause.levers], "or")

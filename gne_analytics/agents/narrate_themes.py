@@ -28,16 +28,17 @@ def _of_view(view: str, themes: Sequence[Theme], store: EvidenceStore) -> Findin
         title=Claim(template=f"First among {about}: {first.label.ref()}"),
         subject=first.label.ref(),
         claims=(
-            *(_about(t, store) for t in largest),
+            _about(largest[0], store, named=False),  # the title names it
+            *(_about(t, store) for t in largest[1:]),
             Claim(template="Near-identical texts of one seller count once.", kind=ClaimKind.LIMIT),
         ),
     )
 
 
-def _about(theme: Theme, store: EvidenceStore) -> Claim:
+def _about(theme: Theme, store: EvidenceStore, *, named: bool = True) -> Claim:
     cited = cite_theme(store, theme)
     who = f" of {cited.units.ref()} {counted(theme.units, 'seller')}" if theme.units else ""
-    text = f"{cited.folded.ref()} {counted(theme.folded, 'text')}{who}: {cited.label.ref()}"
+    text = f"{cited.folded.ref()} {counted(theme.folded, 'text')}{who}{f': {cited.label.ref()}' if named else ''}"
     if cited.overturn and cited.overturn.denominator:
         text += f"; {cited.overturn.ref('pct')} of {cited.overturn.ref('n')} decided appeals were overturned"
     return Claim(template=f"{text}.", kind=ClaimKind.WHAT)

@@ -11,7 +11,7 @@ from gne_analytics.agents.cite import cite_shift
 from gne_analytics.agents.narrate_causes import cause_finding
 from gne_analytics.agents.narrate_proposals import backtest_finding, proposal_finding
 from gne_analytics.agents.narrate_themes import theme_findings
-from gne_analytics.agents.phrases import LABEL_SOURCES, RESTS_ON, enumerate_words, moved, spell_metric
+from gne_analytics.agents.phrases import LABEL_SOURCES, RESTS_ON, enumerate_words, moved, spell_metric, spell_segment
 from gne_analytics.agents.quote import quoted
 from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
 from gne_analytics.evidence.store import Evidence, EvidenceStore
@@ -29,6 +29,7 @@ __all__ = [
     "theme_findings",
 ]
 
+NO_UNIT = "The source declares no unit"
 FEW = 30
 """Below so many rows on a side, a sentence warns of it."""
 
@@ -125,15 +126,11 @@ def shift_finding(shift: Shift, explanation: Explained | None, store: EvidenceSt
     if min(shift.before.n, shift.after.n) < FEW:
         thin = cited.before if shift.before.n < shift.after.n else cited.after
         claims.append(Claim(template=f"One side holds only {thin.ref('n')} cases.", kind=ClaimKind.LIMIT))
-    if not shift.before.units:
-        claims.append(
-            Claim(
-                template="The source declares no unit, such as the seller, so the interval takes rows as independent.",
-                kind=ClaimKind.LIMIT,
-            )
-        )
-    limits = (*shift.flags, *(explanation.notes if explanation else ()))
-    claims += [Claim(template=quoted(text, store, "shifts"), kind=ClaimKind.LIMIT) for text in dict.fromkeys(limits)]
+    if shift.strongest.depth:
+        place = store.add(spell_segment(shift.strongest), "name").ref()
+        claims.append(Claim(template=f"It shows most plainly in {place}.", kind=ClaimKind.WHERE))
+    limits = _once((*shift.flags, *(explanation.notes if explanation else ())))
+    claims += [Claim(template=quoted(text, store, "shifts"), kind=ClaimKind.LIMIT) for text in limits]
     return Finding(
         id=f"shift-{shift.id}",
         kind=FindingKind.SHIFT,
@@ -141,6 +138,15 @@ def shift_finding(shift: Shift, explanation: Explained | None, store: EvidenceSt
         claims=tuple(claims),
         shift_id=shift.id,
     )
+
+
+def _once(limits: Sequence[str]) -> list[str]:
+    """Each limit once; that there is no unit is said by the first that rests on it."""
+    told: list[str] = []
+    for text in dict.fromkeys(limits):
+        again = text.startswith(NO_UNIT) and any(t.startswith(NO_UNIT) for t in told)
+        told.append(f"For the same reason {text.rpartition(', so ')[2]}" if again else text)
+    return told
 
 
 def _how_sure(shift: Shift, delta: Evidence) -> str:

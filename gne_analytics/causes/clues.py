@@ -97,7 +97,10 @@ def _carries(scene: Scene, column: str, arrived: list[str]) -> Clue | None:
         return Clue(0.0)
     reach = (new.variance + old.variance) ** 0.5
     share = scene.share(old, round(old.n), "the metric among the other cases since the onset")
-    return Clue(unit((moved - stayed - reach) / max(0.5 * moved, 1e-9)), f"Without it the rate stands at {share}.")
+    return Clue(
+        unit((moved - stayed - reach) / max(0.5 * moved, 1e-9)),
+        f"Among its other cases since the onset, the rate stands at {share}.",
+    )
 
 
 def _changes(scene: Scene) -> dict[str, Clue]:

@@ -46,10 +46,11 @@ def _legit_scores(scene: Scene) -> dict[str, Clue]:
     if min(len(s) for s in rest) >= ENOUGH:
         up -= _mean(rest[1]) - _mean(rest[0])
         variance += _spread(rest[0]) + _spread(rest[1])
-    mean = scene.number(_mean(sides[1]))
+    past, mean = (scene.number(_mean(s)) for s in sides)
     return {
         "legit_scores_up": Clue(
-            unit((up - variance**0.5) / 0.05), f"Overturned cases now score {mean} on average, higher."
+            unit((up - variance**0.5) / 0.05),
+            f"Overturned cases score {mean} on average since the onset; before it they scored {past}.",
         )
     }
 

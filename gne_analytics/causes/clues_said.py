@@ -18,6 +18,13 @@ AGAIN = 2.0
 PARTS = ((0, 40), (30, 40), (-1, 40))
 """Beginning, middle and end of a text: where they start, and their letters."""
 BUSIEST = 15
+SAY: Mapping[str, str] = {
+    "says_misread": "say that the item was taken for something else",
+    "says_permission": "say that the seller had permission",
+    "says_unclear": "ask what rule was meant, or why",
+    "says_proof": "speak of proof",
+}
+"""What appeals that hold the words of a clue say."""
 WORDS: Mapping[str, tuple[str, ...]] = {
     "says_misread": (
         "mistake", "misread", "misidentif", "wrong item", "not a logo", "false positive", "wrongly flagged",
@@ -157,7 +164,7 @@ def _topics(scene: Scene) -> dict[str, Clue]:
                 best = up, hit[1]
         if best is not None:
             share = scene.share(best[1], round(best[1].n), f"appeals: {clue.removeprefix('says_')}")
-            out[clue] = Clue(unit(best[0] / 0.15), f"{share} of its appeals say so.")
+            out[clue] = Clue(unit(best[0] / 0.15), f"{share} of its appeals {SAY[clue]}.")
     return out
 
 

@@ -191,7 +191,7 @@ def _effect(difference: Difference, before: Counts, after: Counts, method: str) 
 def _why_candidate(obs: Observations, claim: Claim) -> str:
     if not obs.has_unit:
         weak = " It is not beyond what periods differ by themselves." if claim.found.weak else ""
-        return "The source declares no unit of independence, so it cannot be verified on held-out units." + weak
+        return "Without a unit of independence it cannot be verified on held-out units." + weak
     return _why_unverified(claim) + ("" if claim.has_held_out else f" Its effect is {IN_SAMPLE}.")
 
 
@@ -203,7 +203,7 @@ def _why_unverified(claim: Claim) -> str:
     if not claim.folds:
         return "Only all units together show it; neither fold of them does by itself."
     if len(claim.related) < 2:
-        return "Only one fold of the units shows it."
+        return "Only one half of the units shows it; the other, by itself, does not."
     return "The held-out units do not show it beyond the error level."
 
 

@@ -104,7 +104,7 @@ def explain(
     if html is not None:
         explained.write(html)
     if json:
-        say_json(explained.model_dump(mode="json"))
+        say_json(explained.document())
         return
     say_explained(explained, ws.store)
     if html is not None:

@@ -18,8 +18,8 @@ LEVEL = 0.02
 PLATFORM_SHARE = 0.6
 """A move that so large a share of the policies makes at once is one event of the platform."""
 CHOSEN = "The windows are the pair with the strongest difference, so the size and its interval flatter."
-PLAINEST = "It shows most plainly in one part of these rows, which is named as the strongest."
-IN_PART_ONLY = "Over all these rows the change is within chance; it shows in one part of them, named as the strongest."
+PLAINEST = "It shows most plainly in one part of these rows."
+IN_PART_ONLY = "Over all these rows the change is within chance; it shows in one part of them."
 
 
 def find_shifts(

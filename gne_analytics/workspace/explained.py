@@ -166,6 +166,26 @@ class Explained(Explanation):
 
         return part_of(self._record, self, detailed=detailed, obs=self._obs)
 
+    def document(self) -> dict[str, object]:
+        """Return all that a page shows as one JSON document: the explanation, its steps, its series, and ``behind``.
+
+        ``behind`` holds of each cause, by its id, the series, siblings, rival descriptions and example rows.
+        """
+        from gne_analytics.workspace.told import cells
+
+        part = self.part()
+        behind = {
+            c.id: {
+                "series": cells(part.inside[c.id].series),
+                "siblings": cells(part.inside[c.id].siblings),
+                "rivals": cells(self.rivals(c)),
+                "rows": cells(part.inside[c.id].examples),
+            }
+            for c in self.causes
+        }
+        told = self.model_dump(mode="json")
+        return {**told, "steps": cells(self.steps()), "series": cells(part.series), "behind": behind}
+
     def findings(self) -> list[Finding]:
         """Tell it in claims that cite evidence."""
         from gne_analytics.agents.narrator import narrate

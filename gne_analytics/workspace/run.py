@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from gne_analytics.themes.outcomes import Outcomes
 
 T = TypeVar("T")
+BEHIND = "Its series, siblings, rival descriptions with their counts and example rows"
+"""What a report shows of the first causes of a shift, and no other file of a run holds."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +129,17 @@ class Run:
     def dossier(self, cause_id: str) -> str:
         """Everything the run says of one cause."""
         from gne_analytics.agents.summary import full_text
+        from gne_analytics.workspace.writing import DETAILED
 
-        causes = {c.id for c in self.causes}
+        causes = {c.id: c for c in self.causes}
         if cause_id not in causes:
             raise DataError(f"{self.path.name} has no cause {cause_id!r}{did_you_mean(cause_id, causes)}.")
-        return full_text([f for f in self.findings if f.cause_id == cause_id], self.store)
+        told = full_text([f for f in self.findings if f.cause_id == cause_id], self.store)
+        cause = causes[cause_id]
+        where = f"stand in {self.report}, under this cause"
+        if cause.rank > DETAILED:
+            where = "are not kept in this run; gne explain SOURCE --html FILE shows them of every cause"
+        return "\n".join([told, *_rivals_of(cause), "", f"{BEHIND} {where}."])
 
     def evaluate(self) -> str:
         """Check every claim of the run again and say how many stand."""
@@ -206,6 +214,13 @@ class Run:
         from html import escape
 
         return f"<pre>{escape(self.summary())}</pre>"
+
+
+def _rivals_of(cause: Cause) -> list[str]:
+    """The other descriptions of a cause's rows, one a line."""
+    near = [f"  {s} (nearly the same rows)" for s in cause.same_rows]
+    others = [f"  {s} (overlaps)" for s in cause.runners_up if s not in cause.same_rows]
+    return ["", "Rival descriptions", *near, *others] if near or others else []
 
 
 def open_run(path: str | Path) -> Run:

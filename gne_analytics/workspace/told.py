@@ -1,5 +1,6 @@
 """An explanation as tables of words: what a terminal prints and a notebook shows, each number with what it rests on."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -171,6 +172,13 @@ def headline(cause: Cause, shift: Shift) -> str:
     """A cause in a line: its place, its rates, what it is taken for."""
     rates = from_to(shift, *(percent(c.rate, c.n) if c.n else "no rows" for c in (cause.before, cause.after)))
     return f"{cause.rank}. {named(cause.segment)}: {rates} ({kind_of(cause, shift)})"
+
+
+def cells(frame: pl.DataFrame | None) -> list[dict[str, object]]:
+    """A frame as a list of rows for JSON, days as ISO dates."""
+    if frame is None:
+        return []
+    return json.loads(frame.write_json())  # type: ignore[no-any-return]
 
 
 def tables_of(cause: Cause, part: CausePart, shift: Shift) -> list[Table]:

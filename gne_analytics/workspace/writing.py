@@ -178,9 +178,8 @@ def _referral(referral: Referral, explanations: Sequence[Explanation], ws: Works
     """Write a referral as a claim template: the segment, its mechanism, who owns it and why no edit answers it."""
     segment = next(c.segment for e in explanations for c in e.causes if c.id == referral.cause_id)
     place = ws.store.add(capital(spell_segment(segment)), "name").ref()
-    return (
-        f"{place}: {MECHANISMS[referral.mechanism]}. It belongs to {referral.owner or 'nobody named'}. {referral.why}"
-    )
+    owner = f"the owner of the {referral.owner}" if referral.owner else "nobody named"
+    return f"{place}: {MECHANISMS[referral.mechanism]}. Who can mend it: {owner}. {referral.why}"
 
 
 def _test_of(proposal: Proposal, offered: Proposals) -> Backtest | None:

@@ -1,4 +1,5 @@
 import re
+from datetime import date
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,7 @@ from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import CauseKind, Counts, Edit, EditKind, Estimate, LabelSource, Mechanism, Period
 from gne_analytics.metrics.judged import Unjudged
-from gne_analytics.metrics.shifts import CHOSEN
+from gne_analytics.metrics.shifts import CHOSEN, IN_PART_ONLY
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_a_cause_says_where_since_when_why_and_what_else(findings, store):
         "−1.0 points a window earlier",
         "could also be a threshold that is too low there",
         "Confirmed:",
-        "It belongs to detector",
+        "Who can mend it: the owner of the detector",
     ):
         assert part in text
 
@@ -262,3 +263,44 @@ def test_the_summary_names_the_label_source_of_each_move_once(shift, store, sour
 def test_the_summary_names_final_outcomes_of_appeals_in_few_words(findings, store):
     text = " ".join(summary(findings, store).split())
     assert "372 of 1,200 after, by final outcomes of appeals. Why" in text
+
+
+def test_a_segment_that_is_gone_ended_and_did_not_begin(cause, shift, store):
+    gone = told(cause.model_copy(update={"kind": CauseKind.VANISHED_SEGMENT}), shift, store)
+    assert "It ended around 14 September 2026" in gone
+    assert "began" not in gone
+
+
+def test_an_onset_of_a_record_of_years_is_a_year(cause, shift, store):
+    years = [Period(start=date(y, 1, 1), end=date(y + 1, 1, 1)) for y in (2013, 2015)]
+    yearly = cause.model_copy(
+        update={"onset": date(2015, 1, 1), "onset_interval": (date(2014, 1, 1), date(2015, 1, 1)), "changes": ()}
+    )
+    between = shift.model_copy(update={"baseline": years[0], "focus": years[1]})
+    assert "It began around 2015, somewhere from 2014 to 2015." in told(yearly, between, store)
+
+
+def test_the_part_in_which_a_shift_shows_is_named(shift, store):
+    part = shift.model_copy(update={"strongest": Segment.of(market="ID"), "flags": (IN_PART_ONLY,)})
+    assert "It shows most plainly in market ID." in text_of(narrate([part], [], [], [], [], store)[0], store)
+
+
+def test_that_there_is_no_unit_is_said_once(shift, store):
+    from gne_analytics.causes.explain import Explanation
+    from gne_analytics.evidence.types import Decomposition
+
+    flag = "The source declares no unit, so rows are taken as independent and the interval is too narrow."
+    note = "The source declares no unit of independence, so no cause is more than a candidate."
+    bare = shift.model_copy(update={"flags": (flag,), "before": shift.before.model_copy(update={"units": 0})})
+    split = Decomposition(delta=0.13, causes={}, mix=(), residual=0.13)
+    found = Explanation(
+        shift=bare, causes=(), decomposition=split, dimensions=(), refused={}, notes=(note,)
+    )  # fmt: skip
+    text = text_of(narrate([bare], [found], [], [], [], store)[0], store)
+    assert text.count("declares no unit") == 1
+    assert "For the same reason no cause is more than a candidate." in text
+
+
+def test_the_label_of_the_first_theme_is_said_once(theme, store):
+    (finding,) = narrate([], [], [theme], [], [], store)[1:]
+    assert text_of(finding, store).count(theme.label) == 1

@@ -52,7 +52,7 @@ def test_without_a_unit_nothing_is_more_than_a_candidate(world, explained):
     found = explained(world(0, planted=PLANTED, unit=False))
     assert found.causes[0].segment == PLANTED
     assert {c.status for c in found.causes} == {"candidate"}
-    assert "no unit" in found.causes[0].status_reason
+    assert "Without a unit" in found.causes[0].status_reason
 
 
 def test_the_same_input_gives_the_same_explanation(world, explained):

@@ -155,3 +155,10 @@ def test_audits_that_appeals_contradict_both_ways_tell_of_decisions_that_disagre
         shift, Segment({}), CauseKind.RATE_SHIFT, onset, (), changes_known=False, context=context, store=store
     )
     assert (found.mechanism is Mechanism.REVIEWER_INCONSISTENT) is seen
+
+
+def test_every_clue_of_words_says_what_the_appeals_say():
+    from gne_analytics.causes.clues_said import SAY, WORDS
+
+    assert set(SAY) == set(WORDS)
+    assert "so" not in {words.split()[-1] for words in SAY.values()}

@@ -88,11 +88,33 @@ def test_no_value_can_turn_a_line_or_speak_to_the_terminal(said):
         assert not {"\u202e", "\x1b"} & set(text)
 
 
-def test_a_page_is_written_beside_what_is_printed_and_json_stays_the_explanation(planted, gne, tmp_path):
+def test_a_page_is_written_beside_what_is_printed_and_json_holds_what_the_page_shows(planted, gne, tmp_path):
     page = tmp_path / "why.html"
     said = gne("explain", planted, *WINDOWS, "--html", page, "--json")
     assert said.code == 0
-    assert set(json.loads(said.out)) >= {"shift", "causes", "decomposition", "dimensions", "refused", "notes"}
+    told = json.loads(said.out)
+    assert set(told) >= {"shift", "causes", "decomposition", "dimensions", "refused", "notes", "steps", "series"}
+    adds = sum(step["adds"] for step in told["steps"])
+    assert adds == pytest.approx(told["shift"]["delta"]["value"], abs=1e-9)
+    behind = told["behind"][told["causes"][0]["id"]]
+    assert {name: bool(rows) for name, rows in behind.items()} == dict.fromkeys(
+        ("series", "siblings", "rivals", "rows"), True
+    )
+    assert behind["series"][0]["week"] == "2026-01-05"
     html = page.read_text(encoding="utf-8")
     assert html.startswith("<!DOCTYPE html>")
     assert "How it adds up" in html
+
+
+def test_investigate_names_the_rivals_and_says_where_the_rest_stands(planted, gne, tmp_path):
+    assert gne("run", planted, *WINDOWS, "--runs", tmp_path / "runs").code == 0
+    run = next((tmp_path / "runs").glob("planted-*"))
+    (cause,) = json.loads((run / "causes.json").read_text())[:1]
+    said = gne("investigate", run, cause["id"])
+    assert said.code == 0
+    assert "Rival descriptions" in said.out
+    assert "category=toys (overlaps)" in said.out
+    assert f"example rows stand in {run / 'report.html'}" in said.out.replace("\n", " ")
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "Rival descriptions" in page
+    assert "Example rows" in page

@@ -92,9 +92,9 @@ def test_from_the_overview_to_the_rows_of_a_cause_in_two_clicks(page, address):
     assert "cause=S1-C3" in page.url
 
 
-def test_a_cause_shows_siblings_rival_names_and_example_rows(page, address):
+def test_a_cause_shows_the_changes_that_fit_and_its_rows(page, address):
     page.goto(f"{address}?view=cause&cause=S1-C1")
-    for shown in ("Rival descriptions", "rows behind it"):
+    for shown in ("Changes that fit", "rows behind it"):
         page.get_by_text(shown).first.wait_for()
 
 
