@@ -19,8 +19,9 @@ from gne_analytics.atomic import read_json
 from gne_analytics.errors import DataError, PolicyError, did_you_mean
 from gne_analytics.evidence.segment import MISSING, Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Cause, Edit, Proposal, Shift, Window
+from gne_analytics.evidence.types import Backtest, Cause, Edit, Proposal, Shift
 from gne_analytics.tables.contract import TABLES
+from gne_analytics.workspace.asking import check_not_empty, values_held
 from gne_analytics.workspace.handover import in_scope, mechanism_context, themes_by_violation
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Workspace:
         if baseline is not None and focus is not None:
             observed = observe(self.record, metric or "overturn_rate", within)
             before, after = (parse_window(w, observed.values) for w in (baseline, focus))
-            self._check_empty(before, after)
+            check_not_empty(self.record, before, after)
             return [make_shift(observed, before, after)]
         return find_shifts(self.record, metrics=[metric] if metric else None, seed=self.seed, scope=within)
 
@@ -382,26 +383,14 @@ class Workspace:
     def _scope_of(self, text: str | None) -> Segment:
         from gne_analytics.metrics.segments import parse_segment
 
-        return parse_segment(text, self._values) if text else Segment({})
-
-    def _values(self, dimension: str) -> frozenset[str]:
-        tables = [self.record.table(t) for t in ("violations", "signals")]
-        columns = [t[dimension].unique() for t in tables if dimension in t.columns]
-        return frozenset(str(v) for column in columns for v in column if v is not None)
-
-    def _check_empty(self, *windows: Window) -> None:
-        for window in windows:
-            for dimension in window.dimensions if isinstance(window, Segment) else ():
-                held = [t[dimension] for n in TABLES if dimension in (t := self.record.table(n)).columns]
-                if held and all(column.null_count() == len(column) for column in held):
-                    raise DataError(f"Column {dimension!r} is empty in every row, so no window can be named by it.")
+        return parse_segment(text, partial(values_held, self.record)) if text else Segment({})
 
     def _check_scope(self, scope: Segment) -> None:
         known = {*self.record.dims("violations"), *self.record.dims("signals")}
         for dimension, values in scope.items():
             if dimension not in known:
                 raise DataError(f"The record has no dimension {dimension!r}{did_you_mean(dimension, known)}.")
-            held = self._values(dimension)
+            held = values_held(self.record, dimension)
             for value in values:
                 if value != MISSING and not any(h == value or h.startswith(f"{value}/") for h in held):
                     raise DataError(f"No row has {dimension}={value}{did_you_mean(value, held)}.")
