@@ -102,6 +102,11 @@ class Told:
     notes: tuple[str, ...] = ()
 
 
+def reader_language() -> str:
+    """The language that a model translates labels into: GNE_LANGUAGE, else English."""
+    return os.environ.get("GNE_LANGUAGE", "en")
+
+
 def run_loop(ws: Workspace, runs: Path, question: Question, *, fresh: bool, progress: Watcher) -> Run:
     """Run the loop below ``runs`` and return it; the same inputs return the run that is there."""
     name = re.sub(r"[^a-z0-9]+", "-", ws.record.name.lower()).strip("-") or "run"
@@ -113,6 +118,7 @@ def run_loop(ws: Workspace, runs: Path, question: Question, *, fresh: bool, prog
         "seed": ws.seed,
         "embedder": ws.embedder if isinstance(ws.embedder, str) else ws.embedder.id,
         "narrator": session.model.name if session else "deterministic",
+        "language": reader_language() if session else None,
         **asdict(question),
     }
     key = run_key(inputs)
@@ -200,7 +206,7 @@ class _Walk:
         if self.session is None:
             return themes, ()
         named, notes = name_themes(themes, self.session)
-        told, more = gloss_themes(named, self.session, os.environ.get("GNE_LANGUAGE", "en"))
+        told, more = gloss_themes(named, self.session, reader_language())
         return told, (*notes, *more)
 
     def _said(self, view: str) -> Said:

@@ -69,3 +69,10 @@ def test_an_embeddings_endpoint_that_fails_half_way_costs_the_themes_and_keeps_w
     again = Flaky(3)
     Workspace(made, embedder=again).themes("appeals")
     assert again.answers == 2  # of three wordings one was left to read
+
+
+def test_a_reader_of_another_language_gets_a_run_of_their_own(run_with, monkeypatch):
+    english = run_with(FunctionModel(unreachable))
+    monkeypatch.setenv("GNE_LANGUAGE", "id")
+    assert run_with(FunctionModel(unreachable)).path != english.path
+    assert run_with(None).path == run_with(None).path
