@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-import narwhals as nw
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import Costs, Policy, Rule
 from gne_analytics.policy.predicates import compile as compile_predicate
-from gne_analytics.strategy.cells import Bools, CellRule, Floats, Tensor, count_cells, densify
-from gne_analytics.strategy.estimate import Reviewers
+from gne_analytics.strategy.cells import Bools, CellRule, Tensor, count_cells, densify
+from gne_analytics.strategy.estimate import Floats, Reviewers
+from gne_analytics.strategy.rows import Condition
 from gne_analytics.strategy.rules import compile_rules
 from gne_analytics.strategy.study import Study
 
@@ -139,10 +139,11 @@ def build_arena(
     """
     cases = _cases(study, rule, since)
     compiled = compile_rules([_only(study.policies, rule.detector)], cases.schema, study.day)
-    known: dict[str, nw.Expr] = dict(compiled.predicates)
+    known = dict(compiled.predicates)
     for text in predicates:
-        known[f"candidate: {text}"] = compile_predicate(text, cases.schema).certain()
-        known[f"review: {text}"] = compile_predicate(text, cases.schema).possible()
+        predicate = compile_predicate(text, cases.schema)
+        known[f"candidate: {text}"] = Condition(predicate.certain(), predicate.columns)
+        known[f"review: {text}"] = Condition(predicate.possible(), predicate.columns)
     names = list(known)
     cells = count_cells(cases, known, [*compiled.edges, *edges], by=CLASSES, sums=SUMS)
     rules = compiled.rules[0]
