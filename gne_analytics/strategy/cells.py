@@ -8,7 +8,6 @@ small. Edges are exact: all thresholds of all candidates, cast to the score's ow
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -88,30 +87,24 @@ def count_cells(
     single = dtype == nw.Float32
     exact = np.array(sorted({float(np.float32(e)) if single else float(e) for e in edges}))
     conditions = [p if isinstance(p, Condition) else Condition(p) for p in predicates.values()]
-    words = [range(i, min(i + WORD, len(conditions))) for i in range(0, len(conditions), WORD)] or [range(0)]
+    words = [conditions[i : i + WORD] for i in range(0, len(conditions), WORD)] or [[]]
     kept = (*slices, *by)
     keys = [*[f"sig_{i}" for i in range(len(words))], "bin", *kept]
-    total = [nw.col(c).sum() for c in ("n", *sums)]
-    grouped: nw.LazyFrame[Any] | nw.DataFrame[Any]
-    if (
-        isinstance(cases, pl.DataFrame)
-        and (rows := count_rows(cases, conditions, Bins(exact), kept, sums, score)) is not None
-    ):
-        packed = [_packed([nw.col(str(k)) for k in word]).alias(f"sig_{i}") for i, word in enumerate(words)]
-        counted = nw.from_native(rows).lazy().select(*packed, *[nw.col(c) for c in ("bin", *kept, "n", *sums)])
-        grouped = counted.group_by(keys).agg(*total)
-    else:
-        packed = [_packed([conditions[k].expr for k in word]).alias(f"sig_{i}") for i, word in enumerate(words)]
+    found = count_rows(cases, words, Bins(exact), kept, sums, score) if isinstance(cases, pl.DataFrame) else None
+    if found is None:
+        packed = [_packed(word).alias(f"sig_{i}") for i, word in enumerate(words)]
         binned = _binned(nw.col(score), list(exact), dtype.is_float()).alias("bin")
         keyed = frame.select(*packed, binned, *[nw.col(c) for c in (*kept, *sums)])
-        grouped = keyed.group_by(keys).agg(nw.len().alias("n"), *total[1:])
-    found = grouped.collect("polars").to_native() if isinstance(grouped, nw.LazyFrame) else grouped.to_polars()
+        grouped = keyed.group_by(keys).agg(nw.len().alias("n"), *[nw.col(c).sum() for c in sums])
+        found = grouped.collect("polars").to_native() if isinstance(grouped, nw.LazyFrame) else grouped.to_polars()
     return Cells(
         found.with_columns(
             pl.col(*keys[: len(words)], "n").cast(pl.Int64),
             pl.col("bin").cast(pl.Int32),
             pl.col(list(sums)).cast(pl.Float64),
-        ).sort(keys),
+        )
+        .select(*keys, "n", *sums)
+        .sort(keys),
         tuple(predicates),
         exact,
         tuple(by),
@@ -121,10 +114,10 @@ def count_cells(
     )
 
 
-def _packed(word: Sequence[nw.Expr]) -> nw.Expr:
+def _packed(word: Sequence[Condition]) -> nw.Expr:
     total = nw.lit(0, nw.Int64)
-    for i, predicate in enumerate(word):
-        total = total + nw.when(predicate).then(nw.lit(1 << i, nw.Int64)).otherwise(nw.lit(0, nw.Int64))
+    for i, condition in enumerate(word):
+        total = total + nw.when(condition.expr).then(nw.lit(1 << i, nw.Int64)).otherwise(nw.lit(0, nw.Int64))
     return total
 
 

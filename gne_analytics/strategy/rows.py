@@ -5,7 +5,9 @@ conditions are evaluated on one row of each such group, however many rows there 
 table of equal steps, then exactly by its edge.
 """
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -26,8 +28,9 @@ MOST_GROUPS, MOST_CELLS = 1 << 22, 1 << 25
 """Combinations of values, and cells, beyond which rows are grouped by hashing instead."""
 STEPS = 1 << 13
 """Equal steps between the lowest and the highest edge in the table of bins."""
-STRETCH = 1 << 16
-"""Rows whose intermediate results fit into a core's cache."""
+THREADS = min(4, os.cpu_count() or 1)
+STRETCH, PART = 1 << 16, 1 << 20
+"""Rows whose intermediate results fit into a core's cache, and rows that are counted at once."""
 
 
 class Condition(NamedTuple):
@@ -90,7 +93,7 @@ class Bins:
 
 def count_rows(
     cases: pl.DataFrame,
-    conditions: Sequence[Condition],
+    words: Sequence[Sequence[Condition]],
     bins: Bins,
     by: Sequence[str],
     sums: Sequence[str],
@@ -98,86 +101,101 @@ def count_rows(
 ) -> pl.DataFrame | None:
     """Count rows by condition, bin and class; None where columns have too many values to be counted by position.
 
-    Returns one row per group of equal values and bin: every condition under its number, ``bin``, the class columns,
-    ``n`` and the sums. Groups that differ in nothing a condition tells are not joined.
+    Args:
+        cases: rows in memory.
+        words: conditions, those of one integer column together.
+        bins: where scores lie.
+        by: columns whose values are kept apart.
+        sums: numeric columns to add up.
+        score: the column of scores.
+
+    Returns:
+        One row per cell, in no order: ``sig_0``, ... (bit i: condition i of the word holds), ``bin``, the columns of
+        ``by``, ``n`` and the sums.
     """
-    groups = _groups(cases, conditions, by)
-    if groups is None or (groups.n * (len(bins.edges) + 2)) > MOST_CELLS:
+    found = _groups(cases, [condition for word in words for condition in word], by)
+    if found is None:
         return None
+    of_row, example = found
+    told = _signatures(example, words, by)
+    keys = told.unique().with_row_index("key")
     width = len(bins.edges) + 2
-    scores = cases[score].cast(pl.Float64).fill_null(np.nan).to_numpy()
-    weights = {c: cases[c].cast(pl.Float64).fill_null(0.0).to_numpy() for c in sums}
-    counts = np.zeros(groups.n * width, np.int64)
-    totals = {c: np.zeros(groups.n * width) for c in sums}
-    for start in range(0, cases.height, 16 * STRETCH):
-        cells = _cells(groups.of_row, scores, bins, slice(start, min(start + 16 * STRETCH, cases.height)), width)
-        counts += np.bincount(cells, minlength=len(counts))
-        for name, total in totals.items():
-            total += np.bincount(cells, weights[name][start : start + len(cells)], minlength=len(total))
+    if keys.height * width > MOST_CELLS:
+        return None
+    of_group = told.join(keys, on=told.columns, how="left", nulls_equal=True, maintain_order="left")["key"].to_numpy()
+    counts = np.zeros(keys.height * width, np.int64)
+    totals = {c: np.zeros(len(counts)) for c in sums}
+
+    def cells_of(start: int) -> Ints:
+        scores = cases[score][start : start + PART].cast(pl.Float64).fill_null(np.nan).to_numpy()
+        return _cells(of_group.take(of_row[start : start + PART]), scores, bins)
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        starts = range(0, cases.height, PART)
+        for start, cells in zip(starts, threads.map(cells_of, starts), strict=True):
+            counts += np.bincount(cells, minlength=len(counts))
+            for name, total in totals.items():
+                weight = cases[name][start : start + PART].cast(pl.Float64).fill_null(0.0).to_numpy()
+                total += np.bincount(cells, weight, minlength=len(total))
     full = np.flatnonzero(counts)
-    told, numbers = _evaluated(groups.example, [condition.expr for condition in conditions])
-    return told[full // width].select(
-        *numbers,
-        *by,
+    return keys[full // width].select(
+        pl.exclude("key"),
         pl.Series("bin", full % width + NO_SCORE, pl.Int32),
         pl.Series("n", counts[full], pl.Int64),
         *[pl.Series(name, total[full], pl.Float64) for name, total in totals.items()],
     )
 
 
-def _cells(of_row: NDArray[np.int32], scores: Floats, bins: Bins, rows: slice, width: int) -> Ints:
+def _cells(of_row: Ints, scores: Floats, bins: Bins) -> Ints:
     """Return the position of each row's cell, stretch by stretch."""
-    cells = np.empty(rows.stop - rows.start, np.int64)
-    for start in range(rows.start, rows.stop, STRETCH):
-        inside = slice(start, min(start + STRETCH, rows.stop))
-        part = cells[inside.start - rows.start : inside.stop - rows.start]
-        np.multiply(of_row[inside], width, out=part, dtype=np.int64)
-        part += bins.of(scores[inside])
-        part -= NO_SCORE
-    return cells
+    cells = np.empty(len(scores), np.int64)
+    for start in range(0, len(scores), STRETCH):
+        inside = slice(start, start + STRETCH)
+        np.multiply(of_row[inside], len(bins.edges) + 2, out=cells[inside], dtype=np.int64)
+        cells[inside] += bins.of(scores[inside])
+    return cells - NO_SCORE
 
 
-class Groups(NamedTuple):
-    """Rows that no condition and no class tells apart."""
+def _signatures(example: pl.DataFrame, words: Sequence[Sequence[Condition]], by: Sequence[str]) -> pl.DataFrame:
+    """Return the packed conditions and the kept columns of one row per group."""
+    packed = []
+    for i, word in enumerate(words):
+        bits, numbers = _evaluated(example, [condition.expr for condition in word])
+        signature = np.zeros(example.height, np.int64)
+        for bit, number in enumerate(numbers):
+            signature |= bits[number].fill_null(False).to_numpy().astype(np.int64) << bit
+        packed.append(pl.Series(f"sig_{i}", signature))
+    return example.select(*packed, *by)
 
-    of_row: NDArray[np.int32]
-    n: int
-    example: pl.DataFrame
-    """One row of each group."""
 
-
-def _groups(cases: pl.DataFrame, conditions: Sequence[Condition], by: Sequence[str]) -> Groups | None:
-    few: dict[str, pl.Series] = {}
-    rowwise: list[nw.Expr] = []
-    for condition in conditions:
-        codes = {c: _codes(cases[c]) for c in condition.columns if c not in few}
-        known = {c: code for c, code in codes.items() if code is not None}
-        if condition.columns and len(known) == len(codes):
-            few |= known
-        else:
-            rowwise.append(condition.expr)
-    for column in by:
-        if column not in few and (code := _codes(cases[column])) is not None:
-            few[column] = code
-    if any(c not in few for c in by):
-        return None
-    read, numbers = _evaluated(cases, rowwise)
-    keys = [*few.values(), *(_codes(read[c]) for c in numbers)]
-    of_row, size = np.zeros(cases.height, np.int32), 1
-    for key in keys:
-        if key is None or (size := size * max(1, width := _width(key))) > MOST_GROUPS:
+def _groups(
+    cases: pl.DataFrame, conditions: Sequence[Condition], by: Sequence[str]
+) -> tuple[NDArray[np.int32], pl.DataFrame] | None:
+    """Return the group of each row, and one row of each: rows that no condition and no column of ``by`` tells apart."""
+    columns = dict.fromkeys([*by, *(c for condition in conditions for c in condition.columns)])
+    of_row, size, many = np.zeros(cases.height, np.int32), 1, set()
+    for name in columns:
+        codes = _codes(cases[name])
+        if codes is None:
+            many.add(name)
+        elif (size := _join(of_row, codes, size)) > MOST_GROUPS:
             return None
-        of_row *= np.int32(width)
-        of_row += key.to_numpy().astype(np.int32, copy=False)
+    if many & set(by):
+        return None
+    rowwise = [k.expr for k in conditions if not k.columns or many & set(k.columns)]
+    read, numbers = _evaluated(cases, rowwise)
+    for number in numbers:
+        codes = _codes(read[number])
+        if codes is None or (size := _join(of_row, codes, size)) > MOST_GROUPS:
+            return None
     present = np.flatnonzero(np.bincount(of_row, minlength=size))
     position = np.zeros(size, np.int32)
     position[present] = np.arange(len(present), dtype=np.int32)
     of_row = position.take(of_row)
     first = np.zeros(len(present), np.int64)
     first[of_row] = np.arange(cases.height)
-    needed = list(dict.fromkeys([*(c for k in conditions for c in k.columns), *by]))
     # An expression whose columns are not told may read any.
-    return Groups(of_row, len(present), (cases if rowwise or not needed else cases.select(needed))[first])
+    return of_row, (cases if rowwise or not columns else cases.select(columns.keys()))[first]
 
 
 def _evaluated(cases: pl.DataFrame, expressions: Sequence[nw.Expr]) -> tuple[pl.DataFrame, list[str]]:
@@ -187,26 +205,40 @@ def _evaluated(cases: pl.DataFrame, expressions: Sequence[nw.Expr]) -> tuple[pl.
     return nw.from_native(cases).with_columns(*named).to_native(), numbers
 
 
-def _codes(values: pl.Series) -> pl.Series | None:
-    """Number the values of a column from nought, a missing one with the number after the last; None: too many."""
-    dtype = values.dtype
-    if dtype.is_float() or dtype.is_nested() or dtype in (pl.Object, pl.Binary, pl.Null):
-        return None
-    if isinstance(dtype, pl.Categorical | pl.String):
-        seen = values.drop_nulls().unique()
-        if len(seen) >= MOST_VALUES:
+def _join(of_row: NDArray[np.int32], codes: NDArray[np.int32], size: int) -> int:
+    """Tell rows of one group apart by one column more, in place; return the new number of groups that there may be."""
+    width = int(codes.max(initial=0)) + 1
+    if size * width <= MOST_GROUPS:
+        of_row *= np.int32(width)
+        of_row += codes
+    return size * width
+
+
+def _codes(values: pl.Series) -> NDArray[np.int32] | None:
+    """Number the values of a column from one, a missing one with nought; None where it has too many."""
+    text = isinstance(values.dtype, pl.Categorical | pl.String)
+    if text:
+        if values.head(2 * MOST_VALUES).n_unique() >= MOST_VALUES:
             return None
-        codes = values.replace_strict(seen, pl.int_range(len(seen), dtype=pl.UInt32, eager=True), default=None)
-    else:
-        physical = values.to_physical().cast(pl.Int64)
+        anew = pl.Categorical(pl.Categories.random())  # numbers its values from nought
+    elif values.dtype.is_integer() or values.dtype.is_temporal() or values.dtype in (pl.Boolean, pl.Enum):
+        physical = values.to_physical() if values.dtype != pl.Boolean else values.cast(pl.UInt8)
         low, high = physical.min(), physical.max()
         lowest, highest = (low, high) if isinstance(low, int) and isinstance(high, int) else (0, 0)
         if highest - lowest >= MOST_VALUES:
             return None
-        codes = (physical - lowest).cast(pl.UInt32)
-    return codes.fill_null(_width(codes)) if codes.null_count() else codes
+    else:
+        return None
+    codes = np.empty(len(values), np.int32)
 
+    def number(start: int) -> None:
+        part = values[start : start + PART]
+        if text:
+            numbers = part.cast(pl.String).cast(anew).to_physical().cast(pl.Int64)
+        else:
+            numbers = physical[start : start + PART].cast(pl.Int64) - lowest
+        codes[start : start + PART] = (numbers + 1).fill_null(0).to_numpy()
 
-def _width(codes: pl.Series) -> int:
-    highest = codes.max()
-    return highest + 1 if isinstance(highest, int) else 0
+    with ThreadPoolExecutor(THREADS) as threads:
+        list(threads.map(number, range(0, len(values), PART)))
+    return codes if codes.max(initial=0) <= MOST_VALUES else None
