@@ -256,10 +256,9 @@ def _print(what: str, found: Mapping[str, Any]) -> None:
         f"peak {found['peak_gb']:.2f} GB"
     )
     for name in ("polars", "pandas"):
-        print(
-            f"  naive {name:10} {found[f'naive_{name}_s']:8.0f} s, extrapolated from {found['naive_policies_measured']} "
-            f"policies: {found[f'speedup_{name}']:.0f} times the cells"
-        )
+        seconds, times = found[f"naive_{name}_s"], found[f"speedup_{name}"]
+        print(f"  naive {name:10} {seconds:8.0f} s, extrapolated from {found['naive_policies_measured']} policies: "
+              f"{times:.0f} times the cells")  # fmt: skip
     print(f"  one what-if      {found['what_if_ms']:8.2f} ms\n")
 
 

@@ -6,7 +6,8 @@ from benchmarks.backtest import candidates, measure
 def test_cells_and_both_naive_replays_count_alike_for_every_kind_of_change():
     for coded in (False, True):
         found = measure(20_000, 12, 12, coded)
-        assert found["cells"] > 1_000 and found["what_if_ms"] > 0 and found["peak_gb"] > 0
+        assert found["cells"] > 1_000
+        assert min(found["what_if_ms"], found["peak_gb"]) > 0
         assert {"speedup_polars", "speedup_pandas"} <= set(found)
 
 
