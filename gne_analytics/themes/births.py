@@ -117,8 +117,8 @@ def update(
     grown = model
     if clusters:
         grown = _with(model, kept, found, placed, clusters, reader_of(model, embedder), cache_dir)
-    similarity = placed @ grown.centroids.T
-    assigned = assignments(found, similarity.argmax(axis=1), similarity.max(axis=1), grown)
+    stands = grown.leaves.nearest(placed)
+    assigned = assignments(found, stands.theme, stands.similarity, grown)
     born = grown.themes[len(model.themes) :]
     return Update(grown, assigned, born, since, len(looked), _campaigns(found, told, assigned), notes)
 
@@ -188,7 +188,7 @@ def _born(model: ThemeModel, placed: Vectors, told: _Told, looked: Labels) -> li
     """Clusters of strange texts that are alike, many, of several sellers, apart from known themes, and growing."""
     if len(looked) < SMALLEST:
         return []
-    known = (placed @ model.centroids.T).max(axis=1)
+    known = (placed @ model.leaves.themes.T).max(axis=1)
     usual = float(np.median(known[told.past > 0]))
     clusters = _clusters(placed[looked], ALIKE * usual**2)
     able = [m for m in (looked[c] for c in clusters) if _many(m, told) and apart(placed[m], known[m])]
@@ -244,12 +244,12 @@ def _with(
     reader: Embedder, cache_dir: Path | None,
 ) -> ThemeModel:  # fmt: skip
     """Add the newborn to the model; what a reader is told of them is taken from a fit with the themes given."""
-    centres = np.vstack([model.centroids, *(_centre(placed, members) for members in clusters)])
+    leaves = model.leaves.with_new([_centre(placed, members) for members in clusters])
     # A handful of texts does not know its own breadth yet: no newborn is narrower than its elders are.
     elder = float(np.median(model.floors))
     floors = (*model.floors, *(min(_reach(placed, members), elder) for members in clusters))
-    labels = (placed @ centres.T).argmax(axis=1).astype(np.int64)
-    fitted = fit_themes(kept, model.view, embedder=reader, clusterer=_Given(labels), cache_dir=cache_dir)
+    given = _Given(leaves.nearest(placed).theme)
+    fitted = fit_themes(kept, model.view, embedder=reader, clusterer=given, cache_dir=cache_dir)
     by_row = found.rows.select("id", "group").join(fitted.assignments.select("id", "theme_id"), on="id")
     name_of = dict(by_row.drop_nulls().unique("group").select("group", "theme_id").iter_rows())
     told = {theme.id: theme for theme in fitted.themes}
@@ -261,7 +261,7 @@ def _with(
     return replace(
         model,
         themes=(*model.themes, *born),
-        centroids=centres.astype(np.float32),
+        leaves=leaves,
         floors=floors,
         issued=model.next_number - 1 + len(born),
     )
