@@ -85,7 +85,8 @@ def with_themes(
         return frame.map_batches(themed.polars, schema={**frame.collect_schema(), **TOLD}, streamable=True)
     if rows.implementation.is_duckdb():
         return _reader(themed, cast("DuckDBPyRelation", frame).to_arrow_reader(BATCH))
-    return _spark(replace(themed, model=model), cast("SparkFrame", frame))
+    sent = _unbound(model) if isinstance(model, ThemeModel) else model
+    return _spark(replace(themed, model=sent), cast("SparkFrame", frame))
 
 
 def _narwhals(frame: object) -> "nw.LazyFrame[Any]":
@@ -108,10 +109,17 @@ def _checked(rows: "nw.LazyFrame[Any]", text: str, language: str | None) -> str 
     for column in TOLD:
         if column in schema:
             raise DataError(f"The rows have a column {column!r} already; drop or rename it.")
+    kinds = {text: (nw.String,), language: (nw.String, nw.Enum, nw.Categorical)}
     for column in read:
-        if schema[column] not in (nw.String, nw.Unknown):  # Polars' column of nulls is of no type that narwhals knows
-            raise DataError(f"Column {column!r} is {schema[column]}, not text; name the column of texts.")
+        if not isinstance(schema[column], kinds[column]) and not _empty(rows, column):
+            raise DataError(f"Column {column!r} is {schema[column]}, not text; name a column of text.")
     return language
+
+
+def _empty(rows: "nw.LazyFrame[Any]", column: str) -> bool:
+    """Whether it is a column of nulls of Polars, a type that narwhals has no name for."""
+    native = rows.to_native()
+    return isinstance(native, pl.LazyFrame) and native.collect_schema()[column] == pl.Null
 
 
 @dataclass(frozen=True)
@@ -149,13 +157,18 @@ class _Themed:
         return (self.text,) if self.language is None else (self.text, self.language)
 
     def _told(self, model: ThemeModel, reader: Embedder, rows: pl.DataFrame) -> pl.DataFrame:
-        languages = [None] * rows.height if self.language is None else rows[self.language].to_list()
+        languages = [None] * rows.height if self.language is None else rows[self.language].cast(pl.String).to_list()
         return themes_of(model, reader, rows[self.text].to_list(), languages, self.cache_dir)
 
 
 def _reader(themed: _Themed, rows: pa.RecordBatchReader) -> pa.RecordBatchReader:
     schema = pa.schema([*rows.schema, *(pa.field(name, kind) for name, kind in _ARROW.items())])
     return pa.RecordBatchReader.from_batches(schema, themed.arrow(rows))
+
+
+def _unbound(model: ThemeModel) -> ThemeModel:
+    """The model without the folder of this machine in which its embedder keeps vectors."""
+    return model if model.fused is None else replace(model, fused=replace(model.fused, cache_dir=None))
 
 
 def _spark(themed: _Themed, rows: "SparkFrame") -> "SparkFrame":

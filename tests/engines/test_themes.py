@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -73,6 +74,27 @@ def test_other_names_of_columns_and_none_of_languages(engine, texts, model) -> N
     assert without["similarity"].equals(assign(model, texts.drop("language"))["similarity"])
 
 
+def test_a_column_of_nulls_and_languages_from_a_list_are_read(near_engine, texts, model) -> None:
+    spoken = texts.with_columns(pl.col("language").cast(pl.Enum(["en", "es"])))
+    assert rows_of(with_themes(near_engine(spoken), model))["similarity"].equals(assign(model, texts)["similarity"])
+    nulls = texts.head(3).with_columns(text=pl.lit(None), language=pl.lit(None))
+    found = with_themes(nulls, model)
+    assert found["theme_id"].null_count() == 3
+    assert found["low_similarity"].all()
+
+
+def test_a_model_is_sent_without_this_machines_folder_of_vectors(model, tmp_path) -> None:
+    from dataclasses import replace
+
+    from gne_analytics.themes.student import Fused
+
+    empty = np.zeros((0,), dtype=np.float32)
+    fused = Fused(empty, empty, None, None, cache_dir=tmp_path)
+    sent = engines._unbound(replace(model, fused=fused)).fused
+    assert sent == replace(fused, cache_dir=None)
+    assert engines._unbound(model) is model
+
+
 def test_no_row_has_no_theme(engine, texts, model) -> None:
     found = rows_of(with_themes(engine(texts.clear()), model))
     assert found.columns == [*texts.columns, *engines.TOLD]
@@ -116,5 +138,7 @@ def test_another_embedder_a_folder_without_a_model_and_another_engine_are_refuse
         with_themes(texts, model, embedder=Other())
     with pytest.raises(DataError, match="fit the themes again"):
         with_themes(texts, tmp_path)
+    with pytest.raises(DataError, match="give a frame of Polars, DuckDB or Spark"):
+        with_themes(texts.to_arrow(), model)
     with pytest.raises(DataError, match="give a frame of Polars, DuckDB or Spark"):
         with_themes({"text": ["a"]}, model)
