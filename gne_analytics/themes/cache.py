@@ -56,7 +56,8 @@ class _Shelf:
         """Return the vectors that are here, of those asked for."""
         self._look()
         known: dict[str, Vectors] = {}
-        for file in sorted({self._file[key] for key in keys if key in self._file}):
+        file_of = self._file
+        for file in sorted({file_of[key] for key in keys if key in file_of}):
             held, vectors = _load(file, "keys", "vectors")
             # Copies, so that a row does not keep its whole block in memory.
             known.update((key, vectors[i].copy()) for i, key in enumerate(held.tolist()) if key in keys)

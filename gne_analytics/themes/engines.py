@@ -6,6 +6,7 @@ Nothing is fitted there: workers are sent the folder of a saved model, or the mo
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast, overload
 
 import narwhals as nw
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyRelation
     from pyspark.sql import DataFrame as SparkFrame
 
+_ONE_AT_A_TIME = Lock()
+"""Polars may ask for two batches at once; embedders use all cores as it is, and not all may be asked twice."""
 _ARROW = {"theme_id": pa.string(), "similarity": pa.float64(), "low_similarity": pa.bool_()}
 
 
@@ -139,7 +142,8 @@ class _Themed:
     def polars(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Add the columns to a frame."""
         model, reader = self._open()
-        parts = [self._told(model, reader, part) for part in frame.iter_slices(BATCH)]
+        with _ONE_AT_A_TIME:
+            parts = [self._told(model, reader, part) for part in frame.iter_slices(BATCH)]
         return frame.hstack(pl.concat(parts) if parts else pl.DataFrame(schema=TOLD))
 
     def arrow(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
