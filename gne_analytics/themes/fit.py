@@ -218,7 +218,7 @@ def fit_themes(
     model = ThemeModel(
         view=view,
         themes=themes,
-        centroids=ground.centres,
+        leaves=ground.leaves,
         mean=mean,
         floors=floors,
         embedder_name=embedder if isinstance(embedder, str) else reader.id,

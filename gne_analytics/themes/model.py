@@ -1,6 +1,7 @@
 """A fitted theme model: an artefact of arrays and JSON, read by eye, loaded without running anything."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,10 +12,14 @@ from gne_analytics.errors import DataError
 from gne_analytics.evidence.types import Theme
 from gne_analytics.themes.cache import Progress
 from gne_analytics.themes.embedders import Embedder, Vectors, make_embedder, unit_length
-from gne_analytics.themes.student import Fused, reading
-from gne_analytics.themes.texts import Corpus, corpus, folded_into
+from gne_analytics.themes.leaves import Leaves
+from gne_analytics.themes.student import STRANGE, Fused, reading
+from gne_analytics.themes.texts import Corpus, folded_into
 
-VERSION = 1
+VERSION = 2
+READ_AT_ONCE = 20_000
+WITHOUT_LEAVES = 1
+"""The version whose models know themes by their centres alone; it is still read, so that ids live on."""
 _ARRAYS = ("e5_mean", "use_mean", "weights", "offset", "bridge")
 
 
@@ -24,7 +29,8 @@ class ThemeModel:
 
     view: str
     themes: tuple[Theme, ...]
-    centroids: Vectors
+    leaves: Leaves = field(repr=False)
+    """Where texts are placed: the centres of themes and of the finest themes within them."""
     mean: Vectors
     """What is subtracted from every vector before it is compared: the fit's mean."""
     floors: tuple[float, ...]
@@ -44,8 +50,17 @@ class ThemeModel:
         return max(self.issued, len(self.themes)) + 1
 
     def place(self, vectors: Vectors, languages: list[str | None]) -> Vectors:
-        """Move vectors into the space of the centroids."""
+        """Move vectors into the space of the leaves."""
         return place(vectors, self.mean, self.language_means, languages)
+
+    def told(self, theme: np.ndarray, similarity: np.ndarray) -> pl.DataFrame:
+        """Return theme_id, similarity, and low_similarity: whether it is under the theme's floor."""
+        ids = np.array([t.id for t in self.themes], dtype=object)
+        low = similarity < np.array(self.floors)[theme]
+        return pl.DataFrame(
+            {"theme_id": pl.Series(ids[theme], dtype=pl.String), "similarity": similarity.astype(np.float64),
+             "low_similarity": low}
+        )  # fmt: skip
 
 
 def place(vectors: Vectors, mean: Vectors, by_language: dict[str, Vectors], languages: list[str | None]) -> Vectors:
@@ -54,24 +69,6 @@ def place(vectors: Vectors, mean: Vectors, by_language: dict[str, Vectors], lang
         return unit_length(vectors - mean)
     base = np.stack([by_language.get(language or "", mean) for language in languages])
     return unit_length(vectors - base)
-
-
-def assign(
-    model: ThemeModel,
-    texts: pl.DataFrame,
-    *,
-    embedder: Embedder | None = None,
-    cache_dir: Path | None = None,
-    progress: Progress | None = None,
-) -> pl.DataFrame:
-    """Give each new text the theme with the nearest centre.
-
-    ``texts`` has id and text, and unit and language where known. Returns id, theme_id, similarity, low_similarity,
-    folded_into, campaign, in order of id: pure, so the same function serves batches of a larger engine.
-    """
-    found = corpus(texts, model.view)
-    similarity = read(model, found, embedder, cache_dir, progress) @ model.centroids.T
-    return assignments(found, similarity.argmax(axis=1), similarity.max(axis=1), model)
 
 
 def reader_of(model: ThemeModel, embedder: Embedder | None = None) -> Embedder:
@@ -85,20 +82,27 @@ def reader_of(model: ThemeModel, embedder: Embedder | None = None) -> Embedder:
     return reader
 
 
-def read(
-    model: ThemeModel,
-    found: Corpus,
-    embedder: Embedder | None = None,
-    cache_dir: Path | None = None,
+def blocks_of(
+    model: ThemeModel, found: Corpus, embedder: Embedder | None = None, cache_dir: Path | None = None,
     progress: Progress | None = None,
-) -> Vectors:
-    """Return the distinct texts' vectors in the space of the model's centroids; what the cache holds is not read anew.
+) -> Iterator[Vectors]:  # fmt: skip
+    """Yield the distinct texts' vectors in the space of the model's leaves, READ_AT_ONCE at a time, as a fit does.
 
-    Texts of a language that the fit has not seen are placed by the general mean.
+    What the cache holds is not read anew. Texts of a language that the fit has not seen are placed by the general mean.
     """
-    reader = reader_of(model, embedder)
-    vectors = reading(reader, found.texts, cache_dir, progress)
-    return model.place(vectors, languages_of(found))
+    reader, languages = reader_of(model, embedder), languages_of(found)
+    for start in range(0, found.n, READ_AT_ONCE):
+        part = slice(start, start + READ_AT_ONCE)
+        strange = 0 if start else STRANGE
+        yield model.place(reading(reader, found.texts[part], cache_dir, progress, strange), languages[part])
+
+
+def read(
+    model: ThemeModel, found: Corpus, embedder: Embedder | None = None, cache_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> Vectors:  # fmt: skip
+    """Return what `blocks_of` yields in one piece."""
+    return np.concatenate(list(blocks_of(model, found, embedder, cache_dir, progress)))
 
 
 def languages_of(found: Corpus) -> list[str | None]:
@@ -113,15 +117,7 @@ def languages_of(found: Corpus) -> list[str | None]:
 
 def assignments(found: Corpus, theme: np.ndarray, similarity: np.ndarray, model: ThemeModel) -> pl.DataFrame:
     """Spread the themes of distinct texts over the rows; a row without a word has none."""
-    floors = np.array(model.floors)
-    per_text = pl.DataFrame(
-        {
-            "group": np.arange(found.n),
-            "theme_id": [model.themes[t].id for t in theme],
-            "similarity": similarity.astype(np.float64),
-            "low_similarity": similarity < floors[theme],
-        }
-    )
+    per_text = model.told(theme, similarity).with_columns(group=pl.int_range(found.n))
     rows = folded_into(found.rows).join(per_text, on="group", how="left", maintain_order="left")
     columns = ("id", "theme_id", "similarity", "low_similarity", "folded_into", "campaign")
     return rows.with_columns(pl.col("low_similarity").fill_null(value=True)).select(columns)
@@ -131,7 +127,10 @@ def save(model: ThemeModel, folder: Path) -> None:
     """Write the model as ``model.json`` and ``arrays.npz``; a crash leaves the older model whole."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, np.ndarray] = {"centroids": model.centroids, "mean": model.mean}
+    arrays: dict[str, np.ndarray] = {
+        "centroids": model.leaves.themes, "leaf_centres": model.leaves.centres, "owner": model.leaves.owner,
+        "mean": model.mean,
+    }  # fmt: skip
     languages = sorted(model.language_means)
     if languages:
         arrays["language_means"] = np.stack([model.language_means[name] for name in languages])
@@ -164,7 +163,7 @@ def load(folder: Path, cache_dir: Path | None = None) -> ThemeModel:
         card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         with np.load(folder / "arrays.npz", allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        if card["version"] != VERSION:
+        if card["version"] not in (VERSION, WITHOUT_LEAVES):
             raise DataError(f"{folder} holds a theme model of version {card['version']}; fit it again.")
         fused = None
         if "fused_e5_mean" in arrays:
@@ -173,7 +172,7 @@ def load(folder: Path, cache_dir: Path | None = None) -> ThemeModel:
         return ThemeModel(
             view=card["view"],
             themes=tuple(Theme.model_validate(theme) for theme in card["themes"]),
-            centroids=arrays["centroids"],
+            leaves=_leaves(arrays, card["version"]),
             mean=arrays["mean"],
             floors=tuple(card["floors"]),
             embedder_name=card["embedder"]["name"],
@@ -185,3 +184,12 @@ def load(folder: Path, cache_dir: Path | None = None) -> ThemeModel:
         )
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{folder} holds no theme model that can be read ({error}); fit the themes again.") from error
+
+
+def _leaves(arrays: dict[str, np.ndarray], version: int) -> Leaves:
+    if version == WITHOUT_LEAVES:
+        return Leaves.whole(arrays["centroids"])
+    leaves = Leaves(arrays["leaf_centres"], arrays["owner"], arrays["centroids"])
+    if leaves.owner.shape != leaves.centres.shape[:1] or set(leaves.owner.tolist()) != set(range(len(leaves.themes))):
+        raise ValueError("its leaves are not those of its themes")
+    return leaves

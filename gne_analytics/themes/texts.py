@@ -72,7 +72,7 @@ def corpus(frame: pl.DataFrame, view: str) -> Corpus:
     Columns: id and text; unit and language where known. Texts that hold no letter (empty, emoji, digits) belong to no
     theme; they are counted in ``wordless``. A frame without a single word is a DataError.
     """
-    rows = _checked(frame, view)
+    rows = checked(frame, view)
     texts = [clean(t) for t in rows["text"].to_list()]
     bones = [skeleton(t) for t in texts]
     representative: dict[str, str] = {}
@@ -108,7 +108,8 @@ def folded_into(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _checked(frame: pl.DataFrame, view: str) -> pl.DataFrame:
+def checked(frame: pl.DataFrame, view: str) -> pl.DataFrame:
+    """Return id, text (empty where null), unit and language, in order of id; what is no such frame is a DataError."""
     for column in ("id", "text"):
         if column not in frame.columns:
             raise DataError.missing_column(view, column, frame.columns, "themes")

@@ -82,7 +82,8 @@ def weekly(
         week=pl.col("day").dt.truncate("1w"), said=pl.coalesce("folded_into", "id"), voice=pl.coalesce("unit", "id")
     )
     # A seller's copies are one text also where the week's copy is not the one that speaks for them.
-    said = rows.unique(["week", "voice", "said"]).with_columns(vote=1 / pl.len().over("week", "voice"))
+    once = rows.sort("id").unique(["week", "voice", "said"], keep="first", maintain_order=True)
+    said = once.with_columns(vote=1 / pl.len().over("week", "voice"))
     mondays = _mondays(rows["week"], since, until)
     said = said.join(mondays, on="week", how="semi")
     voices = said.group_by("week").agg(n=pl.col("voice").n_unique().cast(pl.Int64))

@@ -86,3 +86,10 @@ def test_instants_serve_as_days_and_words_do_not() -> None:
         weekly("signals", THEMES, assigned, at.with_columns(event_date=pl.lit("last week")))
     with pytest.raises(DataError, match="event_date"):
         weekly("signals", THEMES, assigned, at.drop("event_date"))
+
+
+def test_copies_of_one_text_that_stand_apart_count_once_where_the_first_stands() -> None:
+    texts = pl.DataFrame({"id": ["3", "1", "2"], "unit": "s", "event_date": date(2026, 1, 6)})
+    columns = {"id": ["3", "1", "2"], "theme_id": ["x-02", "x-01", "x-02"], "folded_into": ["1", None, "1"]}
+    weeks = weekly("x", (), pl.DataFrame(columns), texts).weeks
+    assert weeks.filter(pl.col("k") > 0).select("theme_id", "texts", "k").rows() == [("x-01", 1, 1.0)]
