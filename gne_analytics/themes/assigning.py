@@ -23,6 +23,7 @@ def assign(
     *,
     embedder: Embedder | None = None,
     cache_dir: Path | None = None,
+    guess: bool = False,
     progress: Progress | None = None,
 ) -> pl.DataFrame:
     """Give each new text the theme of the nearest leaf, as the fit does beyond its sample.
@@ -35,6 +36,8 @@ def assign(
         texts: id and text, and unit and language where known.
         embedder: that of the model, where it is not one by name.
         cache_dir: where embeddings are kept by content: only texts that it has not seen are read.
+        guess: texts in a language that the fast embedder does not know are guessed from their letters, not read by the
+            slow one: for millions of them, at a price in accuracy.
         progress: called with (done, to do), in rows.
 
     Returns:
@@ -51,7 +54,9 @@ def assign(
     for start in range(0, rows.height, BATCH):
         part = rows[start : start + BATCH]
         watch = None if progress is None else _within(progress, start, part.height, rows.height)
-        parts.append(themes_of(model, reader, part["text"].to_list(), part["language"].to_list(), cache_dir, watch))
+        parts.append(
+            themes_of(model, reader, part["text"].to_list(), part["language"].to_list(), cache_dir, guess, watch)
+        )
         if progress is not None:
             progress(start + part.height, rows.height)
     return pl.concat([rows.select("id"), pl.concat(parts), folded], how="horizontal")
@@ -59,7 +64,7 @@ def assign(
 
 def themes_of(
     model: ThemeModel, reader: Embedder, texts: Sequence[str | None], languages: Sequence[str | None],
-    cache_dir: Path | None = None, progress: Progress | None = None,
+    cache_dir: Path | None = None, guess: bool = False, progress: Progress | None = None,
 ) -> pl.DataFrame:  # fmt: skip
     """Return the columns of TOLD for some texts, in their order; ``reader`` is ``reader_of(model)``."""
     read = [clean(text or "") for text in texts]
@@ -67,7 +72,7 @@ def themes_of(
     if not worded:
         return pl.DataFrame([(None, None, True)] * len(read), schema=TOLD, orient="row")
     known = {text: place for place, text in enumerate(dict.fromkeys(read[i] for i in worded))}
-    vectors = reading(reader, list(known), cache_dir, progress, strange=len(known))
+    vectors = reading(reader, list(known), cache_dir, progress, strange=0 if guess else len(known))
     placed = model.place(vectors[[known[read[i]] for i in worded]], [languages[i] for i in worded])
     found = model.leaves.nearest(placed)
     told = model.told(found.theme, found.similarity).with_columns(row=pl.Series(worded, dtype=pl.Int64))

@@ -31,22 +31,22 @@ _ARROW = {"theme_id": pa.string(), "similarity": pa.float64(), "low_similarity":
 @overload
 def with_themes(
     frame: pl.DataFrame, model: ThemeModel | Path, *, text: str = ..., language: str | None = ...,
-    embedder: Embedder | None = ..., cache_dir: Path | None = ...,
+    embedder: Embedder | None = ..., cache_dir: Path | None = ..., guess: bool = ...,
 ) -> pl.DataFrame: ...  # fmt: skip
 @overload
 def with_themes(
     frame: pl.LazyFrame, model: ThemeModel | Path, *, text: str = ..., language: str | None = ...,
-    embedder: Embedder | None = ..., cache_dir: Path | None = ...,
+    embedder: Embedder | None = ..., cache_dir: Path | None = ..., guess: bool = ...,
 ) -> pl.LazyFrame: ...  # fmt: skip
 @overload
 def with_themes(
     frame: "DuckDBPyRelation", model: ThemeModel | Path, *, text: str = ..., language: str | None = ...,
-    embedder: Embedder | None = ..., cache_dir: Path | None = ...,
+    embedder: Embedder | None = ..., cache_dir: Path | None = ..., guess: bool = ...,
 ) -> pa.RecordBatchReader: ...  # fmt: skip
 @overload
 def with_themes(
     frame: "SparkFrame", model: ThemeModel | Path, *, text: str = ..., language: str | None = ...,
-    embedder: Embedder | None = ..., cache_dir: Path | None = ...,
+    embedder: Embedder | None = ..., cache_dir: Path | None = ..., guess: bool = ...,
 ) -> "SparkFrame": ...  # fmt: skip
 def with_themes(
     frame: "pl.DataFrame | pl.LazyFrame | DuckDBPyRelation | SparkFrame",
@@ -56,6 +56,7 @@ def with_themes(
     language: str | None = None,
     embedder: Embedder | None = None,
     cache_dir: Path | None = None,
+    guess: bool = False,
 ) -> "pl.DataFrame | pl.LazyFrame | pa.RecordBatchReader | SparkFrame":
     """Add theme_id, similarity and low_similarity to rows, each as `assign` tells them; memory holds a batch at a time.
 
@@ -68,6 +69,7 @@ def with_themes(
         language: the column of their languages; where none is named, ``language`` if the frame has one.
         embedder: that of the model, where it is not one by name; it is sent along.
         cache_dir: where embeddings are kept by content, on each worker.
+        guess: as `assign` takes it.
 
     Returns:
         The frame's columns and three more, in the frame's order, of the frame's kind and as lazy as it is; of DuckDB,
@@ -81,7 +83,7 @@ def with_themes(
     language = _checked(rows, text, language)
     held = model if isinstance(model, ThemeModel) else load(model, cache_dir)
     reader_of(held, embedder)
-    themed = _Themed(held, text, language, embedder, cache_dir)
+    themed = _Themed(held, text, language, embedder, cache_dir, guess)
     if isinstance(frame, pl.DataFrame):
         return themed.polars(frame)
     if isinstance(frame, pl.LazyFrame):
@@ -134,6 +136,7 @@ class _Themed:
     language: str | None
     embedder: Embedder | None
     cache_dir: Path | None
+    guess: bool
 
     def _open(self) -> tuple[ThemeModel, Embedder]:
         model = self.model if isinstance(self.model, ThemeModel) else load(self.model, self.cache_dir)
@@ -162,7 +165,7 @@ class _Themed:
 
     def _told(self, model: ThemeModel, reader: Embedder, rows: pl.DataFrame) -> pl.DataFrame:
         languages = [None] * rows.height if self.language is None else rows[self.language].cast(pl.String).to_list()
-        return themes_of(model, reader, rows[self.text].to_list(), languages, self.cache_dir)
+        return themes_of(model, reader, rows[self.text].to_list(), languages, self.cache_dir, self.guess)
 
 
 def _reader(themed: _Themed, rows: pa.RecordBatchReader) -> pa.RecordBatchReader:

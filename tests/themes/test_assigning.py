@@ -222,3 +222,20 @@ def test_a_refit_by_blocks_is_that_of_one_piece(
     both = one.themes.assignments.join(other.themes.assignments, on="id")
     assert adjusted_rand_score(both["theme_id"], both["theme_id_right"]) == 1
     assert abs(len(one.lineage.kept) - len(other.lineage.kept)) <= 1  # closeness is taken on the fitted texts
+
+
+def test_asked_to_guess_no_text_is_read_by_the_slow_embedder(
+    themes: Themes, complaints: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[int] = []
+
+    def reading(reader, texts, cache_dir=None, progress=None, strange=0):  # type: ignore[no-untyped-def]
+        limits.append(strange)
+        return reader.encode(texts)
+
+    monkeypatch.setattr(assigning, "reading", reading)
+    few = complaints.head(20)
+    assign(themes.model, few)
+    assign(themes.model, few, guess=True)
+    assert limits[0] > 0
+    assert limits[1] == 0
