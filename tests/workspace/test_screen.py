@@ -4,8 +4,9 @@ import polars as pl
 import pytest
 
 from gne_analytics.evidence.types import Edit, EditKind
-from gne_analytics.testing.results import HOSTILE, a_tree
+from gne_analytics.testing.results import a_tree
 from gne_analytics.testing.runs import write_a_run
+from gne_analytics.testing.said import HOSTILE
 from gne_analytics.workspace.run import open_run
 from gne_analytics.workspace.screen import (
     address,
