@@ -1,6 +1,6 @@
 """The figure of two views crossed: what sellers say where reviewers say X, more often than chance would have it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from textwrap import wrap
 from types import MappingProxyType
@@ -9,11 +9,13 @@ from typing import Final
 import plotly.graph_objects as go
 
 from gne_analytics.evidence.render import number, percent
-from gne_analytics.figures.theme import BLUE, GREY, LABEL_WIDTH, Words, drawing, label_rows, mark, plain, rows_height
+from gne_analytics.figures.theme import BLUE, GREY, Words, drawing, label_rows, mark, plain, rows_height, shut_in
 from gne_analytics.themes.crossed import SAYS, Crossed, Pair
 
-HEAD: Final = 0.7
-"""Rows that the name of a theme of the other view takes above its pairs."""
+HEAD: Final = 0.5
+"""Rows that a line of the name of a theme of the other view takes above its pairs."""
+HEAD_WIDTH: Final = 40
+"""Characters of such a line; bold ones, so fewer fit a phone's screen than of a label."""
 
 
 def themes_crossed(
@@ -34,17 +36,19 @@ def themes_crossed(
         subtitle or _subtitle(crossed, shown),
         "Dots, one row per pair: " + "; ".join(_in_words(crossed, p) for p in shown) + ".",
     )
-    places, heads = _places(shown)
-    labels = [p.one_label for p in shown]
-    figure = drawing(words, height=rows_height(labels) + round(48 * HEAD * len(heads)))
+    named = {p.other: f"Where {SAYS.get(crossed.other, crossed.other)} “{p.other_label}”" for p in shown}
+    heads = {other: wrap(name, HEAD_WIDTH, max_lines=2, placeholder=" …”") for other, name in named.items()}
+    labels, places = [p.one_label for p in shown], _places(shown, heads)
+    figure = drawing(words, height=rows_height(labels) + round(48 * HEAD * sum(map(len, heads.values()))))
     for place, pair in zip(places, shown, strict=True):
         _lift(figure, place, pair)
-    label_rows(figure, labels, [f"{number(p.k)}, by chance {_by_chance(p.expected)}" for p in shown], at=places)
+    label_rows(figure, labels, [f"{number(p.k)}, by chance {p.by_chance}" for p in shown], at=places)
     for note, pair in zip(figure.layout.annotations, shown, strict=False):
         if link := links.get((pair.one, pair.other)):
             note.text = f'<a href="{escape(link)}" target="_self">{note.text}</a>'
-    for place, pair in heads.items():
-        _head(figure, place, f"Where {SAYS.get(crossed.other, crossed.other)} “{pair.other_label}”")
+    for other, lines in heads.items():
+        first = next(place for place, pair in zip(places, shown, strict=True) if pair.other == other)
+        _head(figure, first, lines, named[other])
     figure.add_vline(x=1, line={"color": GREY, "width": 1})
     top = max((p.lift.interval.hi for p in shown if p.lift.interval), default=2.0)
     ticks = list(range(0, int(1.05 * top) + 1, 1 if top < 8 else 5))
@@ -55,24 +59,20 @@ def themes_crossed(
     return figure
 
 
-def _places(shown: tuple[Pair, ...]) -> tuple[list[float], dict[float, Pair]]:
-    """Where each pair stands, and each head above the first pair of its theme."""
+def _places(shown: Sequence[Pair], heads: Mapping[str, Sequence[str]]) -> list[float]:
+    """Where each pair stands: below the head of its theme, where it is the first of it."""
     places: list[float] = []
-    heads: dict[float, Pair] = {}
     for before, pair in zip((None, *shown), shown, strict=False):
         place = places[-1] + 1 if places else 0.0
-        if before is None or before.other != pair.other:
-            heads[place] = pair
-            place += HEAD
-        places.append(place)
-    return places, heads
+        new = before is None or before.other != pair.other
+        places.append(place + (HEAD * len(heads[pair.other]) if new else 0))
+    return places
 
 
-def _head(figure: go.Figure, place: float, text: str) -> None:
-    line = wrap(text, LABEL_WIDTH + 10, max_lines=1, placeholder=" …”")
+def _head(figure: go.Figure, place: float, lines: Sequence[str], whole: str) -> None:
     figure.add_annotation(
-        x=0, xref="x domain", xanchor="left", y=place, yref="y", yanchor="bottom", yshift=6, align="left",
-        text=f"<b>{plain(line[0])}</b>" if line else "", hovertext=plain(text), font={"size": 13},
+        x=0, xref="x domain", xanchor="left", xshift=3, y=place, yref="y", yanchor="bottom", yshift=34, align="left",
+        text="<br>".join(f"<b>{shut_in(plain(line))}</b>" for line in lines), hovertext=plain(whole),
     )  # fmt: skip
 
 
@@ -91,18 +91,13 @@ def _lift(figure: go.Figure, place: float, pair: Pair) -> None:
     )  # fmt: skip
 
 
-def _by_chance(expected: float) -> str:
-    """The votes that chance would give, never nought: that would read as impossible."""
-    return number(round(expected)) if expected >= 1 else "under 1"
-
-
 def _title(crossed: Crossed, shown: tuple[Pair, ...]) -> str:
     if not shown:
         return "No pair of themes meets more often than by chance"
     first = shown[0]
     return (
         f"Where {SAYS.get(crossed.other, crossed.other)} “{first.other_label}”, {SAYS.get(crossed.one, crossed.one)} "
-        f"“{first.one_label}” {number(first.k)} times; chance alone would give {_by_chance(first.expected)}"
+        f"“{first.one_label}” {number(first.k)} times; chance alone would give {first.by_chance}"
     )
 
 
@@ -117,5 +112,5 @@ def _subtitle(crossed: Crossed, shown: tuple[Pair, ...]) -> str:
 def _in_words(crossed: Crossed, pair: Pair) -> str:
     return (
         f"{pair.one_label} where {SAYS.get(crossed.other, crossed.other)} {pair.other_label}: {number(pair.k)}, by "
-        f"chance {_by_chance(pair.expected)}"
+        f"chance {pair.by_chance}"
     )

@@ -119,7 +119,8 @@ def drawing(words: Words, *, height: int, legend: bool = False) -> go.Figure:
     """
     title = wrap(words.title, TITLE_WIDTH) or [""]
     subtitle = wrap(words.subtitle, TITLE_WIDTH + 22)
-    top = 34 + 22 * len(title) + 18 * len(subtitle)
+    drop = 10 * (len(title) - 1)  # plotly sets a title of several lines higher than one of one line
+    top = 34 + drop + 22 * len(title) + 18 * len(subtitle)
     return go.Figure(
         layout={
             "template": "gne",
@@ -128,6 +129,7 @@ def drawing(words: Words, *, height: int, legend: bool = False) -> go.Figure:
             "title": {
                 "text": "<br>".join(plain(line) for line in title),
                 "subtitle": {"text": "<br>".join(plain(line) for line in subtitle)},
+                "pad": {"t": 12 + drop},
             },
             "meta": {"title": words.title, "subtitle": words.subtitle, "alt": words.alt},
         }

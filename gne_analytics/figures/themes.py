@@ -108,10 +108,10 @@ def themes_weekly(
 ) -> go.Figure:
     """Draw each theme's share of a week's sellers with its interval, a panel per theme; empty weeks are gaps.
 
-    ``ids`` names the themes in the order wanted; without it, those with the most votes in the last ``RECENT`` weeks
-    that were written in. Marks of few sellers are hollow.
+    Shown are those of ``ids``, or of all, with the most votes in the last ``RECENT`` weeks that were written in. Marks
+    of few sellers are hollow.
     """
-    shown = [i for i in ids if i in weeks.labels] or _recent(weeks)[:limit]
+    shown = [i for i in _recent(weeks) if not ids or i in ids][:limit]
     words = Words(
         title or _weekly_title(weeks, shown),
         subtitle or _weekly_subtitle(weeks, shown),
@@ -136,7 +136,7 @@ def themes_weekly(
             hovertext=f"{plain(weeks.labels[theme_id])} ({plain(theme_id)})",
         )  # fmt: skip
     figure.update_yaxes(tickformat=".0%", range=[0, min(1.0, 1.05 * top) or 1.0], nticks=4, rangemode="tozero")
-    figure.update_xaxes(tickformat="%d %b %Y", nticks=7)
+    figure.update_xaxes(tickformat="%d %b\n%Y", nticks=7)
     return figure
 
 
@@ -194,6 +194,13 @@ def _weekly_title(weeks: ThemeWeeks, shown: Sequence[str]) -> str:
     sure = written.filter(pl.col("n") >= SMALL_N)
     told = (sure if sure.height else written).filter(pl.col("theme_id").is_in(list(shown)))
     last = told.filter(pl.col("week") == pl.col("week").max())
+    if len(shown) == 1:
+        peak = told.sort(["share", "week"], descending=[True, False]).row(0, named=True)
+        most, now = (percent(share, n) for share, n in ((peak["share"], peak["n"]), (last["share"][0], last["n"][0])))
+        day = long_date(peak["week"].isoformat())
+        return (
+            f"“{weeks.labels[shown[0]]}” was said most in the week of {day}, by {most} of sellers; by {now} in the last"
+        )
     top = last.sort(["k", "theme_id"], descending=[True, False]).row(0, named=True)
     return (
         f"“{weeks.labels[top['theme_id']]}” leads the week of {long_date(top['week'].isoformat())} with "

@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from gne_analytics.agents.phrases import VIEWS
 from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
 from gne_analytics.evidence.render import number, percent, show
 from gne_analytics.evidence.store import Evidence
@@ -116,6 +117,11 @@ def of_themes(findings: Sequence[Finding]) -> list[Finding]:
 def says(name: str) -> str:
     """Who speaks in a view of texts, e.g. sellers say."""
     return SAYS.get(name, spelt(name))
+
+
+def texts_of(name: str) -> str:
+    """What a view of texts holds, e.g. what sellers write in their appeals."""
+    return VIEWS.get(name, spelt(name))
 
 
 def meeting(crossed: Crossed | None) -> tuple[Pair, ...]:

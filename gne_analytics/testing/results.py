@@ -37,7 +37,6 @@ from gne_analytics.evidence.types import (
     Recommendation,
     Rival,
     Shift,
-    Theme,
 )
 from gne_analytics.release.contents import CausePart, OtherName, ProposalPart, ReportInput, ShiftPart
 from gne_analytics.tables.capabilities import Capability

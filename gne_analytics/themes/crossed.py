@@ -60,6 +60,11 @@ class Pair(Frozen):
         """The one's part of what is said where the other is not."""
         return (self.n_one - self.k) / max(self.n - self.n_other, 1)
 
+    @property
+    def by_chance(self) -> str:
+        """The votes that chance would give, in words; never nought, which would read as impossible."""
+        return number(round(self.expected)) if self.expected >= 1 else "less than one"
+
 
 @dataclass(frozen=True)
 class Side:

@@ -366,3 +366,9 @@ def test_a_shift_that_is_none_says_so():
     still = results.a_shift().model_copy(update={"after": Counts(k=1_312, n=7_204)})
     still = still.model_copy(update={"delta": still.delta.model_copy(update={"value": 0.0})})
     assert figures.words_of(figures.shift_series(results.a_series(), still)).title.endswith("did not move")
+
+
+def test_one_theme_over_weeks_is_told_by_its_peak_and_named_themes_are_limited():
+    title = figures.words_of(figures.themes_weekly(SAID, ids=["T1"])).title
+    assert "was said most in the week of 23 March 2026, by 50 % of sellers" in title
+    assert len([t for t in figures.themes_weekly(SAID, ids=["T1", "T2"], limit=1).data if t.mode != "lines"]) == 1

@@ -1,4 +1,4 @@
-"""Two views crossed as a figure: counts beside chance, intervals drawn, hostile and right-to-left labels stay in place."""
+"""Two views crossed as a figure: counts beside chance, intervals drawn, hostile and right-to-left labels in place."""
 
 from gne_analytics import figures
 from gne_analytics.figures.theme import shut_in
@@ -25,8 +25,11 @@ def test_a_pair_stands_under_its_theme_of_the_other_view_with_its_interval():
     dots = [trace for trace in figure.data if trace.mode == "markers"]
     assert len(lines) == len(dots) == len(CROSSED.meeting) == 2
     assert all(line.x[0] < dot.x[0] < line.x[1] for line, dot in zip(lines, dots, strict=True))
-    heads = [note for note in figure.layout.annotations if note.text.startswith("<b>Where reviewers say")]
-    assert [head.y < dot.y[0] for head, dot in zip(heads, dots, strict=True)] == [True, True]
+    heads = [note for note in figure.layout.annotations if "Where reviewers say" in note.text]
+    labels = [note for note in figure.layout.annotations if ", by chance" in note.text]
+    for head, label, dot in zip(heads, labels, dots, strict=True):
+        assert head.y == label.y == dot.y[0]
+        assert head.yshift > label.yshift
     assert any(f"{CROSSED.meeting[0].k}, by chance" in note for note in notes(figure))
 
 
@@ -55,6 +58,8 @@ def test_a_surest_theme_does_not_hide_the_others():
 def test_a_label_from_right_to_left_is_shut_in_and_no_other_one():
     assert shut_in("صورة خاطئة  ") == "\u2068صورة خاطئة\u2069  "
     assert shut_in("plain") == "plain"
-    label = CROSSED.model_copy(update={"pairs": tuple(p.model_copy(update={"one_label": "صورة"}) for p in CROSSED.pairs)})
+    label = CROSSED.model_copy(
+        update={"pairs": tuple(p.model_copy(update={"one_label": "صورة"}) for p in CROSSED.pairs)}
+    )
     assert any("\u2068صورة\u2069  <b>" in note for note in notes(figures.themes_crossed(label)))
     assert "\u2068صورة\u2069" in figures.still(figures.themes_crossed(label))
