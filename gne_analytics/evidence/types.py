@@ -425,6 +425,11 @@ class Proposal(Frozen):
     evidence: tuple[str, ...] = ()
 
 
+def with_gloss(label: str, gloss: str) -> str:
+    """Return a theme's label as a reader sees it: with its gloss in brackets, where it has one."""
+    return f"{label} ({gloss})" if gloss else label
+
+
 class Theme(Frozen):
     """A cluster of texts: a label, its terms, exemplars."""
 
@@ -455,4 +460,4 @@ class Theme(Frozen):
     @property
     def shown(self) -> str:
         """The label as a reader sees it: with its gloss in brackets, where it has one."""
-        return f"{self.label} ({self.gloss})" if self.gloss else self.label
+        return with_gloss(self.label, self.gloss)

@@ -23,7 +23,7 @@ class ThemeWeeks:
     said that week), n (sellers who said something), share, lo, hi (Wilson, 95 %; null in an empty week); in order of
     week and theme_id, a row for every theme and week."""
     labels: Mapping[str, str]
-    """theme_id -> label."""
+    """theme_id -> label as a reader sees it."""
     undated: int = 0
     """Texts without a day; they are in no week."""
 
@@ -89,7 +89,7 @@ def weekly(
     voices = said.group_by("week").agg(n=pl.col("voice").n_unique().cast(pl.Int64))
     # Sums of thirds and the like: rounded, since the order of summation is not kept.
     counts = said.group_by("week", "theme_id").agg(texts=pl.len().cast(pl.Int64), k=pl.col("vote").sum().round(9))
-    labels = {theme.id: theme.label for theme in themes}
+    labels = {theme.id: theme.shown for theme in themes}
     names = pl.DataFrame({"theme_id": sorted({*labels, *said["theme_id"]})}, schema={"theme_id": pl.String})
     grid = mondays.join(names, how="cross").join(voices, on="week", how="left")
     full = grid.join(counts, on=["week", "theme_id"], how="left").with_columns(

@@ -232,6 +232,15 @@ class Workspace:
 
         return cross(self.themes(one), self.themes(other))
 
+    def crossed_rows(self, crossed: Crossed, rank: int = 1) -> pl.DataFrame:
+        """Return the violations behind a pair of crossed views, with both texts redacted; ``rank`` 1 is the surest."""
+        from gne_analytics.workspace.behind import texts_of_pair
+
+        if not 1 <= rank <= len(crossed.pairs):
+            raise DataError(f"There is no pair {rank}; the views crossed have {len(crossed.pairs):,}, counted from 1.")
+        one, other = (self.themes(view).assignments for view in (crossed.one, crossed.other))
+        return texts_of_pair(self.record, crossed, crossed.pairs[rank - 1], one, other)
+
     def propose(self, causes: Sequence[Cause] | None = None) -> list[Proposal]:
         """Return typed edits for causes, each judged by its backtest; without causes, for those of the shifts found."""
         return list(self.answer(causes).proposals)

@@ -14,7 +14,8 @@ from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Recommendation
 from gne_analytics.release.report import ProposalPart, ReportInput, report_html, write_report
 from gne_analytics.release.traceable import untraced
-from gne_analytics.testing.results import HOSTILE, a_proposal, a_report, some_themes
+from gne_analytics.testing.results import a_proposal, a_report
+from gne_analytics.testing.said import HOSTILE, some_themes
 
 
 @pytest.fixture
@@ -287,3 +288,18 @@ def test_the_page_draws_its_figures_offline_without_a_word_of_complaint(tmp_path
     assert "CONSOLE" not in shown.stderr
     drawn = set(re.findall(r'id="plot-(\d+)"[^>]*js-plotly-plot|js-plotly-plot[^>]*id="plot-(\d+)"', shown.stdout))
     assert len(drawn) >= 8
+
+
+def test_themes_over_weeks_and_crossed_views_are_shown_with_counts_and_chance(html, run):
+    assert "Themes over weeks" in html
+    assert "chance alone would give" in html
+    table = html[html.index("Pairs of themes that meet") :].split("</table>")[0]
+    assert table.count("<tr>") == 1 + len(run.crossed.meeting)
+    assert "By chance" in table
+
+
+def test_without_a_pair_beyond_chance_or_a_second_week_neither_is_shown(run):
+    still = replace(run, crossed=run.crossed.model_copy(update={"pairs": ()}), weeks=None)
+    page = report_html(still)
+    assert "Themes over weeks" not in page
+    assert "chance alone" not in page
