@@ -28,8 +28,9 @@ from gne_analytics.strategy.guardrails import check_capacity, check_slices, sell
 from gne_analytics.strategy.identify import Label, count_standings, identify
 from gne_analytics.strategy.kinds import PRICELESS, is_replayable, proposal_id
 from gne_analytics.strategy.limits import assumptions_of, limits_of
+from gne_analytics.strategy.monotone import bound_by_score
 from gne_analytics.strategy.recommend import recommend
-from gne_analytics.strategy.reviewers import like, reviewer_rates
+from gne_analytics.strategy.reviewers import like, reviewer_rates, same_segment
 from gne_analytics.strategy.study import Study, open_study
 from gne_analytics.tables.record import Record
 
@@ -132,7 +133,10 @@ def replay_change(
     if since is not None:
         flows = flows.filter(pl.col("event_date") >= since)
     moved = identify(flows.filter((pl.col("alpha") != 0) | (pl.col("beta") != 0)), label)
-    return Replayed(flows, moved, tally(moved), reviewers, count_standings(_with_reviewers(moved, reviewers)))
+    bounded = bound_by_score(moved, flows.filter(same_segment(moved, study.population.attributes)), label)
+    moved = bounded.identified
+    standings = count_standings(_with_reviewers(moved, reviewers))
+    return Replayed(flows, moved, tally(moved), reviewers, standings)
 
 
 def _with_reviewers(moved: pl.DataFrame, reviewers: Reviewers) -> pl.DataFrame:
@@ -187,7 +191,7 @@ def _guardrails(
     for policy in dict.fromkeys(edit.policy for edit in edits):
         detectors = [r.detector for r in study.policies.policy(policy).rules if r.detector]
         mine = done.flows.filter(pl.col("detector").cast(pl.String).is_in(detectors) | (pl.col("policy") == policy))
-        moved = done.moved.filter(pl.col("policy") == policy).drop("standing", "known", "weight", "domain")
+        moved = done.moved.select(done.flows.columns).filter(pl.col("policy") == policy)
         found += check_slices(mine, moved, objectives[policy], done.reviewers, label)
         found += check_capacity(mine.filter(pl.col("policy") == policy), objectives[policy].review_capacity)
     return tuple(found)

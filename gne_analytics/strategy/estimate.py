@@ -9,6 +9,8 @@ on a violation). New enforcement is (1, 0), release (-1, 0), a reroute to review
 
 Intervals: Wilson limits per domain with Kish's effective n and the finite-population correction, combined by MOVER
 (Zou and Donner 2008); with unidentified cases Manski's bounds and the interval of Imbens and Manski (2004) round them.
+Modelled cases lie between two shares of other cases (``monotone``), each with its own sampling error, beside the chance
+of so few cases.
 """
 
 from dataclasses import dataclass
@@ -42,6 +44,21 @@ class Reviewers:
 
 
 @dataclass(frozen=True)
+class Modelled:
+    """Cases whose chance lies between two shares of other cases, one entry per domain that holds any."""
+
+    at: NDArray[np.int64]
+    """Position of the entry's domain."""
+    cases: Floats
+    shares: Floats
+    """Floor and ceiling, shape (2, entries)."""
+    labels: Floats
+    """Effective labels behind each, shape (2, entries); infinite where it is zero or one by nature."""
+    windows: NDArray[np.int64]
+    """The window that each is the share of, shape (2, entries); -1 for none."""
+
+
+@dataclass(frozen=True)
 class Domains:
     """The affected cases as counts, one entry per domain."""
 
@@ -56,6 +73,8 @@ class Domains:
     """Effective labels behind the share, corrected for the finite population; infinite for a census."""
     unknown: Floats
     """Cases of the domain of which nothing is known."""
+    modelled: Modelled | None = None
+    """Further cases, bounded by others of other scores."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +125,14 @@ def imbens_manski(width: float, sigma: float, level: float) -> float:
 
 
 def tally(identified: pl.DataFrame) -> Domains:
-    """Reduce identified cases (with ``policy``, ``alpha``, ``beta``) to domains."""
+    """Reduce identified cases (with ``policy``, ``alpha``, ``beta``) to domains.
+
+    Uses ``predicted`` and ``gain`` (``assist``) and the columns of ``bound_by_score`` where they are there.
+    """
     keys = ["domain", "policy", "alpha", "beta"]
     audited, settled = pl.col("standing") == "audited", pl.col("domain") < 0
+    assisted, bounded = "gain" in identified.columns, "ceiling" in identified.columns
+    guess = pl.col("predicted") if assisted else pl.lit(0.0)
     frame = (
         identified.group_by(keys)
         .agg(
@@ -119,22 +143,39 @@ def tally(identified: pl.DataFrame) -> Domains:
             plain=pl.col("known").mean(),
             w=pl.col("weight").filter(audited).sum(),
             w2=pl.col("weight").filter(audited).pow(2).sum(),
-            wy=(pl.col("weight") * pl.col("known")).filter(audited).sum(),
+            rest=(pl.col("weight") * (pl.col("known") - guess)).filter(audited).sum(),
+            guess=guess.filter(audited | (pl.col("standing") == "estimable")).mean() if assisted else pl.lit(0.0),
+            gain=pl.col("gain").first() if assisted else pl.lit(1.0),
+            modelled=(pl.col("standing") == "modelled").sum(),
+            **{c: pl.col(c).first() for c in _ENDS if bounded},
         )
         .sort(keys)
     )
     pooled = pl.col("estimable") > 0
     left_over = 1 - pl.col("sampled") / (pl.col("sampled") + pl.col("estimable"))
+    share = (pl.col("guess") + pl.col("rest") / pl.col("w")).clip(0, 1)
     frame = frame.with_columns(
         cases=pl.col("settled") + pl.col("sampled") + pl.col("estimable"),
-        share=pl.when(pooled).then(pl.col("wy") / pl.col("w")).otherwise(pl.col("plain").fill_null(0.0)),
-        labels=pl.when(pooled).then(pl.col("w").pow(2) / pl.col("w2") / left_over).otherwise(pl.lit(np.inf)),
+        share=pl.when(pooled).then(share).otherwise(pl.col("plain").fill_null(0.0)),
+        labels=pl.when(pooled)
+        .then(pl.col("w").pow(2) / pl.col("w2") / left_over * pl.col("gain"))
+        .otherwise(pl.lit(np.inf)),
     )
     columns = {name: frame[name].to_numpy().astype(np.float64) for name in _COLUMNS}
-    return Domains(tuple(frame["policy"]), **columns)
+    return Domains(tuple(frame["policy"]), **columns, modelled=_modelled(frame) if bounded else None)
 
 
 _COLUMNS = ("alpha", "beta", "cases", "share", "labels", "unknown")
+_ENDS = ("floor", "ceiling", "floor_labels", "ceiling_labels", "floor_window", "ceiling_window")
+
+
+def _modelled(frame: pl.DataFrame) -> Modelled | None:
+    some = frame.with_row_index("at").filter(pl.col("modelled") > 0)
+    if some.is_empty():
+        return None
+    shares, labels, windows = (some.select(_ENDS[i : i + 2]).to_numpy().T for i in (0, 2, 4))
+    cases = some["modelled"].to_numpy().astype(np.float64)
+    return Modelled(some["at"].to_numpy().astype(np.int64), cases, shares, labels, windows.astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -153,8 +194,11 @@ class Terms:
         return self.offset + float((self.weights * self.shares).sum())
 
 
-def terms(domains: Domains, price: Price, wrong: Rate, right: Rate) -> Terms:
-    """Write the priced difference as a linear function of the domains' shares and the reviewers' two rates."""
+def terms(domains: Domains, price: Price, wrong: Rate, right: Rate, *, high: bool = False) -> Terms:
+    """Write the priced difference as a linear function of the domains' shares and the reviewers' two rates.
+
+    Modelled cases are read at the end that makes it low, or high.
+    """
     enforce_legitimate = domains.alpha + domains.beta * wrong.value
     enforce_violation = domains.alpha + domains.beta * right.value
     at_zero, at_one = price.wrong * enforce_legitimate, -price.missed * enforce_violation
@@ -162,15 +206,44 @@ def terms(domains: Domains, price: Price, wrong: Rate, right: Rate) -> Terms:
     by_right = -float((price.missed * domains.beta * domains.cases * domains.share).sum())
     offset = price.fixed + float((domains.cases * at_zero).sum())
     offset -= by_wrong * wrong.value + by_right * right.value
+    weights = np.append(domains.cases * (at_one - at_zero), [by_wrong, by_right])
+    shares = np.append(domains.share, [wrong.value, right.value])
+    labels = np.append(domains.labels, [wrong.labels, right.labels])
+    if (found := domains.modelled) is not None:
+        zero = np.broadcast_to(at_zero, domains.cases.shape)[found.at]
+        slope = found.cases * (np.broadcast_to(at_one, domains.cases.shape)[found.at] - zero)
+        more = _ends(found, slope, (slope > 0) == high)
+        offset += float((found.cases * zero).sum()) + more.offset
+        weights, shares = np.append(weights, more.weights), np.append(shares, more.shares)
+        labels = np.append(labels, more.labels)
     return Terms(
         offset=offset,
-        weights=np.append(domains.cases * (at_one - at_zero), [by_wrong, by_right]),
-        shares=np.append(domains.share, [wrong.value, right.value]),
-        labels=np.append(domains.labels, [wrong.labels, right.labels]),
+        weights=weights,
+        shares=shares,
+        labels=labels,
         spread=(
             float((domains.unknown * np.minimum(at_zero, at_one)).sum()),
             float((domains.unknown * np.maximum(at_zero, at_one)).sum()),
         ),
+    )
+
+
+def _ends(found: Modelled, slope: Floats, upper: NDArray[np.bool_]) -> Terms:
+    """Read modelled cases at one of their ends each: the windows' own error, and that of so few cases, apart.
+
+    Domains that share a window share its error, so their weights on it add up before they are squared. The realised
+    share of ``cases`` cases strays from their chance as a sample of as many would; those terms add nothing in the mean.
+    """
+    pick = (upper.astype(np.int64), np.arange(len(slope)))
+    shares, labels, windows = found.shares[pick], found.labels[pick], found.windows[pick]
+    _, first, which = np.unique(windows, return_index=True, return_inverse=True)
+    mine = windows >= 0
+    by_window = np.bincount(which, np.where(mine, slope, 0.0), len(first))
+    return Terms(
+        offset=float((slope * shares)[~mine].sum()) - float((slope * shares).sum()),
+        weights=np.append(by_window, slope),
+        shares=np.append(shares[first], shares),
+        labels=np.append(labels[first], found.cases),
     )
 
 
@@ -188,13 +261,15 @@ def bound(low: Terms, high: Terms, level: float = 0.95) -> Bounded:
 def corners(domains: Domains, price: Price, reviewers: Reviewers) -> tuple[Terms, Terms]:
     """Return the lowest and the highest reading of the priced difference over what reviewers might do."""
     unknown = [Rate(0.0, np.inf), Rate(1.0, np.inf)]
-    readings = [
-        terms(domains, price, wrong, right)
+    rates = [
+        (wrong, right)
         for wrong in ([reviewers.wrong] if reviewers.wrong else unknown)
         for right in ([reviewers.right] if reviewers.right else unknown)
     ]
-    low = min(readings, key=lambda t: t.value + t.spread[0])
-    return low, max(readings, key=lambda t: t.value + t.spread[1])
+    lowest = [terms(domains, price, *pair) for pair in rates]
+    highest = lowest if domains.modelled is None else [terms(domains, price, *pair, high=True) for pair in rates]
+    low = min(lowest, key=lambda t: t.value + t.spread[0])
+    return low, max(highest, key=lambda t: t.value + t.spread[1])
 
 
 def difference(domains: Domains, price: Price, reviewers: Reviewers | None = None, level: float = 0.95) -> Bounded:

@@ -33,6 +33,15 @@ def assumptions_of(
         said.append("Audits alone are taken as truth; a decided appeal counts only where it was audited too.")
     if identification.estimable:
         said.append("Audits were drawn with the probabilities that are logged, and not with this change in mind.")
+    if identification.modelled:
+        part = store.add(
+            identification.modelled / total, "rate", numerator=identification.modelled, denominator=total,
+            filter="bounded by cases of other scores", tool="identification",
+        )  # fmt: skip
+        said.append(
+            f"The chance of a violation does not fall with the score: {part.ref('of')} affected cases, of whose like "
+            "none was audited, are bounded by audited ones of the same segment and detector version, which bear it out."
+        )
     if reviewers.wrong and reviewers.right:
         wrong = store.add(reviewers.wrong.value, "rate", denominator=round(reviewers.wrong.labels), tool="reviewers")
         right = store.add(reviewers.right.value, "rate", denominator=round(reviewers.right.labels), tool="reviewers")

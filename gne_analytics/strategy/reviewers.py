@@ -44,14 +44,20 @@ def like(touched: pl.DataFrame, cases: pl.DataFrame, attributes: Sequence[str]) 
         pl.col("state_today") == REVIEW,
         pl.col("rule_today").is_in(touched["rule_proposed"].unique().implode()),
         pl.col("score").is_between(touched["score"].min(), touched["score"].max()),
-        *[
-            pl.col(name).is_in(touched[name].unique().implode(), nulls_equal=True)
-            for name in attributes
-            if not name.endswith("_id")
-        ],
+        same_segment(touched, attributes),
     )
     reached = touched.filter(pl.col("score").is_between(found["score"].min(), found["score"].max()))
     return found if reached.height >= REACH * touched.height else found.clear()
+
+
+def same_segment(touched: pl.DataFrame, attributes: Sequence[str]) -> pl.Expr:
+    """Say of a case whether it has, in each attribute that names no single thing, a value of the touched cases."""
+    own = [
+        pl.col(name).is_in(touched[name].unique().implode(), nulls_equal=True)
+        for name in attributes
+        if not name.endswith("_id")
+    ]
+    return pl.all_horizontal(pl.lit(True), *own)
 
 
 def _side(cases: pl.DataFrame, min_labels: int) -> tuple[float, float, float] | None:
