@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from gne_analytics.evidence.segment import MISSING, Segment
-from gne_analytics.evidence.types import Estimate, Guardrail, Interval
+from gne_analytics.evidence.types import Concentration, Estimate, Guardrail, Interval
 from gne_analytics.metrics.discoveries import holm
 from gne_analytics.policy.model import Objective
 from gne_analytics.strategy.estimate import NORMAL, Domains, Price, Reviewers, Terms, corners, mover, tally
@@ -20,7 +20,10 @@ from gne_analytics.strategy.identify import Label, identify
 
 LEVEL = 0.05
 NEW_SELLER_DAYS = 30
+TOP_SELLERS = 10
 MAX_Z = 8.0
+SELLER_SLICES = ("seller_age", "seller_size")
+"""Slices that every policy is tested by, whatever its objective names."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,8 @@ def check_slices(
     margins = {"wrongful_enforcement": objective.guardrails.wrongful_enforcement,
                "missed_violations": objective.guardrails.missed_violation}  # fmt: skip
     tests = []
-    for dimension in (*(objective.guardrails.slices or ()), "seller_age"):
-        if dimension not in flows.columns:
+    for dimension in dict.fromkeys((*(objective.guardrails.slices or ()), *SELLER_SLICES)):
+        if dimension not in flows.columns or (dimension in SELLER_SLICES and flows[dimension].is_null().all()):
             continue
         value = slice_value(dimension)
         totals = dict(flows.group_by(value.alias("slice")).agg(pl.len()).iter_rows())
@@ -113,6 +116,36 @@ def seller_age(unit: str = "unit") -> pl.Expr:
     days = timedelta(days=NEW_SELLER_DAYS)
     new = (pl.col("event_date") < first + days) & (first >= start + days)
     return pl.when(pl.col(unit).is_null()).then(None).when(new).then(pl.lit("new")).otherwise(pl.lit("established"))
+
+
+def seller_size(unit: str = "unit") -> pl.Expr:
+    """Call those sellers large who hold half of all cases between them, the largest first, and the others small.
+
+    A seller is large with at least as many cases as the seller of the median case has; where all sellers have as many
+    cases as each other, none is.
+    """
+    cases = pl.when(pl.col(unit).is_not_null()).then(pl.len().over(unit))
+    large = (cases >= cases.median()) & (cases > cases.min())
+    return pl.when(cases.is_null()).then(None).when(large).then(pl.lit("large")).otherwise(pl.lit("small"))
+
+
+def concentration(flows: pl.DataFrame, moved: pl.DataFrame) -> Concentration | None:
+    """Say on how few sellers a change falls: the share of the top ones, beside their share of all cases.
+
+    None where no seller is named or no case of a named seller changes. The effective number of sellers is Kish's.
+    """
+    changed = moved.drop_nulls("unit").group_by("unit").len().sort("len", "unit", descending=[True, False])
+    if changed.is_empty():
+        return None
+    n, top = changed["len"].cast(pl.Float64), changed.head(TOP_SELLERS)
+    theirs = flows.filter(pl.col("unit").is_in(top["unit"].implode())).height
+    return Concentration(
+        sellers=changed.height,
+        effective=float(n.sum()) ** 2 / float(n.pow(2).sum()),
+        top=top.height,
+        share_of_change=float(top["len"].sum()) / float(n.sum()),
+        share_of_cases=theirs / flows["unit"].count(),
+    )
 
 
 def _verdict(test: _Test, p_pass: float, p_fail: float) -> Guardrail:
