@@ -362,6 +362,34 @@ class Agreement(Frozen):
     agreed: float
 
 
+class LadderExposure(Frozen):
+    """Sellers who fare otherwise on the penalty ladder, by milestone."""
+
+    sellers: int
+    """All sellers the ladder was replayed for."""
+    newly: Mapping[str, int] = Field(default_factory=dict)
+    """Milestone -> sellers who would reach it and do not today."""
+    perhaps: Mapping[str, int] = Field(default_factory=dict)
+    """Milestone -> further sellers who would, if the people who then decide enforce."""
+    no_longer: Mapping[str, int] = Field(default_factory=dict)
+    """Milestone -> sellers who reach it today and would not."""
+
+
+class Concentration(Frozen):
+    """On how few sellers a change falls."""
+
+    sellers: int
+    """Sellers with a case that fares otherwise."""
+    effective: float
+    """As many sellers of equal share would make the change as concentrated, (sum n)^2 / sum n^2."""
+    top: int
+    """So many sellers, those with the most changed cases."""
+    share_of_change: float
+    """Their share of the changed cases."""
+    share_of_cases: float
+    """Their share of all cases replayed, beside it."""
+
+
 class Backtest(Frozen):
     """Replay of a proposal over the record, with truth accounting."""
 
@@ -385,6 +413,10 @@ class Backtest(Frozen):
     why: str
     """The recommendation's reason in one sentence."""
     evidence: tuple[str, ...] = ()
+    ladder: LadderExposure | None = None
+    """Who reaches other milestones of the penalty ladder; None without a ladder, or where no seller is named."""
+    concentration: Concentration | None = None
+    """On how few sellers the change falls; None where no seller is named or no case changes."""
 
 
 class ExperimentPlan(Frozen):

@@ -4,13 +4,16 @@ from gne_analytics.strategy.audits import AuditPlan, audit_plan, plan_audits
 from gne_analytics.strategy.backtest import backtest, replay_change
 from gne_analytics.strategy.counterexamples import counterexamples
 from gne_analytics.strategy.experiment import plan_experiment
+from gne_analytics.strategy.exposure import Exposure, ladder_exposure
 from gne_analytics.strategy.population import Population, build_population
 from gne_analytics.strategy.propose import Answer, Referral, answer, propose
+from gne_analytics.strategy.sellers import losing_sellers
 from gne_analytics.strategy.study import Study, open_study
 
 __all__ = [
     "Answer",
     "AuditPlan",
+    "Exposure",
     "Population",
     "Referral",
     "Study",
@@ -19,6 +22,8 @@ __all__ = [
     "backtest",
     "build_population",
     "counterexamples",
+    "ladder_exposure",
+    "losing_sellers",
     "open_study",
     "plan_audits",
     "plan_experiment",

@@ -23,8 +23,9 @@ from gne_analytics.evidence.types import (
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import Objective
 from gne_analytics.strategy.estimate import Bounded, Domains, Price, Reviewers, difference, tally
+from gne_analytics.strategy.exposure import check_ladder, ladder_exposure
 from gne_analytics.strategy.flows import NOTHING, REVIEW, count_flow
-from gne_analytics.strategy.guardrails import check_capacity, check_slices, seller_age
+from gne_analytics.strategy.guardrails import check_capacity, check_slices, concentration, seller_age, seller_size
 from gne_analytics.strategy.identify import Label, count_standings, identify
 from gne_analytics.strategy.kinds import PRICELESS, is_replayable, proposal_id
 from gne_analytics.strategy.limits import assumptions_of, limits_of
@@ -92,7 +93,10 @@ def backtest(
         p: policies.objectives.of(p) for p in dict.fromkeys([*done.domains.policy, *(e.policy for e in edits)])
     }
     outcomes = _outcomes(done, objectives)
-    guardrails = _guardrails(done, study, objectives, edits, label)
+    part = None if chosen == "all" else int(chosen == "confirm")
+    ladder = ladder_exposure(edits, study, part=part, since=start)
+    margin = min(o.guardrails.ladder_exposure or 0.0 for o in objectives.values())
+    guardrails = (*_guardrails(done, study, objectives, edits, label), *check_ladder(ladder, margin))
     agreement = tuple(study.agreement(rule) for rule in _rules(edits, study))
     untried = 0 if done.reviewers.wrong and done.reviewers.right else int((done.moved["beta"] != 0).sum())
     verdict = recommend(outcomes[-1], done.identification, guardrails, agreement, store, untried)
@@ -114,6 +118,8 @@ def backtest(
         recommendation=verdict.recommendation,
         why=verdict.why,
         evidence=(*_record(outcomes, identity, label, seed, chosen, store), *verdict.evidence, *cited),
+        ladder=ladder.count() if ladder else None,
+        concentration=concentration(done.flows, done.moved),
     )
 
 
@@ -124,7 +130,7 @@ def replay_change(
     flows = study.flows([edit for edit in edits if edit.kind not in PRICELESS])
     reviewers = Reviewers()
     cell = pl.format("{}|{}|{}|{}", pl.col("policy"), pl.col("flow"), pl.col("alpha"), pl.col("beta"))
-    flows = flows.with_columns(cell=cell, seller_age=seller_age())
+    flows = flows.with_columns(cell=cell, seller_age=seller_age(), seller_size=seller_size())
     touched = flows.filter((pl.col("beta") != 0) & pl.col("affected"))
     if touched.height:
         reviewers = reviewer_rates(like(touched, flows, study.population.attributes))

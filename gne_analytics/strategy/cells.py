@@ -238,7 +238,7 @@ class Tensor:
         """Return the threshold of a rule for every signature; PolicyError where overrides tie on a real case."""
         values = np.full(len(self.signatures), default)
         best = np.full(len(self.signatures), np.iinfo(np.int64).min)
-        for bit, value, priority in rule.overrides:
+        for bit, value, priority in sorted(rule.overrides, key=lambda override: -override[2]):
             match = self.signatures[:, bit]
             if (tie := active & match & (best == priority) & (values != value)).any():
                 other = float(values[tie][0])
