@@ -21,6 +21,7 @@ from gne_analytics.evidence.types import (
 from gne_analytics.policy.edits import inverse
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import Policy
+from gne_analytics.strategy.arena import policy_reviewers
 from gne_analytics.strategy.backtest import backtest, replay_change
 from gne_analytics.strategy.candidates import (
     Candidate,
@@ -33,14 +34,14 @@ from gne_analytics.strategy.candidates import (
     signatures_of,
     targets_of,
 )
+from gne_analytics.strategy.contributions import contributions, minimal
 from gne_analytics.strategy.drafts import draft_edits
 from gne_analytics.strategy.estimate import Reviewers
 from gne_analytics.strategy.experiment import plan_experiment
-from gne_analytics.strategy.flows import flow_of
 from gne_analytics.strategy.kinds import proposal_id
 from gne_analytics.strategy.levers import LEVERS, Lever
+from gne_analytics.strategy.protected import refuse_relaxed
 from gne_analytics.strategy.recommend import COVERAGE_FLOOR, NEVER_ALONE
-from gne_analytics.strategy.reviewers import reviewer_rates
 from gne_analytics.strategy.study import Study, open_study
 from gne_analytics.tables.record import Record
 
@@ -168,7 +169,7 @@ def _searched(
     cause: Cause, lever: Lever, targets: Sequence[Target], study: Study, store: EvidenceStore, seed: int
 ) -> Proposal | None:
     """Search the lever's families of edits on one policy's rules, take the best, let the unseen sellers judge it."""
-    reviewers = _reviewers(targets[0], study)
+    reviewers = policy_reviewers(targets[0].policy.id, study)
     reason = f"{_words(cause.mechanism)} in {cause.segment}"
     signatures = signatures_of(targets, study) if EditKind.ADD_EXEMPTION in lever.searched else {}
     families: list[Candidate] = []
@@ -185,13 +186,17 @@ def _searched(
     best = _first(families, study, targets[0].since) or _unsearched(lever, targets[0], study, reviewers, reason)
     if best is None:
         return None
-    made = _proposal(best.edits, cause, targets[0].policy, study, store, since=targets[0].since)
+    since = targets[0].since
+    edits = minimal(best.edits, study, since)
+    made = _proposal(edits, cause, targets[0].policy, study, store, since=since)
+    shares, shown = contributions(edits, study, store, since)
     test = backtest(made, study.record, study.policies, store=store, seed=seed, study=study)
     return made.model_copy(
         update={
             "recommendation": test.recommendation,
             "rationale": (*made.rationale, test.why),
-            "evidence": tuple(dict.fromkeys((*made.evidence, *test.evidence))),
+            "evidence": tuple(dict.fromkeys((*made.evidence, *test.evidence, *shown))),
+            "contributions": shares,
         }
     )
 
@@ -218,11 +223,6 @@ def _unsearched(lever: Lever, target: Target, study: Study, reviewers: Reviewers
     return next(iter(search_reviews(target, study, reviewers, reason)), None)
 
 
-def _reviewers(target: Target, study: Study) -> Reviewers:
-    frame = flow_of(study.population.cases, study.today.decisions, study.today.decisions)
-    return reviewer_rates(frame.filter(pl.col("policy_today") == target.policy.id))
-
-
 def _drafted(cause: Cause, lever: Lever, policy: Policy, study: Study, store: EvidenceStore) -> list[Proposal]:
     edits = draft_edits(lever.drafted, cause, policy, study)
     if not edits:
@@ -246,6 +246,7 @@ def _proposal(
     since: date | None = None,
     experiment: ExperimentPlan | None = None,
 ) -> Proposal:
+    refuse_relaxed(edits, study.policies)
     edits = tuple(edit.model_copy(update={"evidence": cause.evidence}) for edit in edits)
     segment, name = store.add(str(cause.segment), "name"), store.add(policy.id, "name")
     rationale = [f"In {segment.ref()} the mechanism is {_words(cause.mechanism)}, under policy {name.ref()}."]
