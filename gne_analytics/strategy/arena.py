@@ -25,6 +25,8 @@ PRIOR_LABELS = 5.0
 CLASSES = ("enforced", "by_person", "appealed")
 MOVES = ((1, 0), (-1, 0), (-1, 1), (1, -1), (0, 1), (0, -1))
 """How the chance of enforcement can change: (alpha, beta) of ``estimate``."""
+READINGS = ("", "review: ")
+"""How a candidate's predicate is read: as an exemption's, surely so; as a review's, perhaps."""
 SUMS = ("settled", "settled_violating", "weight", "weighted_violating", "labels", "labelled_violating")
 
 
@@ -47,6 +49,41 @@ class Arena:
         """Return the arena of a candidate predicate's cases alone: what a change in them does is cheaper there."""
         inside = self.tensor.signatures[:, self.bits[predicate]]
         return replace(self, tensor=self.tensor.part(inside), of=self.of or self.tensor)
+
+    def joined(self, name: str, predicates: Sequence[str]) -> "Arena":
+        """Return the arena with one candidate predicate more: all of some that it knows, for which no row is read."""
+        of = self.tensor.signatures
+        return self._knowing(
+            {
+                r + name: np.asarray(of[:, [self.bits[r + p] for p in predicates]].all(axis=1), np.bool_)
+                for r in READINGS
+            }
+        )
+
+    def acted_on(self, predicate: str) -> float:
+        """Return how many of a candidate predicate's cases today's rules act on."""
+        inside = self.tensor.signatures[:, self.bits[predicate]]
+        return float(self.tensor.counts("n").sum(2)[inside][self._today[0][inside] > 0].sum())
+
+    def exemption_loss(self, predicate: str) -> float:
+        """Return the difference in loss of an exemption, in sample."""
+        return self.loss(self.with_exemption(predicate))
+
+    def review_loss(self, predicate: str) -> float:
+        """Return the difference in loss where a person decides a predicate's cases beside those of today, in sample."""
+        today = self.rules[self.target].review
+        if today is None:
+            return self.loss(self.with_review(predicate))
+        of = self.tensor.signatures
+        wider = self._knowing({"review: either": of[:, today] | of[:, self.bits[f"review: {predicate}"]]})
+        return wider.loss(wider.with_review("either"))
+
+    def _knowing(self, columns: Mapping[str, Bools]) -> "Arena":
+        """Return the arena with further predicates, told by their value in every signature."""
+        known = self.tensor.signatures.shape[1]
+        signatures = np.column_stack([self.tensor.signatures, *columns.values()])
+        bits = {**self.bits, **{name: known + i for i, name in enumerate(columns)}}
+        return replace(self, tensor=replace(self.tensor, signatures=signatures), bits=bits)
 
     def with_override(self, predicate: str, value: float, priority: int) -> tuple[CellRule, ...]:
         """Return the rules with a threshold of its own for the cases of a predicate."""

@@ -8,18 +8,17 @@ import polars as pl
 from gne_analytics.enforcement.replay import ACTIONS, overlap
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Backtest, Edit, EditKind, Proposal, Recommendation
-from gne_analytics.policy.edits import inverse
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import Policy, Rule, Status
-from gne_analytics.strategy.backtest import backtest, replay_change
+from gne_analytics.strategy.backtest import replay_change
 from gne_analytics.strategy.contributions import loss_of
 from gne_analytics.strategy.estimate import Price, difference
 from gne_analytics.strategy.identify import Label
-from gne_analytics.strategy.kinds import proposal_id
-from gne_analytics.strategy.recommend import NEVER_ALONE
+from gne_analytics.strategy.judged import judge, new_proposal
 from gne_analytics.strategy.study import Study, study_of
 from gne_analytics.tables.record import Record
 
+CHANGES_NONE = "Other rules act on every case of the record that it catches, so its removal changes none of them."
 MAKES_MILDER = "some cases it catches would get a milder action, which has no price"
 
 
@@ -166,28 +165,9 @@ def _proposal(
 ) -> tuple[Proposal, Backtest]:
     rule, cases = store.add(edit.rule, "name"), store.add(counts["cases"], "count", tool="overlap")
     decisive = store.add(counts["decisive"], "count", tool="overlap")
-    made = Proposal(
-        id=proposal_id([edit], study.policies.hash),
-        title=f"Retire rule {edit.rule}",
-        policy=policy.id,
-        policy_base=study.policies.hash,
-        edits=(edit,),
-        rollback=inverse([edit], study.policies),
-        rationale=(
-            f"Rule {rule.ref()} fires on {cases.ref()} cases and alone decides the action of {decisive.ref()}.",
-            NEVER_ALONE,
-        ),
-        owner=policy.owner,
-        approvals_needed=policy.approvals_needed,
-        evidence=(rule.id, cases.id, decisive.id),
-    )
-    test = backtest(made, study.record, study.policies, store=store, label=label, study=study)
-    why = test.why
+    said = f"Rule {rule.ref()} fires on {cases.ref()} cases and alone decides the action of {decisive.ref()}."
+    made = new_proposal([edit], policy, study, [said], (rule.id, cases.id, decisive.id))
+    judged, test = judge(made, study, store, label=label)
     if not test.identification.total and test.recommendation is Recommendation.CANNOT_TELL:
-        why = "Other rules act on every case of the record that it catches, so its removal changes none of them."
-    judged = {
-        "recommendation": test.recommendation,
-        "rationale": (*made.rationale, why),
-        "evidence": tuple(dict.fromkeys((*made.evidence, *test.evidence))),
-    }
-    return made.model_copy(update=judged), test
+        judged = judged.model_copy(update={"rationale": (*made.rationale, CHANGES_NONE)})
+    return judged, test
