@@ -66,7 +66,10 @@ def contributions(
         }
         for name, estimate in shown.items():
             place = f"{edit.kind.value} of {edit.rule or edit.policy}, {name}"
-            found = store.add(estimate.value, "money", interval=estimate.interval, filter=place, tool="contributions")
+            found = store.add(
+                estimate.value, "money", denominator=estimate.n, interval=estimate.interval, filter=place,
+                tool="contributions",
+            )  # fmt: skip
             cited.append(found.id)
         made.append(Contribution(edit=i, **shown))
     return tuple(made), tuple(cited)
