@@ -431,6 +431,17 @@ class ExperimentPlan(Frozen):
     stop: tuple[str, ...] = ()
 
 
+class Contribution(Frozen):
+    """What one edit of a proposal brings: differences in loss to today, on the sellers that the search did not see."""
+
+    edit: int
+    """Its place among the proposal's edits."""
+    alone: Estimate
+    """With this edit and no other."""
+    without: Estimate
+    """With all the others and not this one."""
+
+
 class Proposal(Frozen):
     """Edits + rationale + backtest + guardrails + rollback, with a life cycle.
 
@@ -455,6 +466,8 @@ class Proposal(Frozen):
     recommendation: Recommendation = Recommendation.CANNOT_TELL
     experiment: ExperimentPlan | None = None
     evidence: tuple[str, ...] = ()
+    contributions: tuple[Contribution, ...] = ()
+    """One per edit of several that can be replayed; empty for a single edit, whose backtest says it."""
 
 
 def with_gloss(label: str, gloss: str) -> str:

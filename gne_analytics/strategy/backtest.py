@@ -30,6 +30,7 @@ from gne_analytics.strategy.identify import Label, count_standings, identify
 from gne_analytics.strategy.kinds import PRICELESS, is_replayable, proposal_id
 from gne_analytics.strategy.limits import assumptions_of, limits_of
 from gne_analytics.strategy.monotone import bound_by_score
+from gne_analytics.strategy.protected import check_protected
 from gne_analytics.strategy.recommend import recommend
 from gne_analytics.strategy.reviewers import like, reviewer_rates, same_segment
 from gne_analytics.strategy.study import Study, open_study
@@ -193,7 +194,7 @@ def _outcome(name: str, found: Bounded, n: int, source: LabelSource, unit: str =
 def _guardrails(
     done: Replayed, study: Study, objectives: Mapping[str, Objective], edits: Sequence[Edit], label: Label
 ) -> tuple[Guardrail, ...]:
-    found: list[Guardrail] = []
+    found = list(check_protected(done.flows, study.policies))
     for policy in dict.fromkeys(edit.policy for edit in edits):
         detectors = [r.detector for r in study.policies.policy(policy).rules if r.detector]
         mine = done.flows.filter(pl.col("detector").cast(pl.String).is_in(detectors) | (pl.col("policy") == policy))

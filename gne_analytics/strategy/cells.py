@@ -167,6 +167,10 @@ class Tensor:
         """Return signature x bin x class; position 0 of the bins holds the cases without a score."""
         return self._measures[measure]
 
+    def part(self, of: Bools) -> "Tensor":
+        """Return the cells of some signatures alone."""
+        return replace(self, signatures=self.signatures[of], _measures={k: m[of] for k, m in self._measures.items()})
+
     @cached_property
     def _above(self) -> Mapping[str, Floats]:
         return {name: np.flip(np.cumsum(np.flip(m, 1), 1), 1) for name, m in self._measures.items()}

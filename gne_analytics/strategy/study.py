@@ -8,6 +8,7 @@ from functools import cached_property
 import polars as pl
 
 from gne_analytics.enforcement.replay import Replay, replay
+from gne_analytics.errors import PolicyError
 from gne_analytics.evidence.types import Agreement, Edit
 from gne_analytics.policy.edits import applied
 from gne_analytics.policy.files import PolicySet
@@ -81,3 +82,12 @@ class Study:
 def open_study(record: Record, policies: PolicySet) -> Study:
     """Build the case table of a record and hold it beside a policy set."""
     return Study(record, policies, build_population(record))
+
+
+def study_of(record: Record | Study, policies: PolicySet | None = None) -> Study:
+    """Return a study as it is, or open one of a record and its policy set; PolicyError where the set is not given."""
+    if isinstance(record, Study):
+        return record
+    if policies is None:
+        raise PolicyError("a record needs its policy set beside it; give policies, or a study of both.")
+    return open_study(record, policies)

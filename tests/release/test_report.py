@@ -11,7 +11,7 @@ import pytest
 
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Recommendation
+from gne_analytics.evidence.types import Contribution, Estimate, Interval, Recommendation
 from gne_analytics.release.report import ProposalPart, ReportInput, report_html, write_report
 from gne_analytics.release.traceable import untraced
 from gne_analytics.testing.results import a_proposal, a_report
@@ -261,6 +261,26 @@ def test_audits_are_planned_where_a_proposal_is_not_recommended(run):
         proposal = part.proposal.model_copy(update={"recommendation": verdict})
         page = report_html(replace(run, proposals=(replace(part, proposal=proposal),)))
         assert ("The audits that would settle it" in page) is shown
+
+
+def test_of_several_edits_each_is_shown_with_what_it_brings_and_what_the_others_bring_without_it(run, html):
+    part = run.proposals[0]
+    interval = Interval(lo=-900.0, hi=-100.0)
+    alone, without = (Estimate(value=v, interval=interval, n=4_100) for v in (-512.0, -301.0))
+    second = part.proposal.edits[0].model_copy(update={"rule": "replica-wording"})
+    several = part.proposal.model_copy(
+        update={
+            "edits": (*part.proposal.edits, second),
+            "contributions": tuple(Contribution(edit=i, alone=alone, without=without) for i in range(2)),
+        }
+    )
+    shown = replace(run, proposals=(replace(part, proposal=several), *run.proposals[1:]))
+    page = report_html(shown)
+    table = re.search(r"What each edit brings to the loss.*?</table>", page, re.DOTALL)[0]
+    assert table.count("512") == table.count("301") == 2
+    assert "replica-wording" in table
+    assert untraced(page, shown.store) == ()
+    assert "What each edit brings" not in html
 
 
 def test_rejects_are_counted_by_reason_with_examples(html):

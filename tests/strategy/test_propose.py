@@ -192,9 +192,11 @@ def test_one_class_that_several_rules_forget_gets_one_proposal_whose_every_edit_
     assert len({e.rule for e in made.edits}) == len(made.edits)
     assert {e.new["match"] for e in made.edits} == {"seller_tier = 'brand_authorised'"}
     assert all(f"{e.rule}" in made.title for e in made.edits)
-    for edit in made.edits:
-        alone = backtest([edit], world.record, world.policies, store=EvidenceStore(), study=world.study, on="confirm")
-        assert alone.outcomes[-1].difference.value < 0
+    for edit, share in zip(made.edits, made.contributions, strict=True):
+        alone = backtest([edit], world.record, world.policies, store=EvidenceStore(), study=world.study, on="confirm",
+                         since=made.since)  # fmt: skip
+        assert alone.outcomes[-1].difference.value == pytest.approx(share.alone.value)
+        assert share.alone.value < 0
 
 
 @pytest.mark.parametrize("mechanism", [Mechanism.CLAUSE_SCOPE, Mechanism.THRESHOLD])
