@@ -17,7 +17,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from gne_analytics.errors import DataError
-from gne_analytics.evidence.segment import Frozen
+from gne_analytics.evidence.segment import Frozen, Segment
 
 BUCKETS = 10_000
 CANARY, CONTROL = "canary", "control"
@@ -69,6 +69,8 @@ class CanaryPlan(Frozen):
     caps: tuple[float, ...] = (1.0,)
     """Independent rows that one seller may weigh at most, by week; the last holds from there on."""
     watched: tuple[Watched, ...] = Field(min_length=1)
+    scope: Segment = Segment({})
+    """The rows that count, e.g. those that the edited rules' detectors scored; empty for all."""
     blind: tuple[str, ...] = ()
     """What would have to be watched and is not in the record; while there is any, nothing is rolled out."""
     rule: str = RULE

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from gne_analytics.errors import DataError
-from gne_analytics.evidence.segment import Frozen, Segment
+from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.types import Estimate, Interval
 from gne_analytics.metrics.intervals import Floats
 from gne_analytics.strategy.canary import CANARY, CanaryPlan, Watched, with_arms
@@ -75,7 +75,7 @@ class Monitor(Frozen):
         return self.looks[-1].week if self.looks else 0
 
 
-def follow(monitor: Monitor, record: Record, scope: Segment = Segment({})) -> Monitor:  # noqa: B008
+def follow(monitor: Monitor, record: Record) -> Monitor:
     """Take a look for every week that has become mature since the last one, until the rules stop the canary.
 
     The record is that of today, whole: labels that came late for old weeks count too. A week is mature when it is so
@@ -84,12 +84,11 @@ def follow(monitor: Monitor, record: Record, scope: Segment = Segment({})) -> Mo
     Args:
         monitor: as the last run left it; ``Monitor(plan=plan)`` at first.
         record: everything since the start at least, with the plan's unit.
-        scope: the rows that count, e.g. one policy's.
     """
     plan = monitor.plan
     if record.unit != plan.unit:
         raise DataError(f"{record.name} has the unit {record.unit!r}, and the canary was assigned by {plan.unit!r}.")
-    known = {w.metric: seller_rows(record, w.metric, scope) for w in plan.watched}
+    known = {w.metric: seller_rows(record, w.metric, plan.scope) for w in plan.watched}
     mature = (min(until for _, until in known.values()) - plan.start).days // 7
     for week in range(monitor.week + 1, mature + 1):
         within = (pl.col("event_date") >= plan.start) & (pl.col("event_date") < plan.until(week))

@@ -55,6 +55,17 @@ def seller_rows(record: Record, metric: str, scope: Segment = Segment({})) -> tu
     return kept.select("unit", "event_date", pl.col("k", "n", "squares").cast(pl.Float64)), until
 
 
+def violation_rows(record: Record, scope: Segment) -> tuple[pl.DataFrame, date]:
+    """Return the violations of a scope as rows without hits, for the traffic alone, and the day after the last."""
+    rows = record.violations.filter(segment_mask(scope, PATHS)) if scope.depth else record.violations
+    rows = rows.filter(pl.col(str(record.unit)).is_not_null())
+    one = pl.lit(1.0)
+    return rows.select(
+        pl.col(str(record.unit)).cast(pl.String).alias("unit"), "event_date",
+        k=pl.lit(None, pl.Float64), n=one, squares=one,
+    ), record.as_of.date()  # fmt: skip
+
+
 def _of_cases(record: Record, metric: str, scope: Segment) -> tuple[pl.DataFrame, date]:
     population = build_population(record)
     cases = _within(population.cases, scope)

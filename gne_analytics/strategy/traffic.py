@@ -29,8 +29,10 @@ MOST_WEEKS = 52
 class Traffic:
     """Rows of sellers in spans that end with the record, each seller's rows worth n / (1 + (n - 1) rho)."""
 
+    hits: bool
+    """Whether the metric itself is known, and not its rows alone."""
     baseline: float
-    """The rate over all sellers, each weighing as its rows are worth."""
+    """The rate over all sellers, each weighing as its rows are worth; the share that varies most where unknown."""
     correlation: float
     measured: bool
     """Whether the correlation is the record's own or assumed."""
@@ -75,31 +77,31 @@ def effective_rows(n: Floats, rho: float) -> Floats:
 def caps_of(spans: Sequence[Floats]) -> tuple[float, ...]:
     """Return what one seller may weigh at most after 1, 2, ... weeks, from sellers' effective rows of such spans."""
     own = [max(1.0, float(np.quantile(e[e > 0], CAP_QUANTILE))) if (e > 0).any() else 1.0 for e in spans]
-    return tuple(np.maximum.accumulate(own).tolist())
+    return tuple(np.maximum.accumulate(own).round(4).tolist())
 
 
 def traffic_of(rows: pl.DataFrame, end: date, most: int = MOST_WEEKS) -> Traffic | None:
     """Measure the traffic of a metric's rows before a day; None when there are none.
 
     Args:
-        rows: ``unit``, ``event_date``, ``k``, ``n``; ``squares``, the sum of squared weights, where rows are weighted.
+        rows: ``unit``, ``event_date``, ``k`` (null: not known), ``n``, ``squares`` (the sum of squared weights).
         end: the day after the last one whose outcomes are known.
         most: weeks to look back at most.
     """
     rows = rows.filter(pl.col("unit").is_not_null(), pl.col("event_date") < end, pl.col("n") > 0)
-    if "squares" not in rows.columns:
-        rows = rows.with_columns(squares=pl.col("n"))
     if rows.is_empty():
         return None
+    hits = rows["k"].null_count() == 0
     whole = by_unit(rows)
-    k, n = whole["rate"].to_numpy() * whole["rows"].to_numpy(), whole["rows"].to_numpy()
-    own = correlation(k, n)
+    rate, n = whole["rate"].to_numpy(), whole["rows"].to_numpy()
+    own = correlation(rate * n, n) if hits else None
     rho = ASSUMED if own is None else max(own, LEAST)
     worth = effective_rows(n, rho)
     spans = [effective_rows(rows_in(rows, end, t), rho) for t in range(1, min(most, _weeks(rows, end)) + 1)]
     caps = caps_of(spans)
     return Traffic(
-        baseline=float((worth * k / n).sum() / worth.sum()),
+        hits=hits,
+        baseline=float((worth * rate).sum() / worth.sum()) if hits else 0.5,
         correlation=rho,
         measured=own is not None,
         sellers=tuple(e.size for e in spans),
@@ -127,20 +129,19 @@ def _weeks(rows: pl.DataFrame, end: date) -> int:
 
 
 def weeks_needed(
-    traffic: Traffic, difference: float, *, share: float, level: float = 0.05, power: float = 0.8, most: int = 26
+    traffic: Traffic, difference: float, *, share: float, baseline: float, level: float, power: float = 0.8
 ) -> int | None:
-    """Return the weeks after which a monitor finds a difference with the given power; None if not within ``most``.
+    """Return the weeks after which a monitor finds a difference with the given power; None if the record has fewer.
 
     Counts the price of looking every week, by the interval's own width: ``sqrt(2 log(1 / error))`` standard errors,
     and the normal quantile of the power beside it.
     """
-    p = min(max(traffic.baseline, 0.01), 0.99)
+    p = min(max(baseline, 0.01), 0.99)
     q = min(max(p + difference, 0.01), 0.99)
-    for week in range(1, min(most, len(traffic.effective)) + 1):
-        rows = traffic.effective[week - 1]
-        error = spent(week, most, level) * (1 - NUISANCE) / 2
+    for week, rows in enumerate(traffic.effective, start=1):
+        error = spent(week, week, level) * (1 - NUISANCE) / 2
         reach = math.sqrt(2 * math.log(1 / error)) + NormalDist().inv_cdf(power)
-        variance = max(p * (1 - p), q * (1 - q)) * (1 / (share * rows) + 1 / ((1 - share) * rows)) if rows else math.inf
+        variance = max(p * (1 - p), q * (1 - q)) / (share * (1 - share) * rows) if rows else math.inf
         if reach * math.sqrt(variance) <= abs(difference):
             return week
     return None
