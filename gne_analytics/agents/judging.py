@@ -7,7 +7,7 @@ can spoil its own answer at most, and that under both wordings alike.
 import json
 
 from gne_analytics.agents.model import Question
-from gne_analytics.agents.session import ModelSession
+from gne_analytics.agents.session import Budget, ModelSession
 from gne_analytics.errors import ModelError
 from gne_analytics.evidence.redact import redact
 from gne_analytics.evidence.segment import Frozen
@@ -15,6 +15,8 @@ from gne_analytics.evidence.segment import Frozen
 CASE_LENGTH = 1_000
 """Characters of a case that are shown."""
 WORDING_LENGTH = 8_000
+BUDGET = Budget(requests=1_000, tokens=600_000, seconds=1_800.0)
+"""What the judging of a proposal may spend: two requests an example."""
 
 RULES = """You read one clause of a marketplace's policy and one case, as JSON. Say whether the case violates the
 clause. Go by the clause's words alone, not by what you think of the case or by what other policies may say.

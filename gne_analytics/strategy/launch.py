@@ -7,6 +7,7 @@ from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.types import Proposal
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.strategy.canary import CanaryPlan, Watched, make_plan
+from gne_analytics.strategy.population import Population, build_population
 from gne_analytics.strategy.sellers import MISSED, OVERTURNED, WRONGFUL, seller_rows
 from gne_analytics.strategy.traffic import ASSUMED, Traffic, traffic_of, weeks_needed
 from gne_analytics.tables.record import Record
@@ -19,7 +20,13 @@ LONGEST = 26
 
 
 def plan_canary(
-    proposal: Proposal, record: Record, policies: PolicySet, *, share: float = SHARE, start: date | None = None
+    proposal: Proposal,
+    record: Record,
+    policies: PolicySet,
+    *,
+    share: float = SHARE,
+    start: date | None = None,
+    population: Population | None = None,
 ) -> CanaryPlan:
     """Plan the canary of a proposal: its guardrails from objectives.yaml, its length from the record's traffic.
 
@@ -33,6 +40,7 @@ def plan_canary(
         policies: today's set, with its objectives.
         share: of the sellers, in the canary.
         start: the first day of the canary; the Monday after the record's end by default.
+        population: the record's case table, where it is built already.
     """
     if record.unit is None:
         raise DataError(f"{record.name} names no unit; map seller_id in source.yaml, since a canary needs sellers.")
@@ -42,7 +50,8 @@ def plan_canary(
     audited = not record.audits.is_empty()
     if not audited:
         wanted = {OVERTURNED: wanted[WRONGFUL]}
-    traffic = {m: traffic_of(*seller_rows(record, m, scope), most=LONGEST) for m in wanted}
+    population = population or build_population(record)
+    traffic = {m: traffic_of(*seller_rows(record, m, scope, population), most=LONGEST) for m in wanted}
     worst = max((t for t in traffic.values() if t), key=lambda t: t.correlation, default=None)
     weeks = [_weeks(t, wanted[m], share, len(wanted)) for m, t in traffic.items()]
     return make_plan(

@@ -17,7 +17,8 @@ from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.types import Estimate, Interval
 from gne_analytics.metrics.intervals import Floats
 from gne_analytics.strategy.canary import CANARY, CanaryPlan, Watched, with_arms
-from gne_analytics.strategy.sellers import seller_rows
+from gne_analytics.strategy.population import build_population
+from gne_analytics.strategy.sellers import OF_CASES, seller_rows
 from gne_analytics.strategy.sequence import METHOD, Arms, Bools, difference_interval, spent
 from gne_analytics.strategy.traffic import by_unit, effective_rows
 from gne_analytics.tables.record import Record
@@ -88,7 +89,8 @@ def follow(monitor: Monitor, record: Record) -> Monitor:
     plan = monitor.plan
     if record.unit != plan.unit:
         raise DataError(f"{record.name} has the unit {record.unit!r}, and the canary was assigned by {plan.unit!r}.")
-    known = {w.metric: seller_rows(record, w.metric, plan.scope) for w in plan.watched}
+    cases = build_population(record) if any(w.metric in OF_CASES for w in plan.watched) else None
+    known = {w.metric: seller_rows(record, w.metric, plan.scope, cases) for w in plan.watched}
     mature = (min(until for _, until in known.values()) - plan.start).days // 7
     for week in range(monitor.week + 1, mature + 1):
         within = (pl.col("event_date") >= plan.start) & (pl.col("event_date") < plan.until(week))

@@ -29,7 +29,12 @@ OF_CASES: Mapping[str, str] = MappingProxyType(
 """Metrics over all cases that were scored or enforced: their denominator is the same under either arm's policy."""
 
 
-def seller_rows(record: Record, metric: str, scope: Segment = Segment({})) -> tuple[pl.DataFrame, date]:  # noqa: B008
+def seller_rows(
+    record: Record,
+    metric: str,
+    scope: Segment = Segment({}),  # noqa: B008
+    population: Population | None = None,
+) -> tuple[pl.DataFrame, date]:
     """Return a metric's rows (unit, event_date, k, n, squares) and the day from which outcomes are not yet known.
 
     Rows from that day on are left out, mature or not, so that every week that is in it is whole. ``squares`` sums the
@@ -39,11 +44,12 @@ def seller_rows(record: Record, metric: str, scope: Segment = Segment({})) -> tu
         record: after launch, or before it for a plan.
         metric: a name of ``METRICS`` or of ``OF_CASES``.
         scope: the rows that count, e.g. one policy's.
+        population: the record's case table, where it is built already.
     """
     if record.unit is None:
         raise DataError(f"{record.name} names no unit; map seller_id in source.yaml, since a canary needs sellers.")
     if metric in OF_CASES:
-        rows, until = _of_cases(record, metric, scope)
+        rows, until = _of_cases(record, metric, scope, population or build_population(record))
     elif metric in METRICS:
         seen = observe(record, metric, scope).frame
         young = seen.filter(~pl.col("matured"))["event_date"].min()
@@ -66,8 +72,7 @@ def violation_rows(record: Record, scope: Segment) -> tuple[pl.DataFrame, date]:
     ), record.as_of.date()  # fmt: skip
 
 
-def _of_cases(record: Record, metric: str, scope: Segment) -> tuple[pl.DataFrame, date]:
-    population = build_population(record)
+def _of_cases(record: Record, metric: str, scope: Segment, population: Population) -> tuple[pl.DataFrame, date]:
     cases = _within(population.cases, scope)
     if metric == OVERTURNED:
         if record.appeals.is_empty():

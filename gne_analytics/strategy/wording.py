@@ -16,6 +16,7 @@ from scipy.stats import binomtest
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.types import Estimate, Interval
 from gne_analytics.metrics.intervals import wilson
+from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import Clause, Example
 
 SALT = "gne-wording-1"
@@ -126,6 +127,13 @@ def score_wording(
         return none("The judge left too many of the examples without an answer.", unanswered=unanswered)
     left["unanswered"] = unanswered
     return _judged(today.id, judge.name, told, sum(label for a, b, label in answers if None not in (a, b)), left)
+
+
+def reworded(today: PolicySet, proposed: PolicySet) -> list[tuple[Clause, Clause]]:
+    """Return the clauses that both sets have and word differently, each as it is and as it would be."""
+    new = {c.id: c for policy in proposed.policies.values() for c in policy.clauses}
+    old = [c for policy in today.policies.values() for c in policy.clauses if c.id in new]
+    return [(c, new[c.id]) for c in old if wording_of(c) != wording_of(new[c.id])]
 
 
 def wording_of(clause: Clause) -> str:
