@@ -67,7 +67,7 @@ def difference_interval(arms: Arms, error: float) -> tuple[float, float]:
     n0 = arms.canary.size - n1
     if min(n1, n0) == 0:
         return -1.0, 1.0
-    spread = _spread_before(arms)
+    spread = spread_before(arms)
     side = error * (1 - NUISANCE) / 2
     own = _control_interval(arms, spread, error * NUISANCE)
     best = np.sqrt(2 * math.log(1 / side) / (spread * (1 / n1 + 1 / n0)))
@@ -76,7 +76,7 @@ def difference_interval(arms: Arms, error: float) -> tuple[float, float]:
     return _limit(arms, stake, own, side, 1), _limit(arms, stake, own, side, -1)
 
 
-def _spread_before(arms: Arms) -> Floats:
+def spread_before(arms: Arms) -> Floats:
     """Return before each seller the variance of a weighted, centred rate among those before it, both arms together.
 
     Drawn towards that of a coin of the same mean by as many sellers as the warm-up has; infinite within the warm-up.

@@ -89,3 +89,9 @@ def test_audits_count_by_the_inverse_of_their_probability_and_over_all_cases():
 def test_an_unknown_metric_is_a_data_error_that_names_the_nearest():
     with pytest.raises(DataError, match="missed_violations"):
         seller_rows(audited(), "missed_violation")
+
+
+def test_rows_whose_outcome_is_not_known_yet_are_left_out(quiet):
+    for metric in ("overturn_rate", OVERTURNED, WRONGFUL):
+        rows, until = seller_rows(quiet.record, metric)
+        assert rows["event_date"].max() < until < quiet.record.as_of.date()

@@ -33,6 +33,7 @@ def reading(metric, lo, hi):
         ((-0.01, 0.029), (-0.3, -0.001), Decision.ROLL_OUT),
         ((-0.01, 0.031), (-0.3, -0.001), Decision.GO_ON),
         ((-0.01, 0.029), (-0.3, 0.001), Decision.GO_ON),
+        ((0.01, 0.2), (-0.3, 0.1), Decision.GO_ON),
         ((-0.01, 0.031), (-0.019, 0.1), Decision.STOP_FOR_FUTILITY),
         ((-0.01, 0.031), (-0.021, 0.1), Decision.GO_ON),
     ],
@@ -195,3 +196,37 @@ def test_a_record_of_another_unit_is_a_data_error():
     record = record_from_frames({"violations": reversals(plan(), canary_rate=0.1, control_rate=0.1)})
     with pytest.raises(DataError, match="account_id"):
         follow(Monitor(plan=made), record)
+
+
+def test_rows_of_before_the_start_and_of_young_weeks_count_in_no_look():
+    made = plan((Watched(metric="reversal_rate", margin=0.01),), start=(START + timedelta(days=21)).date())
+    frame = reversals(made, canary_rate=0.1, control_rate=0.1, sellers=300)
+    first = frame.filter(
+        pl.col("decided_at").is_between(START + timedelta(days=21), START + timedelta(days=28), "left")
+    )
+    older = pl.DataFrame({"seller_id": [f"old{i}" for i in range(50)], "decided_at": START}).with_columns(
+        violation_id=pl.format("O{}", pl.int_range(50)), policy_id=pl.lit("counterfeit"), market=pl.lit("ID")
+    )
+    record = record_from_frames({"violations": pl.concat([frame, older], how="diagonal_relaxed")})
+    seen = follow(Monitor(plan=made), record).looks[0].readings[0]
+    assert seen.difference.n == first["seller_id"].n_unique()
+
+
+def test_the_slowest_metric_decides_which_weeks_are_mature():
+    watched = tuple(Watched(metric=m, margin=0.01) for m in ("proactive_rate", "reversal_rate"))
+    made = plan(watched, weeks=7)
+    frame = reversals(made, canary_rate=0.1, control_rate=0.1, sellers=300)
+    found = pl.Series(np.random.default_rng(0).random(frame.height) < 0.5)
+    record = record_from_frames({"violations": frame.with_columns(automated_detection=found)})
+    assert follow(Monitor(plan=made), record).week == 6
+
+
+def test_metrics_that_are_watched_together_share_the_error():
+    one, two = plan((GUARD,)), plan((GUARD, GOAL))
+    (week, frame), *_ = sellers(3, one)
+    widths = [
+        look(Monitor(plan=made), week, {"guard": frame, "goal": frame}).looks[0].readings[0].difference.interval
+        for made in (one, two)
+    ]
+    assert widths[1].lo < widths[0].lo
+    assert widths[1].hi > widths[0].hi

@@ -3,7 +3,15 @@ import math
 import numpy as np
 import pytest
 
-from gne_analytics.strategy.sequence import MAX_STAKE, NUISANCE, WARM_UP, Arms, difference_interval, spent
+from gne_analytics.strategy.sequence import (
+    MAX_STAKE,
+    NUISANCE,
+    WARM_UP,
+    Arms,
+    difference_interval,
+    spent,
+    spread_before,
+)
 
 
 def draw(seed, n=200, *, base=0.2, effect=0.0, share=0.5):
@@ -106,6 +114,15 @@ def test_one_seller_alone_moves_the_limits_a_little_only():
     without, with_all = (difference_interval(Arms(arms.canary, rate, weight), 0.02) for rate in rates)
     assert abs(with_all[0] - without[0]) < 0.02
     assert abs(with_all[1] - without[1]) < 0.02
+
+
+def test_what_is_staked_on_a_seller_knows_nothing_of_it_nor_of_those_after():
+    arms = draw(9, 100)
+    rate, weight = arms.rate.copy(), arms.weight.copy()
+    rate[60:], weight[60:] = 1 - rate[60:], 1.0
+    other = Arms(arms.canary, rate, weight)
+    assert (spread_before(other)[:61] == spread_before(arms)[:61]).all()
+    assert spread_before(other)[61] != spread_before(arms)[61]
 
 
 @pytest.mark.parametrize("n", [0, 1, WARM_UP])
