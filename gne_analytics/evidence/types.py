@@ -429,6 +429,23 @@ class ExperimentPlan(Frozen):
     """Smallest difference of the metric that the size below finds with 80 % power."""
     size_per_arm: int
     stop: tuple[str, ...] = ()
+    baseline: float | None = None
+    """The metric's rate now, each seller weighing as its rows are worth; None where the record does not hold it."""
+    correlation: float = 0.1
+    """Of one unit's rows, from which the size follows."""
+    correlation_measured: bool = False
+    """Whether the correlation is the record's own; assumed where it holds too few repeated units."""
+    design_effect: float = 1.0
+    """How many rows are worth one independent row."""
+    weeks: int | None = None
+    """Weeks at the record's traffic after which a monitor that looks every week finds the difference with 80 % power;
+    None where the record's weeks do not bring enough."""
+    share: float = 0.5
+    """Of the units, in the arm of the proposed words."""
+    salt: str = ""
+    """Of the hash by which units are assigned; empty: the proposal's own, ``gne-canary-<proposal>``."""
+    assignment: str = ""
+    """The rule by which any engine repeats the assignment."""
 
 
 class Contribution(Frozen):

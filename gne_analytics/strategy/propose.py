@@ -36,7 +36,7 @@ from gne_analytics.strategy.candidates import (
 from gne_analytics.strategy.contributions import minimal
 from gne_analytics.strategy.drafts import draft_edits
 from gne_analytics.strategy.estimate import Reviewers
-from gne_analytics.strategy.experiment import plan_experiment
+from gne_analytics.strategy.experiment import plan_from_record
 from gne_analytics.strategy.greedy import observed_segments
 from gne_analytics.strategy.judged import judge, new_proposal
 from gne_analytics.strategy.levers import LEVERS, Lever
@@ -220,11 +220,7 @@ def _drafted(cause: Cause, lever: Lever, policy: Policy, study: Study, store: Ev
     edits = draft_edits(lever.drafted, cause, policy, study)
     if not edits:
         return []
-    enforced = study.population.cases.filter("enforced")
-    own = enforced.filter(pl.col("logged_policy_id") == policy.id)
-    per_unit = own.height / max(1, own["unit"].n_unique())
-    plan = plan_experiment(lever.metric, cause.effect.value,
-                           rows_per_unit=per_unit, unit=study.population.unit or "case_id")  # fmt: skip
+    plan = plan_from_record(lever.metric, cause.effect.value, study.record, Segment.of(policy_id=policy.id))
     made = _proposal(edits, cause, policy, study, store, experiment=plan)
     return [made.model_copy(update={"recommendation": Recommendation.EXPERIMENT})]
 

@@ -14,9 +14,10 @@ from gne_analytics import __version__
 from gne_analytics.agents.phrases import MECHANISMS, capital, spell_segment
 from gne_analytics.atomic import write_json
 from gne_analytics.causes.explain import Explanation
+from gne_analytics.errors import DataError
 from gne_analytics.evidence.claims import Finding
 from gne_analytics.evidence.store import Evidence
-from gne_analytics.evidence.types import Backtest, Cause, Decomposition, Proposal, Shift, Theme
+from gne_analytics.evidence.types import Backtest, Cause, Decomposition, Proposal, Recommendation, Shift, Theme
 from gne_analytics.release.report import ProposalPart, ReportInput, ShiftPart, write_report
 from gne_analytics.strategy.propose import Referral
 from gne_analytics.tables.contract import TABLES
@@ -189,7 +190,17 @@ def _write_drafts(folder: Path, ws: Workspace, offered: Proposals) -> dict[str, 
     from gne_analytics.release.export import patch_of, write_proposed
 
     write_proposed(folder, ws.policies, offered.proposals)
+    recommended = [p for p in offered.proposals if p.recommendation is Recommendation.RECOMMEND]
+    write_json(folder / "canary.json", {p.id: _canary(ws, p) for p in recommended})
     return {p.id: patch_of(ws.policies, p) for p in offered.proposals}
+
+
+def _canary(ws: Workspace, proposal: Proposal) -> object:
+    """Return a proposal's canary plan as JSON, or why the record allows none."""
+    try:
+        return ws.canary_plan(proposal).model_dump(mode="json")
+    except DataError as error:
+        return {"off": str(error)}
 
 
 def _referral(referral: Referral, explanations: Sequence[Explanation], ws: Workspace) -> str:

@@ -14,6 +14,7 @@ from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Contribution, Estimate, Interval, Recommendation
 from gne_analytics.release.report import ProposalPart, ReportInput, report_html, write_report
 from gne_analytics.release.traceable import untraced
+from gne_analytics.strategy.experiment import plan_experiment
 from gne_analytics.testing.results import a_proposal, a_report
 from gne_analytics.testing.said import HOSTILE, some_themes
 
@@ -127,6 +128,17 @@ def test_hostile_texts_are_escaped_everywhere(run):
     assert '<script>alert("7")' not in page
     assert "<b>refund" not in page
     assert untraced(page, hostile.store) == ()
+
+
+@pytest.mark.parametrize(("weeks", "said"), [(9, "needs"), (None, "the record does not tell")])
+def test_an_experiment_says_its_weeks_its_correlation_and_how_sellers_are_assigned(run, weeks, said):
+    plan = plan_experiment("cure_rate", 0.1, rows_per_unit=4).model_copy(update={"weeks": weeks})
+    part = ProposalPart(a_proposal().model_copy(update={"experiment": plan}))
+    planned = replace(run, proposals=(part,))
+    page = report_html(planned)
+    for words in (said, "correlation of one seller's rows that is assumed", "blake2b-512"):
+        assert words in page
+    assert untraced(page, planned.store) == ()
 
 
 def test_a_json_block_cannot_end_its_script(run):
