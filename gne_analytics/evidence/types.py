@@ -341,6 +341,8 @@ class Outcome(Frozen):
     bounds: Interval | None = None
     """Worst-case bounds where some affected cases are unidentified."""
     label_source: LabelSource = LabelSource.APPEAL_FINAL
+    effective_groups: float | None = None
+    """Groups of sellers that a prospective interval effectively rests on."""
 
 
 class Guardrail(Frozen):

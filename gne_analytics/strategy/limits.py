@@ -6,10 +6,11 @@ from datetime import date
 import polars as pl
 
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Edit, Identification
+from gne_analytics.evidence.types import Edit, Identification, Outcome
 from gne_analytics.strategy.estimate import Reviewers
 from gne_analytics.strategy.identify import Label
 from gne_analytics.strategy.kinds import PRICELESS
+from gne_analytics.strategy.prospective import MIN_GROUPS, Groups
 from gne_analytics.strategy.recommend import NEVER_ALONE
 from gne_analytics.strategy.study import Study
 
@@ -50,6 +51,24 @@ def assumptions_of(
             f"{wrong.ref('pct')} of the legitimate ones and {right.ref('pct')} of the violations."
         )
     return tuple(said)
+
+
+def limits_of_groups(groups: Groups, loss: Outcome, store: EvidenceStore) -> tuple[str, tuple[str, ...]]:
+    """Say what a prospective interval rests on, or why there is none; return the claim and its evidence."""
+    dealt = store.add(groups.small, "count", filter="groups of sellers", tool="jackknife")
+    if loss.effective_groups is None:
+        floor = store.add(MIN_GROUPS, "constant")
+        said = (
+            f"There are {dealt.ref()} groups of sellers, under {floor.ref()}: too few to say how much sellers and "
+            "weeks to come may differ, so no interval is given."
+        )
+        return said, (dealt.id, floor.id)
+    rests = store.add(round(loss.effective_groups), "count", filter="effective groups, loss", tool="jackknife")
+    said = (
+        "Intervals are for sellers and weeks to come, of which this record is one draw: "
+        f"{dealt.ref()} groups of sellers were left out in turn, and the loss rests on effectively {rests.ref()}."
+    )
+    return said, (dealt.id, rests.id)
 
 
 def limits_of(
