@@ -387,6 +387,10 @@ class Backtest(Frozen):
     why: str
     """The recommendation's reason in one sentence."""
     evidence: tuple[str, ...] = ()
+    appeal_error: Estimate | None = None
+    """How often audits disagree with the final decision of an appeal, where appealed cases were audited too."""
+    coverage_by_label: Mapping[str, float] = Field(default_factory=dict)
+    """The share of affected cases whose truth is known or estimable, under either label."""
 
 
 class ExperimentPlan(Frozen):

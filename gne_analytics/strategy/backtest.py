@@ -31,6 +31,7 @@ from gne_analytics.strategy.identify import Label, count_standings, identify
 from gne_analytics.strategy.kinds import PRICELESS, is_replayable, proposal_id
 from gne_analytics.strategy.limits import assumptions_of, limits_of, limits_of_groups
 from gne_analytics.strategy.monotone import bound_by_score
+from gne_analytics.strategy.outcomes import appeal_error
 from gne_analytics.strategy.prospective import Groups, deal, jackknife, widen, without
 from gne_analytics.strategy.recommend import recommend
 from gne_analytics.strategy.reviewers import like, reviewer_rates, same_segment
@@ -112,7 +113,8 @@ def backtest(
     if groups is not None:
         said, shown = limits_of_groups(groups, outcomes[-1], store)
         limits, cited = (*limits, said), (*cited, *shown)
-    assumptions = assumptions_of(done.identification, done.reviewers, label, store)
+    error = appeal_error(done.flows.filter(pl.col("policy").is_in([e.policy for e in edits])))
+    assumptions = assumptions_of(done.identification, done.reviewers, label, store, error)
     return Backtest(
         proposal_id=identity,
         since=start,
@@ -130,6 +132,8 @@ def backtest(
         recommendation=verdict.recommendation,
         why=verdict.why,
         evidence=(*_record(outcomes, identity, label, seed, chosen, store), *verdict.evidence, *cited),
+        appeal_error=error,
+        coverage_by_label=_coverages(done, label),
     )
 
 
@@ -155,6 +159,14 @@ def replay_change(
     moved = assist(bounded.identified, alike, label, study.population.attributes)
     standings = count_standings(_with_reviewers(moved, reviewers))
     return Replayed(flows, moved, tally(moved), reviewers, standings, bounded.windows, alike_reviewed)
+
+
+def _coverages(done: Replayed, label: Label) -> dict[str, float]:
+    """Return the coverage under either label."""
+    other: Label = "latent" if label == "final_decision" else "final_decision"
+    again = identify(done.moved.select(done.flows.columns), other)
+    there = count_standings(_with_reviewers(again, done.reviewers))
+    return {label: done.identification.coverage, other: there.coverage}
 
 
 def _with_reviewers(moved: pl.DataFrame, reviewers: Reviewers) -> pl.DataFrame:

@@ -6,7 +6,7 @@ from datetime import date
 import polars as pl
 
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Edit, Identification, Outcome
+from gne_analytics.evidence.types import Edit, Estimate, Identification, Outcome
 from gne_analytics.strategy.estimate import Reviewers
 from gne_analytics.strategy.identify import Label
 from gne_analytics.strategy.kinds import PRICELESS
@@ -16,7 +16,11 @@ from gne_analytics.strategy.study import Study
 
 
 def assumptions_of(
-    identification: Identification, reviewers: Reviewers, label: Label, store: EvidenceStore
+    identification: Identification,
+    reviewers: Reviewers,
+    label: Label,
+    store: EvidenceStore,
+    error: Estimate | None = None,
 ) -> tuple[str, ...]:
     """Say what the estimate takes for granted."""
     said = ["Sellers behave as they did: they list, appeal and correct no otherwise under the new policy."]
@@ -32,6 +36,17 @@ def assumptions_of(
         )
     else:
         said.append("Audits alone are taken as truth; a decided appeal counts only where it was audited too.")
+        if error is not None:
+            rate = store.add(
+                error.value, "rate", interval=error.interval, denominator=error.n,
+                filter="decided appeals that were audited too", tool="appeal_error",
+            )  # fmt: skip
+            said.append(
+                f"Where an appealed case was audited too, the audit disagrees with the appeal's final decision in "
+                f"{rate.ref('pct')} ({rate.ref('ci')}); the audit holds."
+            )
+        else:
+            said.append("No appealed case was audited, so nothing tells how often decisions of appeals err.")
     if identification.estimable:
         said.append("Audits were drawn with the probabilities that are logged, and not with this change in mind.")
     if identification.modelled:
