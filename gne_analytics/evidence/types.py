@@ -341,6 +341,8 @@ class Outcome(Frozen):
     bounds: Interval | None = None
     """Worst-case bounds where some affected cases are unidentified."""
     label_source: LabelSource = LabelSource.APPEAL_FINAL
+    effective_groups: float | None = None
+    """Groups of sellers that a prospective interval effectively rests on."""
 
 
 class Guardrail(Frozen):
@@ -417,6 +419,10 @@ class Backtest(Frozen):
     """Who reaches other milestones of the penalty ladder; None without a ladder, or where no seller is named."""
     concentration: Concentration | None = None
     """On how few sellers the change falls; None where no seller is named or no case changes."""
+    appeal_error: Estimate | None = None
+    """How often audits disagree with the final decision of an appeal, where appealed cases were audited too."""
+    coverage_by_label: Mapping[str, float] = Field(default_factory=dict)
+    """The share of affected cases whose truth is known or estimable, under either label."""
 
 
 class ExperimentPlan(Frozen):

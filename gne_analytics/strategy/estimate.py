@@ -7,10 +7,10 @@ A flow cell changes the chance that a case is enforced by ``alpha + beta * r``: 
 itself, ``beta`` for what a reviewer decides, r being the chance that a reviewer enforces (r0 on a legitimate case, r1
 on a violation). New enforcement is (1, 0), release (-1, 0), a reroute to review (-1, 1).
 
-Intervals: Wilson limits per domain with Kish's effective n and the finite-population correction, combined by MOVER
-(Zou and Donner 2008); with unidentified cases Manski's bounds and the interval of Imbens and Manski (2004) round them.
-Modelled cases lie between two shares of other cases (``monotone``), each with its own sampling error, beside the chance
-of so few cases.
+Intervals: stratified Wilson limits (Yan and Su 2010) over domains with Kish's effective n and the finite-population
+correction, gains and losses combined by MOVER (Zou and Donner 2008); with unidentified cases Manski's bounds and the
+interval of Imbens and Manski (2004) round them. Modelled cases lie between two shares of other cases (``monotone``),
+each with its own sampling error, beside the chance of so few cases.
 """
 
 from dataclasses import dataclass
@@ -104,12 +104,29 @@ def wilson(share: Floats, labels: Floats, z: float) -> tuple[Floats, Floats]:
     return np.minimum(np.clip(centre - reach, 0, 1), share), np.maximum(np.clip(centre + reach, 0, 1), share)
 
 
-def mover(weights: Floats, shares: Floats, labels: Floats, z: float) -> tuple[float, float]:
-    """Return how far a weighted sum of independent shares may lie below and above its value (MOVER over Wilson)."""
+def stratified(weights: Floats, shares: Floats, labels: Floats, z: float) -> tuple[float, float]:
+    """Return how far a sum of independent shares with positive weights may lie below and above its value.
+
+    Stratified Wilson limits (Yan and Su 2010): each share's limits at a smaller z, added up, so that the skew of a
+    share near nought or one shrinks with the number of strata as it does in truth.
+    """
     lo, hi = wilson(shares, labels, z)
-    below = np.where(weights > 0, shares - lo, hi - shares) * np.abs(weights)
-    above = np.where(weights > 0, hi - shares, shares - lo) * np.abs(weights)
-    return float(np.sqrt(np.square(below).sum())), float(np.sqrt(np.square(above).sum()))
+    half = weights * (hi - lo)
+    if not half.any():
+        return 0.0, 0.0
+    lo, hi = wilson(shares, labels, z * float(np.sqrt(np.square(half).sum()) / half.sum()))
+    return float((weights * (shares - lo)).sum()), float((weights * (hi - shares)).sum())
+
+
+def mover(weights: Floats, shares: Floats, labels: Floats, z: float) -> tuple[float, float]:
+    """Return how far a weighted sum of independent shares may lie below and above its value.
+
+    What adds and what takes away are stratified Wilson sums, joined by MOVER: for two shares Newcombe's interval.
+    """
+    more, less = weights > 0, weights < 0
+    below, above = stratified(weights[more], shares[more], labels[more], z)
+    lower, upper = stratified(-weights[less], shares[less], labels[less], z)
+    return float(np.hypot(below, upper)), float(np.hypot(above, lower))
 
 
 def imbens_manski(width: float, sigma: float, level: float) -> float:
@@ -127,36 +144,40 @@ def imbens_manski(width: float, sigma: float, level: float) -> float:
 def tally(identified: pl.DataFrame) -> Domains:
     """Reduce identified cases (with ``policy``, ``alpha``, ``beta``) to domains.
 
-    Uses ``predicted`` and ``gain`` (``assist``) and the columns of ``bound_by_score`` where they are there.
+    Uses ``predicted`` and ``gain`` (``assist``), the columns of ``bound_by_score``, and ``times`` (what each case
+    counts for in a replicate) where they are there.
     """
     keys = ["domain", "policy", "alpha", "beta"]
     audited, settled = pl.col("standing") == "audited", pl.col("domain") < 0
     assisted, bounded = "gain" in identified.columns, "ceiling" in identified.columns
     guess = pl.col("predicted") if assisted else pl.lit(0.0)
+    times = pl.col("times") if "times" in identified.columns else pl.lit(1.0)
+    weight, known = pl.col("weight") * times, pl.col("known").is_not_null()
+    pool = audited | (pl.col("standing") == "estimable")
     frame = (
         identified.group_by(keys)
         .agg(
-            settled=settled.sum(),
-            estimable=(pl.col("standing") == "estimable").sum(),
-            sampled=audited.sum(),
-            unknown=(pl.col("standing") == "unidentified").sum(),
-            plain=pl.col("known").mean(),
-            w=pl.col("weight").filter(audited).sum(),
-            w2=pl.col("weight").filter(audited).pow(2).sum(),
-            rest=(pl.col("weight") * (pl.col("known") - guess)).filter(audited).sum(),
-            guess=guess.filter(audited | (pl.col("standing") == "estimable")).mean() if assisted else pl.lit(0.0),
+            settled=(settled * times).sum(),
+            estimable=((pl.col("standing") == "estimable") * times).sum(),
+            sampled=(audited * times).sum(),
+            unknown=((pl.col("standing") == "unidentified") * times).sum(),
+            plain=(pl.col("known") * times).sum() / (known * times).sum(),
+            w=weight.filter(audited).sum(),
+            w2=weight.filter(audited).pow(2).sum(),
+            rest=(weight * (pl.col("known") - guess)).filter(audited).sum(),
+            guess=(guess * times * pool).sum() / (times * pool).sum() if assisted else pl.lit(0.0),
             gain=pl.col("gain").first() if assisted else pl.lit(1.0),
-            modelled=(pl.col("standing") == "modelled").sum(),
+            modelled=((pl.col("standing") == "modelled") * times).sum(),
             **{c: pl.col(c).first() for c in _ENDS if bounded},
         )
         .sort(keys)
     )
     pooled = pl.col("estimable") > 0
     left_over = 1 - pl.col("sampled") / (pl.col("sampled") + pl.col("estimable"))
-    share = (pl.col("guess") + pl.col("rest") / pl.col("w")).clip(0, 1)
+    share = (pl.col("guess") + pl.col("rest") / pl.col("w")).clip(0, 1).fill_nan(0.5)
     frame = frame.with_columns(
         cases=pl.col("settled") + pl.col("sampled") + pl.col("estimable"),
-        share=pl.when(pooled).then(share).otherwise(pl.col("plain").fill_null(0.0)),
+        share=pl.when(pooled).then(share).otherwise(pl.col("plain").fill_nan(0.0)),
         labels=pl.when(pooled)
         .then(pl.col("w").pow(2) / pl.col("w2") / left_over * pl.col("gain"))
         .otherwise(pl.lit(np.inf)),

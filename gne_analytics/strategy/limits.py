@@ -6,16 +6,21 @@ from datetime import date
 import polars as pl
 
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Edit, Identification
+from gne_analytics.evidence.types import Edit, Estimate, Identification, Outcome
 from gne_analytics.strategy.estimate import Reviewers
 from gne_analytics.strategy.identify import Label
 from gne_analytics.strategy.kinds import PRICELESS
+from gne_analytics.strategy.prospective import MIN_GROUPS, Groups
 from gne_analytics.strategy.recommend import NEVER_ALONE
 from gne_analytics.strategy.study import Study
 
 
 def assumptions_of(
-    identification: Identification, reviewers: Reviewers, label: Label, store: EvidenceStore
+    identification: Identification,
+    reviewers: Reviewers,
+    label: Label,
+    store: EvidenceStore,
+    error: Estimate | None = None,
 ) -> tuple[str, ...]:
     """Say what the estimate takes for granted."""
     said = ["Sellers behave as they did: they list, appeal and correct no otherwise under the new policy."]
@@ -31,6 +36,17 @@ def assumptions_of(
         )
     else:
         said.append("Audits alone are taken as truth; a decided appeal counts only where it was audited too.")
+        if error is not None:
+            rate = store.add(
+                error.value, "rate", interval=error.interval, denominator=error.n,
+                filter="decided appeals that were audited too", tool="appeal_error",
+            )  # fmt: skip
+            said.append(
+                f"Where an appealed case was audited too, the audit disagrees with the appeal's final decision in "
+                f"{rate.ref('pct')} ({rate.ref('ci')}); the audit holds."
+            )
+        else:
+            said.append("No appealed case was audited, so nothing tells how often decisions of appeals err.")
     if identification.estimable:
         said.append("Audits were drawn with the probabilities that are logged, and not with this change in mind.")
     if identification.modelled:
@@ -50,6 +66,24 @@ def assumptions_of(
             f"{wrong.ref('pct')} of the legitimate ones and {right.ref('pct')} of the violations."
         )
     return tuple(said)
+
+
+def limits_of_groups(groups: Groups, loss: Outcome, store: EvidenceStore) -> tuple[str, tuple[str, ...]]:
+    """Say what a prospective interval rests on, or why there is none; return the claim and its evidence."""
+    dealt = store.add(groups.small, "count", filter="groups of sellers", tool="jackknife")
+    if loss.effective_groups is None:
+        floor = store.add(MIN_GROUPS, "constant")
+        said = (
+            f"There are {dealt.ref()} groups of sellers, under {floor.ref()}: too few to say how much sellers and "
+            "weeks to come may differ, so no interval is given."
+        )
+        return said, (dealt.id, floor.id)
+    rests = store.add(round(loss.effective_groups), "count", filter="effective groups, loss", tool="jackknife")
+    said = (
+        "Intervals are for sellers and weeks to come, of which this record is one draw: "
+        f"{dealt.ref()} groups of sellers were left out in turn, and the loss rests on effectively {rests.ref()}."
+    )
+    return said, (dealt.id, rests.id)
 
 
 def limits_of(
