@@ -35,9 +35,10 @@ from typing import Any, get_args
 import numpy as np
 import polars as pl
 
-from benchmarks.coverage_worlds import AUDITS, KINDS, POLICIES, Audited, Kind, World, draw, record_of
+from benchmarks.coverage_worlds import AUDITS, KINDS, POLICIES, WORDS, Audited, Kind, World, draw, record_of
 from gne_analytics.strategy.backtest import replay_change, usual_numbers
 from gne_analytics.strategy.estimate import Bounded, Domains, Price, Reviewers, difference, tally, wilson
+from gne_analytics.strategy.flows import REVIEW
 from gne_analytics.strategy.identify import Label, identify
 from gne_analytics.strategy.reviewers import like, reviewer_rates
 from gne_analytics.strategy.study import open_study
@@ -110,26 +111,27 @@ def judged(domains: Domains, reviewers: Reviewers) -> tuple[Bounded, ...]:
     return tuple(difference(domains, price, reviewers) for price in PRICES.values())
 
 
-def identified(world: World, label: Label, **more: int) -> tuple[pl.DataFrame, Reviewers]:
-    """Identify the cases that a change moves, as ``replay_change`` does, and learn how reviewers decide the like."""
-    moved = world.frame(world.moved)
-    reviewers = Reviewers()
+def reviewers_of(world: World, moved: pl.DataFrame) -> Reviewers:
+    """Learn how reviewers decide from the like of the cases that go to them, as ``replay_change`` does."""
     touched = moved.filter(pl.col("beta") != 0)
-    if touched.height:
-        reviewed = world.frame(world.columns["state_today"] == "review")
-        reviewers = reviewer_rates(like(touched, reviewed, ATTRIBUTES))
-    return identify(moved, label, **more), reviewers
+    if touched.is_empty():
+        return Reviewers()
+    reviewed = world.frame(world.columns["state_today"] == WORDS["state_today"].index(REVIEW))
+    return reviewer_rates(like(touched, reviewed, ATTRIBUTES))
 
 
-def look(world: World, label: Label) -> Seen:
-    """Backtest one world and hold the result against its truth."""
-    moved, reviewers = identified(world, label)
-    found = judged(tally(moved), reviewers)
-    nothing_shared = identify(world.frame(world.moved), label, min_labels=NEVER)
-    worst = judged(tally(nothing_shared), Reviewers())
+def look(world: World) -> dict[Label, Seen]:
+    """Backtest one world under both labels and hold the results against its truth."""
+    moved = world.frame(world.moved)
+    reviewers = reviewers_of(world, moved)
+    return {label: _look(world, moved, reviewers, label) for label in LABELS}
+
+
+def _look(world: World, moved: pl.DataFrame, reviewers: Reviewers, label: Label) -> Seen:
+    found = judged(tally(identify(moved, label)), reviewers)
+    worst = judged(tally(identify(moved, label, min_labels=NEVER)), Reviewers())
     truth = _priced(world.truth(label))
     wrong, n = found[0], max(moved.height, 1)
-    usual = _usual(moved, float((1 - world.known(label))[world.moved].mean()))
     return Seen(
         bounded=wrong.high - wrong.low > 1e-9,
         covered=tuple(_holds(f.interval, t) for f, t in zip(found, truth, strict=True)),
@@ -138,7 +140,7 @@ def look(world: World, label: Label) -> Seen:
         worst_width=(worst[0].high - worst[0].low) / n,
         unerring=_holds(wrong.interval, world.truth(label, unerring=True)[0]),
         drawn=_holds(wrong.interval, world.truth(label, drawn=True)[0]),
-        usual=usual,
+        usual=_usual(moved, float((1 - world.known(label))[world.moved].mean())),
     )
 
 
@@ -167,9 +169,10 @@ def _usual(moved: pl.DataFrame, truth: float) -> tuple[tuple[float, bool] | None
 
 def agrees(kind: Kind, world: World, label: Label) -> bool:
     """Say whether a user's whole path, from the tables of a record on, gives the same figures as ours."""
-    moved, reviewers = identified(world, label)
+    moved = world.frame(world.moved)
     done = replay_change([kind.edit], open_study(record_of(world), POLICIES), label=label)
-    ours, theirs = judged(tally(moved), reviewers), judged(done.domains, done.reviewers)
+    ours = judged(tally(identify(moved, label)), reviewers_of(world, moved))
+    theirs = judged(done.domains, done.reviewers)
     pairs = [
         pair for a, b in zip(ours, theirs, strict=True)
         for pair in zip((a.low, a.high, *a.interval), (b.low, b.high, *b.interval), strict=True)
@@ -196,8 +199,8 @@ class Task:
         whole = differing = 0
         for seed in range(self.first, self.first + self.worlds):
             world = draw(kind, audited, seed)
-            for label in LABELS:
-                seen[label].append(asdict(look(world, label)))
+            for label, found in look(world).items():
+                seen[label].append(asdict(found))
                 if seed < self.whole:
                     whole, differing = whole + 1, differing + (not agrees(kind, world, label))
         return {"task": asdict(self), "seen": seen, "whole": whole, "differing": differing}
@@ -289,9 +292,10 @@ def _row(t: Mapping[str, Any]) -> str:
     audits = f"{t['audit_rate']:.1%}" + ("" if t["audits_below"] else ", none below")
     usual = "  ".join("   -" if t[u]["coverage"] is None else f"{t[u]['coverage']:4.2f}" for u in USUAL)
     lo, hi = t["monte_carlo"]
+    widths = f"{t['median_width']:6.3f} {t['median_worst_width']:6.3f}"
     return (
         f"{t['edit']:15} {audits:16} {t['label']:15} {t['coverage']:.3f} [{lo:.3f}, {hi:.3f}] "
-        f"{t['bounded_share']:8.2f} {t['median_width']:6.3f} {t['median_worst_width']:6.3f}   {usual}   {'; '.join(t['failings']) or 'passes'}"
+        f"{t['bounded_share']:8.2f} {widths}   {usual}   {'; '.join(t['failings']) or 'passes'}"
     )
 
 

@@ -19,6 +19,7 @@ do so, given what the case really is. ``drawn`` totals take one reviewer's drawn
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,15 +34,21 @@ from gne_analytics.tables.record import Record, record_from_frames
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
-Column = npt.NDArray[np.generic]
+Column = npt.NDArray[Any]
 
 AUDIT_ERROR = 0.02
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 120
-STATES = np.array([NOTHING, AUTOMATIC, REVIEW])
-MARKETS = np.array(["ID", "PH", "TH", "VN"])
-CATEGORIES = np.array(["beauty", "fashion", "home", "toys"])
-TIERS = np.array(["brand", "new", "standard"])
+WORDS = {
+    "market": ("ID", "PH", "TH", "VN"),
+    "category": ("beauty", "fashion", "home", "toys"),
+    "object_type": ("listing", "video"),
+    "seller_tier": ("brand", "new", "standard"),
+    "state_today": (NOTHING, AUTOMATIC, REVIEW),
+    "rule_today": ("main", "bait", "seen"),
+    "rule_proposed": ("main", "bait", "seen"),
+}
+"""What the codes of a world mean."""
 REVIEWED = (
     "market IN ('ID', 'TH') AND category IN ('beauty', 'toys') "
     "OR market IN ('PH', 'VN') AND category IN ('fashion', 'home')"
@@ -128,7 +135,7 @@ class World:
     """A record by columns of numpy, and what every case really is."""
 
     columns: Mapping[str, Column]
-    """What a record tells: a value per case."""
+    """What a record tells, a value per case; those of ``WORDS`` as codes."""
     violates: Bools
     verdict: Bools
     """What an audit would say."""
@@ -137,15 +144,17 @@ class World:
     answer: Bools
     """What the reviewer drawn for it would do."""
 
-    def frame(self, rows: Bools | None = None) -> pl.DataFrame:
-        """Return what strategy reads of the cases, as ``flow_of`` and ``build_population`` would hand it over."""
-        columns = self.columns if rows is None else {name: c[rows] for name, c in self.columns.items()}
-        numbers = ("score", "decided_violating", "audit_violating", "audit_prob")
-        return pl.DataFrame(dict(columns)).with_columns(
-            pl.col(numbers).fill_nan(None),
+    def frame(self, rows: Bools) -> pl.DataFrame:
+        """Return what strategy reads of some cases, as ``build_population`` and ``flow_of`` would hand it over."""
+        mine = {name: column[rows] for name, column in self.columns.items()}
+        words = {name: pl.Series(told)[mine.pop(name)] for name, told in WORDS.items()}
+        alpha, beta = pl.col("alpha").cast(pl.String), pl.col("beta").cast(pl.String)
+        return pl.DataFrame({**mine, **words}).with_columns(
+            pl.col("score", "decided_violating", "audit_violating", "audit_prob").fill_nan(None),
             human=pl.when("enforced").then("human"),
             policy=pl.lit("p"),
             detector=pl.lit("d"),
+            cell=alpha + pl.lit("|") + beta,
         )
 
     @property
@@ -179,17 +188,17 @@ def draw(kind: Kind, audited: Audited, seed: int, cases: int | None = None) -> W
     probability = _probability(audited, listed, today, appealed)
     audit = rng.random(n) < probability
     before, after = (_chances(state, today, enforced) for state in (today, proposed))
-    rule = np.where(listed["video"], "seen", np.where(listed["score"] >= 0.6, "main", "bait"))
+    rule = np.where(listed["video"], 2, np.where(listed["score"] >= 0.6, 0, 1))
     alpha, beta = after[0] - before[0], after[1] - before[1]
     columns: dict[str, Column] = {
         "case_id": np.arange(n),
         "seller": listed["seller"],
-        "market": MARKETS[listed["market"]],
-        "category": CATEGORIES[listed["category"]],
-        "object_type": np.where(listed["video"], "video", "listing"),
-        "seller_tier": TIERS[listed["tier"]],
+        "market": listed["market"],
+        "category": listed["category"],
+        "object_type": listed["video"].astype(np.int64),
+        "seller_tier": listed["tier"],
         "score": listed["score"],
-        "state_today": STATES[today],
+        "state_today": today,
         "rule_today": rule,
         "rule_proposed": rule,
         "enforced": enforced,
@@ -200,7 +209,6 @@ def draw(kind: Kind, audited: Audited, seed: int, cases: int | None = None) -> W
         "audit_prob": np.where(audit, probability, np.nan),
         "alpha": alpha,
         "beta": beta,
-        "cell": np.char.add(np.char.add(alpha.astype(str), "|"), beta.astype(str)),
     }
     return World(columns, violates, verdict, chance, answer)
 
@@ -280,7 +288,7 @@ def _probability(audited: Audited, listed: Mapping[str, Column], today: Ints, ap
 def record_of(world: World) -> Record:
     """Write a world as the tables of a record, so that the whole path of a user can be walked."""
     at = pl.lit(START) + pl.duration(days=pl.col("case_id") % DAYS)
-    cases = world.frame().with_columns(
+    cases = world.frame(np.ones(world.violates.size, bool)).with_columns(
         case_id=pl.format("c{}", pl.col("case_id").cast(pl.String).str.zfill(7)),
         seller_id=pl.format("s{}", "seller"),
         assessed_at=at,
