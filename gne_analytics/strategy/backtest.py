@@ -126,7 +126,7 @@ def replay_change(
     flows = flows.with_columns(cell=cell, seller_age=seller_age())
     touched = flows.filter((pl.col("beta") != 0) & pl.col("affected"))
     if touched.height:
-        reviewers = reviewer_rates(like(touched, flows, study.population.attributes))
+        reviewers = reviewer_rates(like(touched, flows, study.population.attributes), label)
     if on != "all":
         flows = flows.filter(pl.col("part") == (1 if on == "confirm" else 0))
     if since is not None:
