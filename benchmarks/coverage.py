@@ -55,6 +55,8 @@ LOWEST = 0.01
 SURE = 2.5758293035489004
 """The quantile of a two-sided 99 % interval."""
 Z95 = 1.959963984540054
+FEW = 100
+"""Of fewer worlds no coverage is told per edit."""
 NEVER = 10**9
 """With so many labels needed for a domain, audits tell of nothing but the audited cases themselves."""
 BATCH = 50
@@ -76,7 +78,7 @@ class Seen:
     unerring: bool
     """The interval of wrongful enforcement holds what cases really are, which audits that err do not tell."""
     drawn: bool
-    """It holds the total with the reviewers' drawn answers."""
+    """Both mistakes' intervals hold the totals with one reviewer's drawn answer for each case."""
     usual: tuple[tuple[float, bool] | None, ...]
     """By how much each usual number is off and whether it covers; None: no appeal was decided."""
 
@@ -111,24 +113,23 @@ def judged(domains: Domains, reviewers: Reviewers) -> tuple[Bounded, ...]:
     return tuple(difference(domains, price, reviewers) for price in PRICES.values())
 
 
-def reviewers_of(world: World, moved: pl.DataFrame) -> Reviewers:
+def reviewers_of(world: World, moved: pl.DataFrame, label: Label) -> Reviewers:
     """Learn how reviewers decide from the like of the cases that go to them, as ``replay_change`` does."""
     touched = moved.filter(pl.col("beta") != 0)
     if touched.is_empty():
         return Reviewers()
     reviewed = world.frame(world.columns["state_today"] == WORDS["state_today"].index(REVIEW))
-    return reviewer_rates(like(touched, reviewed, ATTRIBUTES))
+    return reviewer_rates(like(touched, reviewed, ATTRIBUTES), label)
 
 
 def look(world: World) -> dict[Label, Seen]:
     """Backtest one world under both labels and hold the results against its truth."""
     moved = world.frame(world.moved)
-    reviewers = reviewers_of(world, moved)
-    return {label: _look(world, moved, reviewers, label) for label in LABELS}
+    return {label: _look(world, moved, label) for label in LABELS}
 
 
-def _look(world: World, moved: pl.DataFrame, reviewers: Reviewers, label: Label) -> Seen:
-    found = judged(tally(identify(moved, label)), reviewers)
+def _look(world: World, moved: pl.DataFrame, label: Label) -> Seen:
+    found = judged(tally(identify(moved, label)), reviewers_of(world, moved, label))
     worst = judged(tally(identify(moved, label, min_labels=NEVER)), Reviewers())
     truth = _priced(world.truth(label))
     wrong, n = found[0], max(moved.height, 1)
@@ -139,7 +140,7 @@ def _look(world: World, moved: pl.DataFrame, reviewers: Reviewers, label: Label)
         width=(wrong.interval[1] - wrong.interval[0]) / n,
         worst_width=(worst[0].high - worst[0].low) / n,
         unerring=_holds(wrong.interval, world.truth(label, unerring=True)[0]),
-        drawn=_holds(wrong.interval, world.truth(label, drawn=True)[0]),
+        drawn=all(_holds(f.interval, t) for f, t in zip(found, world.truth(label, drawn=True), strict=False)),
         usual=_usual(moved, float((1 - world.known(label))[world.moved].mean())),
     )
 
@@ -171,7 +172,7 @@ def agrees(kind: Kind, world: World, label: Label) -> bool:
     """Say whether a user's whole path, from the tables of a record on, gives the same figures as ours."""
     moved = world.frame(world.moved)
     done = replay_change([kind.edit], open_study(record_of(world), POLICIES), label=label)
-    ours = judged(tally(identify(moved, label)), reviewers_of(world, moved))
+    ours = judged(tally(identify(moved, label)), reviewers_of(world, moved, label))
     theirs = judged(done.domains, done.reviewers)
     pairs = [
         pair for a, b in zip(ours, theirs, strict=True)
@@ -284,8 +285,26 @@ def summary(cells: Sequence[Cell], lines: Sequence[Mapping[str, Any]]) -> dict[s
         "worlds_per_cell": min((t["worlds"] for t in told), default=0),
         "whole_path": sum(x["whole"] for x in lines),
         "whole_path_differing": sum(x["differing"] for x in lines),
+        "by_edit": [_by_edit(kind.name, told) for kind in KINDS if any(t["edit"] == kind.name for t in told)],
         "by_cell": told,
     }
+
+
+def _by_edit(edit: str, told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the lowest and highest coverage over an edit's cells, target by target, where figures are no bounds."""
+    mine = [t for t in told if t["edit"] == edit]
+    out: dict[str, Any] = {"edit": edit, "cells": len(mine), "cells_failed": sum(bool(t["failings"]) for t in mine)}
+    shares = {where: [t[name][where] for t in mine for name in TARGETS] for where in ("point", "bounds")}
+    shares |= {name: [t[name] for t in mine] for name in USUAL}
+    for name, found in shares.items():
+        seen = [s["coverage"] for s in found if s["worlds"] >= FEW]
+        out[name] = [min(seen), max(seen)] if seen else None
+    for name in USUAL:
+        errors = [t[name]["median_error"] for t in mine if t[name]["median_error"] is not None]
+        out[f"{name}_error"] = [min(errors), max(errors)] if errors else None
+    for name in ("median_width", "median_worst_width"):
+        out[name] = float(np.median([t[name] for t in mine]))
+    return out
 
 
 def _row(t: Mapping[str, Any]) -> str:
@@ -299,12 +318,22 @@ def _row(t: Mapping[str, Any]) -> str:
     )
 
 
+def _edit_row(t: Mapping[str, Any]) -> str:
+    spans = ["-" if t[x] is None else f"{t[x][0]:.3f} to {t[x][1]:.3f}" for x in ("point", "bounds", *USUAL)]
+    errors = ["-" if t[f"{u}_error"] is None else "{:+.2f} to {:+.2f}".format(*t[f"{u}_error"]) for u in USUAL]
+    cells = f"{t['cells'] - t['cells_failed']} of {t['cells']}"
+    return f"{t['edit']:15} {cells:9} {'  '.join(f'{s:15}' for s in (*spans, *errors))}"
+
+
 def _kept(path: Path | None) -> list[dict[str, Any]]:
-    """Read what an earlier run kept; a last line that was cut off is left out."""
+    """Read what an earlier run kept; a last line that was cut off is taken out of the file."""
     if path is None or not path.exists():
         return []
     text = path.read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole, encoding="utf-8")
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def run(wanted: Sequence[Task], keep: Path | None, processes: int) -> Iterator[dict[str, Any]]:
@@ -326,11 +355,11 @@ def main() -> None:
     """Print a line per cell and how many fail."""
     reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     reader.add_argument("--worlds", type=int, default=1_000, help="worlds per cell")
-    reader.add_argument("--whole", type=int, default=5, help="of these, how many walk the whole path too")
+    reader.add_argument("--whole", type=int, default=2, help="of these, how many walk the whole path too")
     reader.add_argument("--edits", nargs="*", default=[k.name for k in KINDS], choices=[k.name for k in KINDS])
     reader.add_argument("--audits", nargs="*", default=[a.name for a in AUDITS], choices=[a.name for a in AUDITS])
     reader.add_argument("--processes", type=int, default=2)
-    reader.add_argument("--keep", type=Path, help="a file that keeps what is done; a run goes on from it")
+    reader.add_argument("--keep", type=Path, help="a file that keeps what is done; a run of this code goes on from it")
     reader.add_argument("--json", type=Path)
     args = reader.parse_args()
     tasks = [
@@ -348,6 +377,9 @@ def main() -> None:
     figures = summary(cells, lines)
     print("edit            audits           label           coverage, 99 % MC     bounded  width  worst   usual two")
     print("\n".join(_row(t) for t in figures["by_cell"]))
+    head = ("estimates", "bounds", "among appeals", "per violation", "off by: appeals", "off by: violations")
+    print(f"\n{'edit':15} {'pass':9} {'  '.join(f'{h:15}' for h in head)}")
+    print("\n".join(_edit_row(t) for t in figures["by_edit"]))
     print(
         f"{figures['cells']} cells of {figures['worlds_per_cell']} worlds, {figures['cells_failed']} failed; the whole "
         f"path from tables on differed in {figures['whole_path_differing']} of {figures['whole_path']} worlds."

@@ -9,13 +9,16 @@ stratum, and err in ``AUDIT_ERROR`` of the cases.
 **What the truth of a case is.** Audits that err tell what auditors say, never more. So every case has one verdict that
 an audit of it would give, drawn once whether or not it is audited. Under ``latent`` the truth is that verdict; under
 ``final_decision`` it is the final decision where an appeal was decided, and the verdict elsewhere. Both are truths of
-this record (the retrospective target): by chance comes only who was audited. What a case really is, nobody sees;
-``unerring`` totals are kept beside, to show what the error of audits alone does.
+this record (the retrospective target): by chance comes only who was audited. What a case really is, nobody sees; the
+unerring total is kept beside, to show what the error of audits alone does.
 
 **What a review would do.** A case sent to a person counts as enforced with the chance that the pool of reviewers would
-do so, given what the case really is. ``drawn`` totals take one reviewer's drawn answer instead.
+do so, given what the case really is; they answer to that in the record too. The ``drawn`` total takes one reviewer's
+answer instead. So under ``final_decision`` a case whose appeal was wrongly upheld counts as a violation that reviewers
+would often let pass: reviewed cases that passed had no appeal, so no record tells of it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -124,7 +127,7 @@ class Audited:
     @property
     def cases(self) -> int:
         """Cases of a record, in the middle: rare audits are met on large records."""
-        return round(400 * self.rate**-0.75)
+        return round(400 / math.pow(self.rate, 0.75))
 
 
 AUDITS = (Audited(0.005), Audited(0.01), Audited(0.02), Audited(0.05), Audited(0.02, below=False))
