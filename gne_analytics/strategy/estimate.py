@@ -7,8 +7,9 @@ A flow cell changes the chance that a case is enforced by ``alpha + beta * r``: 
 itself, ``beta`` for what a reviewer decides, r being the chance that a reviewer enforces (r0 on a legitimate case, r1
 on a violation). New enforcement is (1, 0), release (-1, 0), a reroute to review (-1, 1).
 
-Intervals: Wilson limits per domain with Kish's effective n and the finite-population correction, combined by MOVER
-(Zou and Donner 2008); with unidentified cases Manski's bounds and the interval of Imbens and Manski (2004) round them.
+Intervals: stratified Wilson limits over domains with effective numbers of labels and the finite-population correction,
+gains and losses combined by MOVER (Zou and Donner 2008); with unidentified cases Manski's bounds and the interval of
+Imbens and Manski (2004) round them.
 """
 
 from dataclasses import dataclass
@@ -85,12 +86,35 @@ def wilson(share: Floats, labels: Floats, z: float) -> tuple[Floats, Floats]:
     return np.minimum(np.clip(centre - reach, 0, 1), share), np.maximum(np.clip(centre + reach, 0, 1), share)
 
 
+def stratified(weights: Floats, shares: Floats, labels: Floats, z: float) -> tuple[float, float]:
+    """Return how far a sum of independent shares with positive weights may lie below and above its value.
+
+    Wilson's limits of the weighted mean of the shares, at the number of labels that would give one share its variance.
+    Each share is drawn to a half for that variance, by ``z^2`` labels over all of them (Agresti and Coull 1998): shares
+    of nought or one, of which many strata of few labels consist, are not certain.
+    """
+    sampled = np.isfinite(labels) & (weights > 0)
+    weights, shares, labels = weights[sampled], shares[sampled], labels[sampled]
+    total = float(weights.sum())
+    if total == 0 or z == 0:
+        return 0.0, 0.0
+    drawn = z * z / weights.size
+    smooth = (shares * labels + drawn / 2) / (labels + drawn)
+    mean, variance = np.average(smooth, weights=weights), (weights**2 * smooth * (1 - smooth) / labels).sum() / total**2
+    share = np.array([(weights * shares).sum() / total])
+    lo, hi = wilson(share, np.array([mean * (1 - mean) / variance]), z)
+    return float((share - lo)[0] * total), float((hi - share)[0] * total)
+
+
 def mover(weights: Floats, shares: Floats, labels: Floats, z: float) -> tuple[float, float]:
-    """Return how far a weighted sum of independent shares may lie below and above its value (MOVER over Wilson)."""
-    lo, hi = wilson(shares, labels, z)
-    below = np.where(weights > 0, shares - lo, hi - shares) * np.abs(weights)
-    above = np.where(weights > 0, hi - shares, shares - lo) * np.abs(weights)
-    return float(np.sqrt(np.square(below).sum())), float(np.sqrt(np.square(above).sum()))
+    """Return how far a weighted sum of independent shares may lie below and above its value.
+
+    What adds and what takes away are stratified Wilson sums, joined by MOVER: for two shares Newcombe's interval.
+    """
+    more, less = weights > 0, weights < 0
+    below, above = stratified(weights[more], shares[more], labels[more], z)
+    lower, upper = stratified(-weights[less], shares[less], labels[less], z)
+    return float(np.hypot(below, upper)), float(np.hypot(above, lower))
 
 
 def imbens_manski(width: float, sigma: float, level: float) -> float:
@@ -106,9 +130,14 @@ def imbens_manski(width: float, sigma: float, level: float) -> float:
 
 
 def tally(identified: pl.DataFrame) -> Domains:
-    """Reduce identified cases (with ``policy``, ``alpha``, ``beta``) to domains."""
+    """Reduce identified cases (with ``policy``, ``alpha``, ``beta``) to domains.
+
+    The labels behind a share are Kish's, or those that its linearised variance is worth (Korn and Graubard 1998) where
+    these are fewer: where audits are rarest among what is hard to tell, weights alone promise too much.
+    """
     keys = ["domain", "policy", "alpha", "beta"]
     audited, settled = pl.col("standing") == "audited", pl.col("domain") < 0
+    w, y = pl.col("weight").filter(audited), pl.col("known").filter(audited)
     frame = (
         identified.group_by(keys)
         .agg(
@@ -117,18 +146,21 @@ def tally(identified: pl.DataFrame) -> Domains:
             sampled=audited.sum(),
             unknown=(pl.col("standing") == "unidentified").sum(),
             plain=pl.col("known").mean(),
-            w=pl.col("weight").filter(audited).sum(),
-            w2=pl.col("weight").filter(audited).pow(2).sum(),
-            wy=(pl.col("weight") * pl.col("known")).filter(audited).sum(),
+            w=w.sum(),
+            w2=w.pow(2).sum(),
+            wy=(w * y).sum(),
+            spread=(w * (w - 1) * (y - (w * y).sum() / w.sum()).pow(2)).sum(),
         )
         .sort(keys)
     )
     pooled = pl.col("estimable") > 0
     left_over = 1 - pl.col("sampled") / (pl.col("sampled") + pl.col("estimable"))
+    share, kish = pl.col("wy") / pl.col("w"), pl.col("w").pow(2) / pl.col("w2") / left_over
+    own = pl.when(pl.col("spread") > 0).then(share * (1 - share) * pl.col("w").pow(2) / pl.col("spread"))
     frame = frame.with_columns(
         cases=pl.col("settled") + pl.col("sampled") + pl.col("estimable"),
-        share=pl.when(pooled).then(pl.col("wy") / pl.col("w")).otherwise(pl.col("plain").fill_null(0.0)),
-        labels=pl.when(pooled).then(pl.col("w").pow(2) / pl.col("w2") / left_over).otherwise(pl.lit(np.inf)),
+        share=pl.when(pooled).then(share).otherwise(pl.col("plain").fill_null(0.0)),
+        labels=pl.when(pooled).then(pl.min_horizontal(kish, own)).otherwise(pl.lit(np.inf)),
     )
     columns = {name: frame[name].to_numpy().astype(np.float64) for name in _COLUMNS}
     return Domains(tuple(frame["policy"]), **columns)
