@@ -57,8 +57,6 @@ SURE = 2.5758293035489004
 Z95 = 1.959963984540054
 FEW = 100
 """Of fewer worlds no coverage is told per edit."""
-NEVER = 10**9
-"""With so many labels needed for a domain, audits tell of nothing but the audited cases themselves."""
 BATCH = 50
 ATTRIBUTES = ("market", "category", "object_type", "seller_tier")
 
@@ -129,8 +127,10 @@ def look(world: World) -> dict[Label, Seen]:
 
 
 def _look(world: World, moved: pl.DataFrame, label: Label) -> Seen:
-    found = judged(tally(identify(moved, label)), reviewers_of(world, moved, label))
-    worst = judged(tally(identify(moved, label, min_labels=NEVER)), Reviewers())
+    told = identify(moved, label)
+    found = judged(tally(told), reviewers_of(world, moved, label))
+    alone = pl.when(pl.col("standing") == "estimable").then(pl.lit("unidentified")).otherwise("standing")
+    worst = judged(tally(told.with_columns(standing=alone)), Reviewers())
     truth = _priced(world.truth(label))
     wrong, n = found[0], max(moved.height, 1)
     return Seen(
