@@ -39,7 +39,7 @@ from benchmarks.coverage_worlds import AUDITS, KINDS, POLICIES, WORDS, Audited, 
 from gne_analytics.strategy.backtest import replay_change, usual_numbers
 from gne_analytics.strategy.estimate import Bounded, Domains, Price, Reviewers, difference, tally, wilson
 from gne_analytics.strategy.flows import REVIEW
-from gne_analytics.strategy.identify import Label, identify
+from gne_analytics.strategy.identify import NEEDED, Label, identify
 from gne_analytics.strategy.reviewers import like, reviewer_rates
 from gne_analytics.strategy.study import open_study
 
@@ -116,7 +116,7 @@ def reviewers_of(world: World, moved: pl.DataFrame, label: Label) -> Reviewers:
     touched = moved.filter(pl.col("beta") != 0)
     if touched.is_empty():
         return Reviewers()
-    reviewed = world.frame(world.columns["state_today"] == WORDS["state_today"].index(REVIEW))
+    reviewed = world.frame(world.columns["state_today"] == WORDS["state_today"].index_of(REVIEW))
     return reviewer_rates(like(touched, reviewed, ATTRIBUTES), label)
 
 
@@ -127,7 +127,7 @@ def look(world: World) -> dict[Label, Seen]:
 
 
 def _look(world: World, moved: pl.DataFrame, label: Label) -> Seen:
-    told = identify(moved, label)
+    told = identify(moved.select(*NEEDED, "policy", "alpha", "beta"), label)
     found = judged(tally(told), reviewers_of(world, moved, label))
     alone = pl.when(pl.col("standing") == "estimable").then(pl.lit("unidentified")).otherwise("standing")
     worst = judged(tally(told.with_columns(standing=alone)), Reviewers())

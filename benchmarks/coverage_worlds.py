@@ -42,13 +42,13 @@ AUDIT_ERROR = 0.02
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 120
 WORDS = {
-    "market": ("ID", "PH", "TH", "VN"),
-    "category": ("beauty", "fashion", "home", "toys"),
-    "object_type": ("listing", "video"),
-    "seller_tier": ("brand", "new", "standard"),
-    "state_today": (NOTHING, AUTOMATIC, REVIEW),
-    "rule_today": ("main", "bait", "seen"),
-    "rule_proposed": ("main", "bait", "seen"),
+    "market": pl.Series(["ID", "PH", "TH", "VN"]),
+    "category": pl.Series(["beauty", "fashion", "home", "toys"]),
+    "object_type": pl.Series(["listing", "video"]),
+    "seller_tier": pl.Series(["brand", "new", "standard"]),
+    "state_today": pl.Series([NOTHING, AUTOMATIC, REVIEW]),
+    "rule_today": pl.Series(["main", "bait", "seen"]),
+    "rule_proposed": pl.Series(["main", "bait", "seen"]),
 }
 """What the codes of a world mean."""
 REVIEWED = (
@@ -149,7 +149,7 @@ class World:
     def frame(self, rows: Bools) -> pl.DataFrame:
         """Return what strategy reads of some cases, as ``build_population`` and ``flow_of`` would hand it over."""
         mine = {name: column[rows] for name, column in self.columns.items()}
-        words = {name: pl.Series(told)[mine.pop(name)] for name, told in WORDS.items()}
+        words = {name: told.gather(mine.pop(name)) for name, told in WORDS.items()}
         alpha, beta = pl.col("alpha").cast(pl.String), pl.col("beta").cast(pl.String)
         return pl.DataFrame({**mine, **words}).with_columns(
             pl.col("score", "decided_violating", "audit_violating", "audit_prob").fill_nan(None),
