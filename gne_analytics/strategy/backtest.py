@@ -155,7 +155,7 @@ def replay_change(
     touched = flows.filter((pl.col("beta") != 0) & pl.col("affected"))
     if touched.height:
         alike_reviewed = like(touched, flows, study.population.attributes)
-        reviewers = reviewer_rates(alike_reviewed)
+        reviewers = reviewer_rates(alike_reviewed, label)
     if on != "all":
         flows = flows.filter(pl.col("part") == (1 if on == "confirm" else 0))
     if since is not None:

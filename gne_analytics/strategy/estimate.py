@@ -7,10 +7,10 @@ A flow cell changes the chance that a case is enforced by ``alpha + beta * r``: 
 itself, ``beta`` for what a reviewer decides, r being the chance that a reviewer enforces (r0 on a legitimate case, r1
 on a violation). New enforcement is (1, 0), release (-1, 0), a reroute to review (-1, 1).
 
-Intervals: stratified Wilson limits (Yan and Su 2010) over domains with Kish's effective n and the finite-population
-correction, gains and losses combined by MOVER (Zou and Donner 2008); with unidentified cases Manski's bounds and the
-interval of Imbens and Manski (2004) round them. Modelled cases lie between two shares of other cases (``monotone``),
-each with its own sampling error, beside the chance of so few cases.
+Intervals: stratified Wilson limits over domains with effective numbers of labels and the finite-population correction,
+gains and losses combined by MOVER (Zou and Donner 2008); with unidentified cases Manski's bounds and the interval of
+Imbens and Manski (2004) round them. Modelled cases lie between two shares of other cases (``monotone``), each with its
+own sampling error, beside the chance of so few cases.
 """
 
 from dataclasses import dataclass
@@ -107,15 +107,21 @@ def wilson(share: Floats, labels: Floats, z: float) -> tuple[Floats, Floats]:
 def stratified(weights: Floats, shares: Floats, labels: Floats, z: float) -> tuple[float, float]:
     """Return how far a sum of independent shares with positive weights may lie below and above its value.
 
-    Stratified Wilson limits (Yan and Su 2010): each share's limits at a smaller z, added up, so that the skew of a
-    share near nought or one shrinks with the number of strata as it does in truth.
+    Wilson's limits of the weighted mean of the shares, at the number of labels that would give one share its variance.
+    Each share is drawn to a half for that variance, by ``z^2`` labels over all of them (Agresti and Coull 1998): shares
+    of nought or one, of which many strata of few labels consist, are not certain.
     """
-    lo, hi = wilson(shares, labels, z)
-    half = weights * (hi - lo)
-    if not half.any():
+    sampled = np.isfinite(labels) & (weights > 0)
+    weights, shares, labels = weights[sampled], shares[sampled], labels[sampled]
+    total = float(weights.sum())
+    if total == 0 or z == 0:
         return 0.0, 0.0
-    lo, hi = wilson(shares, labels, z * float(np.sqrt(np.square(half).sum()) / half.sum()))
-    return float((weights * (shares - lo)).sum()), float((weights * (hi - shares)).sum())
+    drawn = z * z / weights.size
+    smooth = (shares * labels + drawn / 2) / (labels + drawn)
+    mean, variance = np.average(smooth, weights=weights), (weights**2 * smooth * (1 - smooth) / labels).sum() / total**2
+    share = np.array([(weights * shares).sum() / total])
+    lo, hi = wilson(share, np.array([mean * (1 - mean) / variance]), z)
+    return float((share - lo)[0] * total), float((hi - share)[0] * total)
 
 
 def mover(weights: Floats, shares: Floats, labels: Floats, z: float) -> tuple[float, float]:
@@ -144,8 +150,10 @@ def imbens_manski(width: float, sigma: float, level: float) -> float:
 def tally(identified: pl.DataFrame) -> Domains:
     """Reduce identified cases (with ``policy``, ``alpha``, ``beta``) to domains.
 
-    Uses ``predicted`` and ``gain`` (``assist``), the columns of ``bound_by_score``, and ``times`` (what each case
-    counts for in a replicate) where they are there.
+    The labels behind a share are Kish's, or those that its linearised variance is worth (Korn and Graubard 1998) where
+    these are fewer: where audits are rarest among what is hard to tell, weights alone promise too much. Uses
+    ``predicted`` and ``gain`` (``assist``), the columns of ``bound_by_score``, and ``times`` (what each case counts
+    for in a replicate) where they are there.
     """
     keys = ["domain", "policy", "alpha", "beta"]
     audited, settled = pl.col("standing") == "audited", pl.col("domain") < 0
@@ -164,6 +172,8 @@ def tally(identified: pl.DataFrame) -> Domains:
             plain=(pl.col("known") * times).sum() / (known * times).sum(),
             w=weight.filter(audited).sum(),
             w2=weight.filter(audited).pow(2).sum(),
+            wy=(weight * pl.col("known")).filter(audited).sum(),
+            spread=_spread(times).filter(audited).sum(),
             rest=(weight * (pl.col("known") - guess)).filter(audited).sum(),
             guess=(guess * times * pool).sum() / (times * pool).sum() if assisted else pl.lit(0.0),
             gain=pl.col("gain").first() if assisted else pl.lit(1.0),
@@ -174,16 +184,25 @@ def tally(identified: pl.DataFrame) -> Domains:
     )
     pooled = pl.col("estimable") > 0
     left_over = 1 - pl.col("sampled") / (pl.col("sampled") + pl.col("estimable"))
-    share = (pl.col("guess") + pl.col("rest") / pl.col("w")).clip(0, 1).fill_nan(0.5)
+    share, plain = (pl.col("guess") + pl.col("rest") / pl.col("w")).clip(0, 1).fill_nan(0.5), pl.col("wy") / pl.col("w")
+    kish = pl.col("w").pow(2) / pl.col("w2") / left_over
+    own = pl.when(pl.col("spread") > 0).then(plain * (1 - plain) * pl.col("w").pow(2) / pl.col("spread"))
+    labels = pl.min_horizontal(kish, own) * pl.col("gain")
     frame = frame.with_columns(
         cases=pl.col("settled") + pl.col("sampled") + pl.col("estimable"),
         share=pl.when(pooled).then(share).otherwise(pl.col("plain").fill_nan(0.0)),
-        labels=pl.when(pooled)
-        .then(pl.col("w").pow(2) / pl.col("w2") / left_over * pl.col("gain"))
-        .otherwise(pl.lit(np.inf)),
+        labels=pl.when(pooled).then(labels).otherwise(pl.lit(np.inf)),
     )
     columns = {name: frame[name].to_numpy().astype(np.float64) for name in _COLUMNS}
     return Domains(tuple(frame["policy"]), **columns, modelled=_modelled(frame) if bounded else None)
+
+
+def _spread(times: pl.Expr) -> pl.Expr:
+    """Return each audited case's part of the variance of its domain's weighted sum."""
+    audited = pl.col("standing") == "audited"
+    weight, known = pl.col("weight"), pl.col("known")
+    mean = (weight * times * known).filter(audited).sum() / (weight * times).filter(audited).sum()
+    return times * weight * (weight - 1) * (known - mean).pow(2)
 
 
 _COLUMNS = ("alpha", "beta", "cases", "share", "labels", "unknown")

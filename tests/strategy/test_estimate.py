@@ -14,6 +14,7 @@ from gne_analytics.strategy.estimate import (
     difference,
     imbens_manski,
     mover,
+    stratified,
     tally,
     wilson,
 )
@@ -150,3 +151,54 @@ def test_the_share_overturned_among_appeals_does_not_cover_where_the_estimator_d
         lo, hi = proportion_confint((decided == 0).sum(), decided.len(), method="wilson")
         usual += lo <= 1 - cases["final"].mean() <= hi
     assert usual == 0
+
+
+@pytest.mark.parametrize("share", [0.9, 0.96, 0.99])
+def test_many_small_strata_of_nearly_sure_cases_are_covered(share):
+    r = np.random.default_rng(0)
+    weights, labels = np.full(4, 0.25), np.full(4, 30.0)
+    found = r.binomial(30, share, (2_000, 4)) / 30
+    limits = [stratified(weights, f, labels, norm.ppf(0.975)) for f in found]
+    held = [below >= f.mean() - share >= -above for f, (below, above) in zip(found, limits, strict=True)]
+    assert 0.935 <= np.mean(held) <= 0.98
+
+
+def test_a_census_adds_nothing_to_the_reach_of_a_sample():
+    weights, shares = np.array([5.0, 3.0]), np.array([0.2, 0.7])
+    alone = stratified(weights[:1], shares[:1], np.array([40.0]), 1.96)
+    assert stratified(weights, shares, np.array([40.0, np.inf]), 1.96) == pytest.approx(alone)
+    assert stratified(weights, shares, np.array([40.0, 10.0]), 0.0) == (0.0, 0.0)
+
+
+def audited_strata(often, rarely, violating_often, violating_rarely):
+    """One domain of two strata: (audits, probability) and how many of the audits found a violation."""
+    rows = [
+        {"audit_prob": prob, "audit_violating": float(i < k)}
+        for (n, prob), k in ((often, violating_often), (rarely, violating_rarely))
+        for i in range(n)
+    ]
+    unaudited = sum(round(n / prob) - n for n, prob in (often, rarely))
+    frame = pl.DataFrame(rows + [{"audit_prob": None, "audit_violating": None}] * unaudited)
+    return frame.with_columns(
+        case_id=pl.int_range(pl.len()), cell=pl.lit("c"), policy=pl.lit("p"), appealed=False, score=0.5,
+        decided_violating=pl.lit(None, pl.Float64), alpha=-1.0, beta=0.0,
+    )  # fmt: skip
+
+
+def test_labels_are_worth_their_variance_where_audits_are_rarest_among_what_is_hard_to_tell():
+    cases = audited_strata((60, 0.1), (20, 0.02), 60, 10)
+    w = np.repeat([10.0, 50.0], [60, 20])
+    y = np.repeat([1.0, 1.0, 0.0], [60, 10, 10])
+    share = np.average(y, weights=w)
+    variance = (w * (w - 1) * (y - share) ** 2).sum() / w.sum() ** 2
+    (labels,) = domains_of(cases, "latent").labels
+    kish = w.sum() ** 2 / (w**2).sum() / (1 - 80 / len(cases))
+    assert labels == pytest.approx(share * (1 - share) / variance)
+    assert labels < kish / 1.2
+
+
+def test_labels_are_never_more_than_the_weights_allow():
+    cases = audited_strata((60, 0.1), (20, 0.02), 30, 20)  # what is rarely audited is plain
+    w = np.repeat([10.0, 50.0], [60, 20])
+    (labels,) = domains_of(cases, "latent").labels
+    assert labels == pytest.approx(w.sum() ** 2 / (w**2).sum() / (1 - 80 / len(cases)))
