@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from scipy.stats import binom
 
-from gne_analytics.errors import PolicyError
+from gne_analytics.errors import DataError, PolicyError
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import EditKind
@@ -63,8 +63,8 @@ def test_what_is_certified_comes_with_the_edit_that_sets_it_in_the_rule_or_in_a_
 
 @pytest.mark.parametrize("mistake", ["wrongful_enforcement", "missed_violations"])
 def test_the_chance_of_certifying_what_is_over_the_limit_stays_at_the_level(small_market, draw_cases, mistake):
-    runs, level, over = 60, 0.2, 0
-    cases = draw_cases(2, 1500)
+    runs, level, over = 40, 0.2, 0
+    cases = draw_cases(2, 900)
     for seed in range(runs):
         drawn = cases.with_columns(audited=pl.Series(np.random.default_rng(seed).random(cases.height) < 0.15))
         market = small_market(drawn, RULE, audit_prob=0.15)
@@ -92,6 +92,11 @@ def test_a_protected_policy_gets_no_edit_that_might_relax_it(small_market, draw_
     found = run(market, limit=0.6, mistake="missed_violations")
     assert found.tests["threshold"].max() <= 0.6
     assert all(e.new <= 0.6 for e in found.edits)
+
+
+def test_a_segment_without_a_case_is_an_error(market):
+    with pytest.raises(DataError, match="nothing to test"):
+        run(market, limit=0.2, segment=Segment.of(market="Z"))
 
 
 @pytest.mark.parametrize("asked", [{"limit": 1.2}, {"limit": 0.1, "level": 0}])

@@ -1,5 +1,6 @@
 """The frontier of a rule's thresholds, held against every combination there is, counted by hand."""
 
+from datetime import date
 from itertools import pairwise, product
 
 import numpy as np
@@ -138,7 +139,7 @@ def test_segments_too_small_to_search_on_stay_as_they_are_and_the_result_says_so
     market = small_market(cases, RULE)
     found = frontier(market.study, policy="p", rule="r", by=("market",), store=EvidenceStore(), thresholds=GRID)
     assert not any(t["segment"] == "market=Z" for row in found.table["thresholds"] for t in row)
-    assert any("too small to change" in limit for limit in found.limits)
+    assert any("segments too small" in limit for limit in found.limits)
 
 
 def test_only_so_many_points_are_judged_and_the_result_says_how_many_there_are(market, found):
@@ -148,13 +149,40 @@ def test_only_so_many_points_are_judged_and_the_result_says_how_many_there_are(m
     assert f"of {found.table.height} points" in repr(few)
 
 
+HOSTILE = {
+    "market": ["O'Hara", "a\nb", '<script>"', "; DROP TABLE"], "category": ["/x", "a'/b", "b/c", "b//c"],
+    "mood": [True, False], "size": [1, 2, 3],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dimension", HOSTILE)
+def test_segments_of_any_value_are_named_so_that_they_replay_or_are_left_alone(small_market, draw_cases, dimension):
+    r = np.random.default_rng(0)
+    odd = pl.Series(dimension, [HOSTILE[dimension][i] for i in r.integers(0, len(HOSTILE[dimension]), 400)])
+    market = small_market(draw_cases(1, 400).with_columns(odd), RULE.replace("market = 'B'", "detector = 'none'"))
+    found = frontier(market.study, policy="p", rule="r", by=(dimension,), store=EvidenceStore(), thresholds=GRID)
+    assert found.table["changed"].max() > 0
+    for row in found.table.iter_rows(named=True):
+        done = replay(applied(market.policies, found.edits(row["point"])), market.study.population.scores)
+        wanted = {t["segment"].removeprefix(f"{dimension}=").strip("'\""): t["threshold"] for t in row["thresholds"]}
+        rows = market.study.population.scores.join(
+            done.firings.filter(rule_id="r").select("case_id", "threshold"), on="case_id"
+        )
+        for value, threshold in rows.select(pl.col(dimension).cast(pl.String), "threshold").iter_rows():
+            top = value.split("/")[0] if dimension == "category" else value
+            assert threshold == wanted.get(top.strip("'\""), 0.6)
+
+
 @pytest.mark.parametrize(
     ("asked", "error", "says"),
     [
         ({"rule": "nosuch"}, PolicyError, "nosuch"),
         ({"by": ("mood",)}, DataError, "mood"),
         ({"thresholds": [1.4]}, PolicyError, "between 0 and 1"),
+        ({"thresholds": [0.5, float("nan")]}, PolicyError, "between 0 and 1"),
         ({"thresholds": []}, PolicyError, "none to try"),
+        ({"by": ("seller_id",)}, DataError, "name fewer dimensions"),
+        ({"since": date(2030, 1, 1)}, DataError, "no case to search on"),
     ],
 )
 def test_what_cannot_be_swept_is_an_error_that_says_why(market, asked, error, says):
