@@ -45,6 +45,18 @@ def test_rates_and_p_values_are_those_of_a_count_by_hand(market, mistake):
         assert row["p"] == pytest.approx(binom.cdf(wrong, base, 0.3))
 
 
+def test_an_audit_stands_for_the_cases_it_was_drawn_from(small_market, draw_cases):
+    cases = draw_cases(9, 600)
+    often = pl.col("case_id").cast(pl.Int64) % 4 == 0
+    drawn = cases.with_columns(audited=often | (pl.col("case_id").cast(pl.Int64) % 4 == 1))
+    market = small_market(drawn, RULE, audit_prob=pl.when(often).then(1.0).otherwise(1 / 3))
+    row = run(market, limit=0.4).tests.filter(threshold=0.5).row(0, named=True)
+    fires = drawn.filter("audited", pl.col("score") >= 0.5).with_columns(weight=pl.when(often).then(1.0).otherwise(3.0))
+    weight = fires["weight"]
+    assert row["rate"] == pytest.approx((weight * ~fires["violating"]).sum() / weight.sum())
+    assert row["labels"] == pytest.approx(weight.sum() ** 2 / (weight**2).sum())
+
+
 def test_the_lax_end_is_low_for_wrongful_enforcement_and_high_for_missed_violations(market):
     wrong, missed = (run(market, limit=0.35, mistake=m) for m in ("wrongful_enforcement", "missed_violations"))
     assert wrong.tests["threshold"].to_list() == GRID[::-1]

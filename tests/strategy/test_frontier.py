@@ -14,6 +14,8 @@ from gne_analytics.errors import DataError, PolicyError
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import EditKind
 from gne_analytics.policy.edits import applied
+from gne_analytics.strategy.arena import build_arena
+from gne_analytics.strategy.estimate import Reviewers
 from gne_analytics.strategy.frontier import frontier
 from gne_analytics.strategy.sweep import Options, sweep, total
 
@@ -87,6 +89,33 @@ def test_the_edits_of_a_point_replay_row_by_row_as_the_point_says(market, found)
         assert all(acted[c["case_id"]] == enforced(c, thresholds) for c in market.cases.iter_rows(named=True))
         kinds |= {e.kind for e in edits}
     assert kinds == {EditKind.ADD_OVERRIDE, EditKind.SET_OVERRIDE}
+
+
+def test_a_failing_slice_is_named_and_is_no_matter_of_capacity(found):
+    failing = found.table.filter(pl.col("failed").list.len() > 0)
+    assert failing.height
+    assert not failing["forbidden"].any()
+    assert any(" in market=" in name for names in failing["failed"] for name in names)
+    assert not any("review_capacity" in name for names in failing["failed"] for name in names)
+
+
+def test_of_thresholds_that_do_alike_the_one_nearest_to_todays_is_taken(market):
+    alike = (0.72, 0.71, 0.74, 0.52, 0.54, 0.51)  # scores lie at steps of 0.05
+    found = frontier(market.study, policy="p", rule="r", store=EvidenceStore(), thresholds=alike)
+    assert {t["threshold"] for row in found.table["thresholds"] for t in row} == {0.54, 0.6, 0.71}
+    same = Options(np.array([[0.0, 0, 0], [0, 0, 0], [-1, 2, 0], [-1, 2, 0]]))
+    assert [c.options for c in sweep([same], (1.0, 1.0, 0.0))] == [(2,), (0,)]
+
+
+def test_a_change_inside_a_segment_counts_alike_among_its_own_cells_and_among_all(small_market, draw_cases):
+    drawn = draw_cases(7, 400).with_columns(audited=pl.Series(np.random.default_rng(7).random(400) < 0.3))
+    market = small_market(drawn, REVIEWED, audit_prob=0.3)
+    policy = market.policies.policy("p")
+    arena = build_arena(market.study, policy, policy.rule("r"), ["market = 'A'"], list(GRID), Reviewers())
+    inside = arena.within("market = 'A'")
+    for value in GRID:
+        both = [a.outcomes(a.with_override("market = 'A'", value, 1)) for a in (arena, inside)]
+        assert both[0] == pytest.approx(both[1])
 
 
 def test_without_segments_the_rules_own_threshold_moves(market):

@@ -1,3 +1,5 @@
+import sys
+
 import polars as pl
 import pytest
 
@@ -237,3 +239,11 @@ def test_a_segment_of_any_column_and_value_is_answered_without_a_crash(small_mar
                         store=EvidenceStore(), study=market.study)  # fmt: skip
         if mechanism is Mechanism.CLAUSE_SCOPE:
             assert [p.edits[0].new["match"] for p in found] == ["mood = true"]
+
+
+def test_a_proposal_keeps_what_the_elimination_keeps(demo, monkeypatch):
+    monkeypatch.setattr(sys.modules["gne_analytics.strategy.propose"], "minimal", lambda edits, study, since: edits[:1])
+    (made,) = propose([of_planted(demo, Mechanism.CLAUSE_SCOPE)], demo.record, demo.policies, store=EvidenceStore(),
+                      study=demo.study)  # fmt: skip
+    assert len(made.edits) == 1
+    assert made.contributions == ()
