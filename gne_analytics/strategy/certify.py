@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from scipy.special import betainc
 
-from gne_analytics.errors import PolicyError
+from gne_analytics.errors import DataError, PolicyError
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Edit, LabelSource
@@ -112,6 +112,10 @@ def certify(
     own = owner.rule(rule)
     place = segment_place(study, own, segment or Segment({}))
     rows = _labelled(study, own.id, place.segment, label)
+    if rows.is_empty():
+        raise DataError(
+            f"no case in {place.segment} has a score that rule {rule!r} reads, so there is nothing to test."
+        )
     grid = np.array(allowed(owner, own, thresholds))
     if thresholds is None:
         grid = grid[(grid >= rows["score"].quantile(TAIL)) & (grid <= rows["score"].quantile(1 - TAIL))]

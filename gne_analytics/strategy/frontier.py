@@ -106,7 +106,7 @@ def frontier(
         thresholds: what to try; steps of a hundredth by default.
         label: the target, as in ``backtest``.
         since: leave out the cases before this day.
-        points: judge at most so many, evenly along the frontier and always with both ends and the stated costs' own.
+        points: judge at most so many, evenly along the frontier, and always both ends and the stated costs' own.
 
     Example:
         >>> frontier(record, policies, policy="counterfeit", rule="logo-match", by=("market",), store=store)
@@ -156,7 +156,9 @@ def frontier(
         limits.append(f"{len(kept)} of {len(choices)} points are judged, evenly along the frontier.")
     searched = sum(place.cases for place in places)
     if by and searched < (all_cases := places_of(study, own, (), since)[0].cases):
-        limits.append(f"{all_cases - searched} of {all_cases} searched cases lie in segments too small to change.")
+        limits.append(
+            f"{all_cases - searched} of {all_cases} searched cases lie in segments too small, or too odd to name."
+        )
     if owner.protected:
         limits.append("The policy is protected: only thresholds that relax nothing are offered.")
     return Frontier(

@@ -5,7 +5,7 @@ most; a longer predicate must bring clearly more than a shorter one. Searched ov
 further pass over rows, on some sellers; judged on the others.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from datetime import date
 
 import polars as pl
@@ -16,7 +16,7 @@ from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Edit, EditKind, Proposal
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import ALWAYS, Policy, Rule, Status
-from gne_analytics.policy.predicates import PATHS, predicate_of
+from gne_analytics.policy.predicates import PATHS
 from gne_analytics.strategy.arena import Arena, build_arena, policy_reviewers
 from gne_analytics.strategy.candidates import WORTH, Target, slug
 from gne_analytics.strategy.judged import judge, new_proposal
@@ -66,11 +66,11 @@ def search_rules(
     made = []
     path = greedy(arena, conditions, Arena.exemption_loss)
     if path:
-        made.append(exemption(owner, own, path[-1]))
+        made.append(exemption(study, owner, own, path[-1]))
     reviewers = arena.reviewers
     if reviewers.wrong and reviewers.right and own.human_review != ALWAYS:
         path = greedy(arena, conditions, Arena.review_loss)
-        made += [review(owner, own, segment) for segment in path[-1:]]
+        made += [review(study, owner, own, segment) for segment in path[-1:]]
     said = store.add(rule, "name")
     why = (
         f"Of the predicates observed among the cases of rule {said.ref()}, this one lowers the loss of those searched."
@@ -81,11 +81,11 @@ def search_rules(
 def observed_segments(target: Target, study: Study) -> dict[str, Segment]:
     """Return what an exemption from a target's rule may name though its cause does not: predicate -> segment."""
     arena, conditions = observed(study, target.policy, target.rule, target.since)
-    return {predicate_of(s, PATHS): s for s in greedy(arena, conditions, Arena.exemption_loss)}
+    return {study.predicate(s): s for s in greedy(arena, conditions, Arena.exemption_loss)}
 
 
-def observed(study: Study, policy: Policy, rule: Rule, since: date | None) -> tuple[Arena, list[Segment]]:
-    """Return a rule's arena that knows every condition observed often enough among the cases it decides."""
+def observed(study: Study, policy: Policy, rule: Rule, since: date | None) -> tuple[Arena, dict[str, Segment]]:
+    """Return a rule's arena that knows the conditions observed often among the cases it decides, and these by name."""
     decided = study.today.decisions.filter(pl.col("rule_id") == rule.id).select("case_id")
     cases = study.population.cases.filter(pl.col("part") == 0).join(decided, on="case_id", how="semi")
     if since is not None:
@@ -101,25 +101,25 @@ def observed(study: Study, policy: Policy, rule: Rule, since: date | None) -> tu
             values = pl.concat([values, tops.filter(parts.list.len() > 1)])
         counted = values.value_counts(sort=True, name="n").filter(pl.col("n").is_between(MIN_CASES, cases.height - 1))
         ranked = counted.sort("n", name, descending=[True, False]).head(MOST_VALUES)
-        found += [(n, Segment({name: (value,)})) for value, n in ranked.iter_rows()]
+        segments = [(n, Segment({name: (value,)})) for value, n in ranked.iter_rows()]
+        found += [(n, segment) for n, segment in segments if study.can_name(segment)]
     found.sort(key=lambda pair: (-pair[0], str(pair[1])))
-    conditions = [segment for _, segment in found[:MOST_OBSERVED]]
-    texts = [predicate_of(segment, PATHS) for segment in conditions]
-    arena = build_arena(study, policy, rule, texts, [], policy_reviewers(policy.id, study), since)
+    conditions = {study.predicate(segment): segment for _, segment in found[:MOST_OBSERVED]}
+    arena = build_arena(study, policy, rule, list(conditions), [], policy_reviewers(policy.id, study), since)
     return arena, conditions
 
 
-def greedy(arena: Arena, conditions: Sequence[Segment], loss_of: Loss) -> list[Segment]:
+def greedy(arena: Arena, conditions: Mapping[str, Segment], loss_of: Loss) -> list[Segment]:
     """Return the segments found one condition after the other, each clearly better than the one before."""
     path: list[Segment] = []
     names: tuple[str, ...] = ()
     best, here = 0.0, Segment({})
     while len(path) < MOST_CONDITIONS:
         tried = []
-        for condition in conditions:
+        for text, condition in conditions.items():
             if here.values(condition.dimensions[0]):
                 continue
-            joined = (*names, predicate_of(condition, PATHS))
+            joined = (*names, text)
             name = " AND ".join(joined)
             wider = arena if len(joined) == 1 else arena.joined(name, joined)
             if wider.acted_on(name) >= MIN_CASES:
@@ -134,17 +134,17 @@ def greedy(arena: Arena, conditions: Sequence[Segment], loss_of: Loss) -> list[S
     return path
 
 
-def exemption(policy: Policy, rule: Rule, segment: Segment) -> Edit:
+def exemption(study: Study, policy: Policy, rule: Rule, segment: Segment) -> Edit:
     """Return the edit that exempts a segment's cases from a rule."""
     taken = [e.id.removeprefix("ex-") for e in rule.exemptions]
     reason = f"{rule.id} is more often wrong than right in {segment}"
-    new = {"id": f"ex-{slug(segment, taken)}", "match": predicate_of(segment, PATHS), "reason": reason}
+    new = {"id": f"ex-{slug(segment, taken)}", "match": study.predicate(segment), "reason": reason}
     return Edit(kind=EditKind.ADD_EXEMPTION, policy=policy.id, rule=rule.id, new=new, reason=reason)
 
 
-def review(policy: Policy, rule: Rule, segment: Segment) -> Edit:
+def review(study: Study, policy: Policy, rule: Rule, segment: Segment) -> Edit:
     """Return the edit that sends a segment's cases to a person, beside those that go there today."""
-    match = predicate_of(segment, PATHS)
+    match = study.predicate(segment)
     new = f"({rule.human_review}) OR ({match})" if rule.human_review else match
     reason = f"people decide {segment} better than {rule.id} does"
     return Edit(

@@ -12,7 +12,7 @@ from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.types import Edit, EditKind
 from gne_analytics.metrics.windows import segment_mask
 from gne_analytics.policy.model import Override, Policy, Rule, Status, Threshold
-from gne_analytics.policy.predicates import PATHS, predicate_of, segment_of
+from gne_analytics.policy.predicates import PATHS, segment_of
 from gne_analytics.policy.resolve import resolve
 from gne_analytics.strategy.candidates import STEP, slug
 from gne_analytics.strategy.guardrails import slice_value
@@ -88,10 +88,10 @@ def places_of(study: Study, rule: Rule, by: Sequence[str], since: date | None = 
     """Return a rule's segments by the values of some dimensions, the largest first.
 
     Paths count by their top level and nulls as a value of their own, so the segments do not overlap. Segments too small
-    to search on, and those beyond ``MOST_SEGMENTS``, are left as they are.
+    to search on, those beyond ``MOST_SEGMENTS`` and those that no predicate can name are left as they are.
 
     Raises:
-        DataError: a dimension that is not known at the decision, or no scored case at all.
+        DataError: a dimension that is not known at the decision, no scored case, or no segment large enough.
     """
     for name in by:
         if name not in study.population.attributes:
@@ -107,8 +107,16 @@ def places_of(study: Study, rule: Rule, by: Sequence[str], since: date | None = 
         segment = Segment({name: (str(value),) for name, value in zip(by, values, strict=True)})
         inside = keyed.filter(*[pl.col(name) == value for name, value in zip(by, values, strict=True)])
         commonest = inside["threshold"].mode().sort()[0]
-        match = predicate_of(segment, PATHS, study.population.scores.schema)
-        found.append(Place(segment, match, float(commonest), _own_override(rule, segment, inside), int(n)))
+        if not study.can_name(segment):
+            continue
+        found.append(
+            Place(segment, study.predicate(segment), float(commonest), _own_override(rule, segment, inside), int(n))
+        )
+    if not found:
+        raise DataError(
+            f"no segment by {', '.join(by)} has {MIN_CASES} scored cases of rule {rule.id!r} to search on; "
+            "name fewer dimensions."
+        )
     return found
 
 
@@ -122,7 +130,7 @@ def segment_place(study: Study, rule: Rule, segment: Segment) -> Place:
         return Place(segment, "", threshold_of(rule).default, None, rows.height)
     inside = rows.filter(segment_mask(segment, PATHS))
     commonest = inside["threshold"].mode().sort()[0] if inside.height else threshold_of(rule).default
-    match = predicate_of(segment, PATHS, study.population.scores.schema)
+    match = study.predicate(segment)
     return Place(segment, match, float(commonest), _own_override(rule, segment, inside), inside.height)
 
 

@@ -64,9 +64,8 @@ def check_protected(flows: pl.DataFrame, policies: PolicySet) -> tuple[Guardrail
     A count, so it never cannot tell. Args: ``flows`` as ``Study.flows`` returns them.
     """
     protected = [p.id for p in policies.policies.values() if p.protected]
-    weaker = (pl.col("alpha") < 0) | ((pl.col("reviews") > 0) & (pl.col("state_today") != NOTHING))
     mine = flows.filter(pl.col("policy_today").is_in(protected) & (pl.col("state_today") != NOTHING))
-    hurt = mine.filter(weaker).group_by("policy_today").len().sort("policy_today")
+    hurt = mine.filter(pl.col("alpha") < 0).group_by("policy_today").len().sort("policy_today")
     return tuple(
         Guardrail(
             name="protected_policy",

@@ -9,9 +9,12 @@ import polars as pl
 
 from gne_analytics.enforcement.replay import Replay, replay
 from gne_analytics.errors import PolicyError
+from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.types import Agreement, Edit
 from gne_analytics.policy.edits import applied
 from gne_analytics.policy.files import PolicySet
+from gne_analytics.policy.predicates import PATHS, predicate_of
+from gne_analytics.policy.predicates import compile as compile_predicate
 from gne_analytics.strategy.flows import flow_of
 from gne_analytics.strategy.population import Population, build_population
 from gne_analytics.tables.record import Record
@@ -44,6 +47,18 @@ class Study:
     def policy_of_rule(self) -> dict[str, str]:
         """Rule id -> policy id, in today's set."""
         return {rule.id: policy.id for policy, rule in self.policies.rules()}
+
+    def predicate(self, segment: Segment) -> str:
+        """Write a segment as a predicate over this record's columns; PolicyError for one that none can name."""
+        schema = self.population.scores.schema
+        return compile_predicate(predicate_of(segment, PATHS, schema), schema).text
+
+    def can_name(self, segment: Segment) -> bool:
+        """Say whether a predicate can name a segment: not the empty one, nor values that no predicate may hold."""
+        try:
+            return bool(self.predicate(segment))
+        except PolicyError:
+            return False
 
     def flows(self, edits: Sequence[Edit]) -> pl.DataFrame:
         """Return the case table with every case's flow under the edits, and the policy whose costs count."""

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from scipy.stats import binom
 
-from gne_analytics.errors import PolicyError
+from gne_analytics.errors import DataError, PolicyError
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import EditKind
@@ -45,6 +45,18 @@ def test_rates_and_p_values_are_those_of_a_count_by_hand(market, mistake):
         assert row["p"] == pytest.approx(binom.cdf(wrong, base, 0.3))
 
 
+def test_an_audit_stands_for_the_cases_it_was_drawn_from(small_market, draw_cases):
+    cases = draw_cases(9, 600)
+    often = pl.col("case_id").cast(pl.Int64) % 4 == 0
+    drawn = cases.with_columns(audited=often | (pl.col("case_id").cast(pl.Int64) % 4 == 1))
+    market = small_market(drawn, RULE, audit_prob=pl.when(often).then(1.0).otherwise(1 / 3))
+    row = run(market, limit=0.4).tests.filter(threshold=0.5).row(0, named=True)
+    fires = drawn.filter("audited", pl.col("score") >= 0.5).with_columns(weight=pl.when(often).then(1.0).otherwise(3.0))
+    weight = fires["weight"]
+    assert row["rate"] == pytest.approx((weight * ~fires["violating"]).sum() / weight.sum())
+    assert row["labels"] == pytest.approx(weight.sum() ** 2 / (weight**2).sum())
+
+
 def test_the_lax_end_is_low_for_wrongful_enforcement_and_high_for_missed_violations(market):
     wrong, missed = (run(market, limit=0.35, mistake=m) for m in ("wrongful_enforcement", "missed_violations"))
     assert wrong.tests["threshold"].to_list() == GRID[::-1]
@@ -63,8 +75,8 @@ def test_what_is_certified_comes_with_the_edit_that_sets_it_in_the_rule_or_in_a_
 
 @pytest.mark.parametrize("mistake", ["wrongful_enforcement", "missed_violations"])
 def test_the_chance_of_certifying_what_is_over_the_limit_stays_at_the_level(small_market, draw_cases, mistake):
-    runs, level, over = 60, 0.2, 0
-    cases = draw_cases(2, 1500)
+    runs, level, over = 40, 0.2, 0
+    cases = draw_cases(2, 900)
     for seed in range(runs):
         drawn = cases.with_columns(audited=pl.Series(np.random.default_rng(seed).random(cases.height) < 0.15))
         market = small_market(drawn, RULE, audit_prob=0.15)
@@ -92,6 +104,11 @@ def test_a_protected_policy_gets_no_edit_that_might_relax_it(small_market, draw_
     found = run(market, limit=0.6, mistake="missed_violations")
     assert found.tests["threshold"].max() <= 0.6
     assert all(e.new <= 0.6 for e in found.edits)
+
+
+def test_a_segment_without_a_case_is_an_error(market):
+    with pytest.raises(DataError, match="nothing to test"):
+        run(market, limit=0.2, segment=Segment.of(market="Z"))
 
 
 @pytest.mark.parametrize("asked", [{"limit": 1.2}, {"limit": 0.1, "level": 0}])

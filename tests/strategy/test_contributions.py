@@ -1,5 +1,6 @@
 """Proposals without ballast: what each edit brings by itself, counted by hand."""
 
+import polars as pl
 import pytest
 
 from gne_analytics.evidence.store import EvidenceStore
@@ -37,6 +38,20 @@ def test_edits_that_bring_next_to_nothing_are_dropped_and_the_others_stay(market
     assert by_hand(market.half(0), {"A": 0.6}) < 0 > by_hand(market.half(0), {"B": 0.5})
     assert minimal([*GOOD, IDLE], market.study) == tuple(GOOD)
     assert minimal([IDLE, *GOOD[:1]], market.study) == tuple(GOOD[:1])
+
+
+def test_an_edit_with_a_gain_of_its_own_too_small_to_be_worth_a_line_is_dropped(small_market, draw_cases):
+    cases = draw_cases(6, 3_000)
+    harmless = (pl.col("market") == "B") & (pl.col("score") >= 0.5) & ~pl.col("violating")
+    few = cases.filter(harmless)["case_id"].head(6)
+    tagged = cases.with_columns(
+        language=pl.when(pl.col("case_id").is_in(few.implode())).then(pl.lit("few")).otherwise(pl.lit("x"))
+    )
+    market = small_market(tagged, RULES, objectives=OBJECTIVES)
+    small = Edit(kind="add_exemption", policy="p", rule="r", new={"id": "x", "match": "language = 'few'"})
+    gain, whole = (-loss_of(edits, market.study, on="search").low for edits in ([small], [*GOOD, small]))
+    assert 0 < gain < 0.05 * whole
+    assert minimal([small, *GOOD], market.study) == tuple(GOOD)
 
 
 def test_an_edit_that_does_harm_beside_the_others_is_dropped(market):

@@ -1,5 +1,6 @@
 """The frontier of a rule's thresholds, held against every combination there is, counted by hand."""
 
+from datetime import date
 from itertools import pairwise, product
 
 import numpy as np
@@ -13,6 +14,8 @@ from gne_analytics.errors import DataError, PolicyError
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import EditKind
 from gne_analytics.policy.edits import applied
+from gne_analytics.strategy.arena import build_arena
+from gne_analytics.strategy.estimate import Reviewers
 from gne_analytics.strategy.frontier import frontier
 from gne_analytics.strategy.sweep import Options, sweep, total
 
@@ -88,6 +91,33 @@ def test_the_edits_of_a_point_replay_row_by_row_as_the_point_says(market, found)
     assert kinds == {EditKind.ADD_OVERRIDE, EditKind.SET_OVERRIDE}
 
 
+def test_a_failing_slice_is_named_and_is_no_matter_of_capacity(found):
+    failing = found.table.filter(pl.col("failed").list.len() > 0)
+    assert failing.height
+    assert not failing["forbidden"].any()
+    assert any(" in market=" in name for names in failing["failed"] for name in names)
+    assert not any("review_capacity" in name for names in failing["failed"] for name in names)
+
+
+def test_of_thresholds_that_do_alike_the_one_nearest_to_todays_is_taken(market):
+    alike = (0.72, 0.71, 0.74, 0.52, 0.54, 0.51)  # scores lie at steps of 0.05
+    found = frontier(market.study, policy="p", rule="r", store=EvidenceStore(), thresholds=alike)
+    assert {t["threshold"] for row in found.table["thresholds"] for t in row} == {0.54, 0.6, 0.71}
+    same = Options(np.array([[0.0, 0, 0], [0, 0, 0], [-1, 2, 0], [-1, 2, 0]]))
+    assert [c.options for c in sweep([same], (1.0, 1.0, 0.0))] == [(2,), (0,)]
+
+
+def test_a_change_inside_a_segment_counts_alike_among_its_own_cells_and_among_all(small_market, draw_cases):
+    drawn = draw_cases(7, 400).with_columns(audited=pl.Series(np.random.default_rng(7).random(400) < 0.3))
+    market = small_market(drawn, REVIEWED, audit_prob=0.3)
+    policy = market.policies.policy("p")
+    arena = build_arena(market.study, policy, policy.rule("r"), ["market = 'A'"], list(GRID), Reviewers())
+    inside = arena.within("market = 'A'")
+    for value in GRID:
+        both = [a.outcomes(a.with_override("market = 'A'", value, 1)) for a in (arena, inside)]
+        assert both[0] == pytest.approx(both[1])
+
+
 def test_without_segments_the_rules_own_threshold_moves(market):
     found = frontier(market.record, market.policies, policy="p", rule="r", store=EvidenceStore(), thresholds=GRID)
     edits = [e for n in range(found.table.height) for e in found.edits(n)]
@@ -138,7 +168,7 @@ def test_segments_too_small_to_search_on_stay_as_they_are_and_the_result_says_so
     market = small_market(cases, RULE)
     found = frontier(market.study, policy="p", rule="r", by=("market",), store=EvidenceStore(), thresholds=GRID)
     assert not any(t["segment"] == "market=Z" for row in found.table["thresholds"] for t in row)
-    assert any("too small to change" in limit for limit in found.limits)
+    assert any("segments too small" in limit for limit in found.limits)
 
 
 def test_only_so_many_points_are_judged_and_the_result_says_how_many_there_are(market, found):
@@ -148,13 +178,40 @@ def test_only_so_many_points_are_judged_and_the_result_says_how_many_there_are(m
     assert f"of {found.table.height} points" in repr(few)
 
 
+HOSTILE = {
+    "market": ["O'Hara", "a\nb", '<script>"', "; DROP TABLE"], "category": ["/x", "a'/b", "b/c", "b//c"],
+    "mood": [True, False], "size": [1, 2, 3],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dimension", HOSTILE)
+def test_segments_of_any_value_are_named_so_that_they_replay_or_are_left_alone(small_market, draw_cases, dimension):
+    r = np.random.default_rng(0)
+    odd = pl.Series(dimension, [HOSTILE[dimension][i] for i in r.integers(0, len(HOSTILE[dimension]), 400)])
+    market = small_market(draw_cases(1, 400).with_columns(odd), RULE.replace("market = 'B'", "detector = 'none'"))
+    found = frontier(market.study, policy="p", rule="r", by=(dimension,), store=EvidenceStore(), thresholds=GRID)
+    assert found.table["changed"].max() > 0
+    for row in found.table.iter_rows(named=True):
+        done = replay(applied(market.policies, found.edits(row["point"])), market.study.population.scores)
+        wanted = {t["segment"].removeprefix(f"{dimension}=").strip("'\""): t["threshold"] for t in row["thresholds"]}
+        rows = market.study.population.scores.join(
+            done.firings.filter(rule_id="r").select("case_id", "threshold"), on="case_id"
+        )
+        for value, threshold in rows.select(pl.col(dimension).cast(pl.String), "threshold").iter_rows():
+            top = value.split("/")[0] if dimension == "category" else value
+            assert threshold == wanted.get(top.strip("'\""), 0.6)
+
+
 @pytest.mark.parametrize(
     ("asked", "error", "says"),
     [
         ({"rule": "nosuch"}, PolicyError, "nosuch"),
         ({"by": ("mood",)}, DataError, "mood"),
         ({"thresholds": [1.4]}, PolicyError, "between 0 and 1"),
+        ({"thresholds": [0.5, float("nan")]}, PolicyError, "between 0 and 1"),
         ({"thresholds": []}, PolicyError, "none to try"),
+        ({"by": ("seller_id",)}, DataError, "name fewer dimensions"),
+        ({"since": date(2030, 1, 1)}, DataError, "no case to search on"),
     ],
 )
 def test_what_cannot_be_swept_is_an_error_that_says_why(market, asked, error, says):
