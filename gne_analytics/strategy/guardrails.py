@@ -148,9 +148,11 @@ def _between(scored: pl.DataFrame, identified: pl.DataFrame, price: Price, revie
     named = "unit" in scored.columns and scored["unit"].n_unique() > 1
     unit = pl.col("unit") if named else pl.lit(None, pl.String)
     touched = identified.select(unit=unit, harm=harm)
-    sizes = scored.select(unit=unit).group_by("unit").len()
+    sizes = scored.select(unit=unit).group_by("unit").len().sort("unit")
     ratio = float(touched["harm"].sum()) / scored.height
-    sums = sizes.drop_nulls("unit").join(touched.drop_nulls("unit").group_by("unit").agg("harm"), on="unit", how="left")
+    sums = sizes.drop_nulls("unit").join(
+        touched.drop_nulls("unit").group_by("unit").agg("harm"), on="unit", how="left", maintain_order="left"
+    )
     off = sums["harm"].list.sum().fill_null(0.0) - ratio * sums["len"]
     alone = touched.filter(pl.col("unit").is_null())["harm"]
     untouched = scored.height - int(sums["len"].sum()) - len(alone)
