@@ -5,12 +5,14 @@ from datetime import date
 
 import polars as pl
 
+from gne_analytics.enforcement.ladder import UNITS
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Edit, Estimate, Identification, Outcome
 from gne_analytics.strategy.estimate import Reviewers
 from gne_analytics.strategy.identify import Label
 from gne_analytics.strategy.kinds import PRICELESS
 from gne_analytics.strategy.prospective import MIN_GROUPS, Groups
+from gne_analytics.strategy.reach import limits_of_reach
 from gne_analytics.strategy.recommend import NEVER_ALONE
 from gne_analytics.strategy.study import Study
 
@@ -118,10 +120,22 @@ def limits_of(
     without = int((population.cases["score"].is_null()).sum())
     if without:
         said.append(f"{count(without, 'no score')} cases have no score, so no threshold reaches them.")
+    rejected = study.record.rejects.filter(pl.col("table") == "audits").height
+    if rejected:
+        said.append(
+            f"{count(rejected, 'audits rejected')} audits break the contract (no probability, say) and are out."
+        )
+    reach, evidence = limits_of_reach(edits, study, store)
+    said += reach
+    cited += evidence
     acts = [e for e in edits if e.kind in PRICELESS]
     if acts:
         said.append("The objectives put no price on a milder action or on points, so that part is not in the loss.")
     provisional = int(flows.filter((pl.col("alpha") != 0) & pl.col("provisional")).height)
     if provisional:
         said.append(f"{count(provisional, 'provisional outcome')} outcomes are provisional: a higher level is open.")
-    return tuple(said), tuple(cited)
+    ladder = study.policies.ladder
+    if ladder is not None and UNITS[ladder.per] not in population.cases.columns:
+        unit = store.add(UNITS[ladder.per], "name")
+        said.append(f"The ladder counts by {unit.ref()}, which the record does not name, so exposure is not judged.")
+    return tuple(said), tuple(dict.fromkeys(cited))

@@ -285,7 +285,7 @@ class Workspace:
 
         return counterexamples(proposal, self.record, self._needed_policies(), limit=limit, study=self._replayed())
 
-    def audit_plan(self, proposal: Proposal | Sequence[Edit], *, budget: int = 200) -> AuditPlan:
+    def audit_plan(self, proposal: Proposal | Sequence[Edit], *, budget: int | None = None) -> AuditPlan:
         """Return the audits that would settle a change; see `strategy.audit_plan`."""
         from gne_analytics.strategy.audits import audit_plan
 

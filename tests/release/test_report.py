@@ -7,6 +7,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
+import polars as pl
 import pytest
 
 from gne_analytics.evidence.segment import Segment
@@ -121,7 +122,8 @@ def test_the_report_stays_under_six_megabytes(tmp_path, run):
 def test_hostile_texts_are_escaped_everywhere(run):
     themes = (some_themes()[0].model_copy(update={"label": HOSTILE, "terms": (HOSTILE,)}),)
     proposal = a_proposal().model_copy(update={"title": HOSTILE, "owner": HOSTILE})
-    part = ProposalPart(proposal, run.proposals[0].backtest, HOSTILE)
+    cases = run.proposals[0].examples.with_columns(case_id=pl.lit(HOSTILE), market=pl.lit(HOSTILE))
+    part = ProposalPart(proposal, run.proposals[0].backtest, HOSTILE, examples=cases)
     shift = replace(run.shifts[0], changes=((run.as_of.date(), HOSTILE),), refused={HOSTILE: HOSTILE})
     hostile = replace(run, title=HOSTILE, source=HOSTILE, themes=themes, proposals=(part,), shifts=(shift,))
     page = report_html(hostile)

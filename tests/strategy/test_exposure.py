@@ -1,8 +1,10 @@
 """Ladder exposure against a naive ladder: every seller's cases in order of time, points added up by hand."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
+import polars as pl
 import pytest
 
 from gne_analytics.errors import PolicyError
@@ -101,6 +103,40 @@ def test_every_seller_reaches_what_a_naive_ladder_says(quiet, edits, other):
     assert got == {seller: want[seller] for seller in got}
     assert not any(any(lists) for seller, lists in want.items() if seller not in got)
     assert found.total == len(want)
+
+
+@pytest.fixture(scope="module")
+def by_hand(quiet):
+    """The same study, where no log says who decided, and where some violations were made by hand, with children."""
+    cases = quiet.study.population.cases.with_columns(human=pl.lit(False))
+    few = quiet.record.violations.head(60)
+    parent = pl.when(pl.int_range(pl.len()) % 2 == 1).then(pl.lit(few["violation_id"][0]))
+    hand = few.with_columns(
+        violation_id=pl.format("hand-{}", "violation_id"), rule_id=pl.lit("by-hand"), parent_violation_id=parent,
+        points=pl.lit(6.0), seller_id=pl.lit(cases["seller_id"].drop_nulls()[0]),
+    ).cast(quiet.record.violations.schema)  # fmt: skip
+    record = replace(quiet.record, violations=pl.concat([quiet.record.violations, hand]))
+    return Study(record, quiet.policies, replace(quiet.study.population, cases=cases))
+
+
+def unreviewed(study):
+    """Take the review of every rule but one away, and lower a threshold."""
+    asking = [(p.id, r) for p, r in study.policies.rules() if r.human_review and r.status == "live"]
+    edits = [Edit(kind="set_human_review", policy=p, rule=r.id, old=r.human_review) for p, r in asking[1:]]
+    return (*edits, LOWER)
+
+
+@pytest.mark.parametrize("other", [None, HARSH], ids=["same ladder", "harsher ladder"])
+def test_reviews_of_unknown_answer_and_violations_by_hand_count_as_a_naive_ladder_says(by_hand, other):
+    ladder = Ladder.model_validate(other) if other else by_hand.policies.ladder
+    for edits in (unreviewed(by_hand), (REVIEW,)):
+        found = ladder_exposure(edits, by_hand, ladder=ladder)
+        want = naive_exposure(edits, by_hand, ladder)
+        columns = ("unit", "newly", "perhaps", "no_longer")
+        got = {u: tuple(map(set, lists)) for u, *lists in found.sellers.select(columns).iter_rows()}
+        assert got == {seller: want[seller] for seller in got}
+        assert not any(any(lists) for seller, lists in want.items() if seller not in got)
+        assert other is None or found.sellers["perhaps"].list.len().sum() > 0
 
 
 def test_what_is_new_adds_points_and_what_is_released_gives_them_back(quiet):

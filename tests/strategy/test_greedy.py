@@ -63,7 +63,9 @@ def test_a_longer_predicate_must_bring_clearly_more(small_market, draw_cases):
 
 def test_a_predicate_stops_at_the_bound_though_a_longer_one_would_bring_more(small_market, draw_cases):
     r, n = np.random.default_rng(3), 3_000
-    often = {d: pl.Series(d, r.choice(["x", "y"], n, p=[0.8, 0.2])) for d in ("language", "account_type", "seller_tier")}
+    often = {
+        d: pl.Series(d, r.choice(["x", "y"], n, p=[0.8, 0.2])) for d in ("language", "account_type", "seller_tier")
+    }
     cases = draw_cases(3, n).with_columns(*often.values())
     deep = pl.all_horizontal(pl.col("market") == "A", *[pl.col(d) == "x" for d in often])
     (found,) = exemptions(small_market(cases.with_columns(violating=~deep), RULE))

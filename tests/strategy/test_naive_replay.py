@@ -284,7 +284,6 @@ def test_the_drawn_policies_are_as_unkind_as_they_claim():
 @pytest.mark.parametrize("seed", range(20))
 def test_the_cells_kernel_agrees_with_a_naive_replay_case_by_case(seed):
     drawn, cases = draw_policies(seed), draw_cases(seed, single=seed % 2 == 1, repeated=False)
-    cases = cases.with_columns(pl.col("score").fill_nan(None))
     want = attempt(naive_replay, drawn, cases, DAY, ("live",))
     compiled = compile_rules([written(drawn)], cases.schema, DAY)
     tensor = densify(count_cells(cases, compiled.predicates, compiled.edges or (0.5,), by=["case_id"]))
