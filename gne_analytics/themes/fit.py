@@ -233,7 +233,7 @@ def fit_themes(
         assignments=assignments(found, stand.theme, stand.similarity, model),
         model=model,
         wordless=found.wordless,
-        notes=_notes(found, cut),
+        notes=_notes(found, cut, parted=topics.bertopic is not None),
         partition=cut,
         places=ground.places(found, languages, stand),
         bertopic=topics.bertopic,
@@ -309,8 +309,10 @@ def _overturns(found: Corpus, texts: pl.DataFrame, outcome: pl.Series | None, la
     return rates
 
 
-def _notes(found: Corpus, cut: Partition | None) -> tuple[str, ...]:
+def _notes(found: Corpus, cut: Partition | None, *, parted: bool) -> tuple[str, ...]:
     notes = []
+    if not parted:
+        notes.append(f"Too little is said to part it (distinct texts: {found.n:,}): all of it is one theme.")
     if found.wordless:
         notes.append(f"{found.wordless:,} texts hold no word and are in no theme.")
     if found.n > FIT_TEXTS:
