@@ -43,7 +43,7 @@ class Themes:
     """The themes of one view, which text is in which, and the model that assigns new ones."""
 
     view: str
-    themes: tuple[Theme, ...]
+    themes: tuple[Theme, ...] = field(repr=False)
     """Largest first, by texts after folding."""
     assignments: pl.DataFrame = field(repr=False)
     """id, theme_id (null: no word in it), similarity, low_similarity, folded_into, campaign; in order of id."""
@@ -61,10 +61,16 @@ class Themes:
     bertopic: "BERTopic | None" = field(default=None, repr=False)
     """The BERTopic model, for those who know their way in it; row order is that of the distinct texts."""
 
+    def __str__(self) -> str:
+        return self.summary()
+
     def summary(self) -> str:
         """The view in one sentence and its largest themes in a line each."""
-        lines = [f"{self.view}: {len(self.themes)} themes in {self.assignments.height:,} texts"]
+        themes = "1 theme" if len(self.themes) == 1 else f"{len(self.themes)} themes"
+        lines = [f"{self.view}: {themes} in {self.assignments.height:,} texts; a seller's own copies count once:"]
         lines += [f"  {t.id}  {t.folded:>6,} texts of {t.units:,} sellers: {t.label}" for t in self.themes[:10]]
+        if (more := len(self.themes) - 10) > 0:
+            lines.append(f"  and {more} more; at(10) gives about ten coarser ones")
         if self.language_nmi is not None:
             lines.append(f"Agreement of themes with language: {self.language_nmi:.2f} of 1 (NMI).")
         return "\n".join([*lines, *self.notes])
@@ -233,7 +239,7 @@ def fit_themes(
         assignments=assignments(found, stand.theme, stand.similarity, model),
         model=model,
         wordless=found.wordless,
-        notes=_notes(found, cut),
+        notes=_notes(found, cut, parted=topics.bertopic is not None),
         partition=cut,
         places=ground.places(found, languages, stand),
         bertopic=topics.bertopic,
@@ -309,8 +315,10 @@ def _overturns(found: Corpus, texts: pl.DataFrame, outcome: pl.Series | None, la
     return rates
 
 
-def _notes(found: Corpus, cut: Partition | None) -> tuple[str, ...]:
+def _notes(found: Corpus, cut: Partition | None, *, parted: bool) -> tuple[str, ...]:
     notes = []
+    if not parted:
+        notes.append(f"Too little is said to part it (distinct texts: {found.n:,}): all of it is one theme.")
     if found.wordless:
         notes.append(f"{found.wordless:,} texts hold no word and are in no theme.")
     if found.n > FIT_TEXTS:

@@ -28,18 +28,18 @@ class ThemeModel:
     """Everything that is needed to give a new text its theme."""
 
     view: str
-    themes: tuple[Theme, ...]
+    themes: tuple[Theme, ...] = field(repr=False)
     leaves: Leaves = field(repr=False)
     """Where texts are placed: the centres of themes and of the finest themes within them."""
-    mean: Vectors
+    mean: Vectors = field(repr=False)
     """What is subtracted from every vector before it is compared: the fit's mean."""
-    floors: tuple[float, ...]
+    floors: tuple[float, ...] = field(repr=False)
     """Per theme, the similarity under which a text is flagged as far from it (Tukey's lower fence)."""
     embedder_name: str
     embedder_id: str
     seed: int
-    fused: Fused | None = None
-    language_means: dict[str, Vectors] = field(default_factory=dict)
+    fused: Fused | None = field(default=None, repr=False)
+    language_means: dict[str, Vectors] = field(default_factory=dict, repr=False)
     """Where the fit centred each language: its mean."""
     issued: int = 0
     """The highest number that a theme's id ever bore here; one that died is not given again. 0: as many as themes."""

@@ -198,10 +198,15 @@ def theme_outcomes(view: str, groups: Sequence[Group], places: Places, texts: pl
 
 def _notes(themes: Sequence[Group], tested: Sequence[Group], rows: pl.DataFrame) -> tuple[str, ...]:
     notes = ["Differences between texts are no effects: what is offered and who offers it are not drawn by lot."]
-    if len(themes) > len(tested):
+    if tested:
         notes.append(
-            f"{len(themes) - len(tested)} themes have fewer than {LEAST_DECIDED} decided texts in one half of the "
-            "sellers and are not judged."
+            "An interval is of one theme alone. A difference is verified if the searching half of the sellers shows it "
+            f"first and the held-out half confirms it, at a false-discovery level of {LEVEL} over all that were shown."
+        )
+    if (few := len(themes) - len(tested)) > 0:
+        notes.append(
+            f"Not judged, since one half of the sellers has fewer than {LEAST_DECIDED} of its decided texts: "
+            f"{few:,} of {len(themes):,} themes."
         )
     if rows["unit"].null_count() == rows.height:
         notes.append("No seller is known, so the halves are of texts, and intervals take texts as independent.")

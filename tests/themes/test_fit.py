@@ -121,6 +121,24 @@ def test_odd_texts_never_crash_a_fit(texts: list[str]) -> None:
     assert found.assignments["theme_id"].null_count() == found.wordless
 
 
+def test_printed_themes_are_a_page_and_their_repr_a_line(tmp_path: Path) -> None:
+    texts = pl.DataFrame({"id": ["1", "2"], "text": ["the parcel is late", "the licence is attached"]})
+    found = fit_themes(texts, "signals", embedder="ngrams")
+    save(found.model, tmp_path)
+    assert str(found) == found.summary()
+    for result in (found, found.model, load(tmp_path)):
+        assert "\n" not in repr(result)
+        assert len(repr(result)) < 300
+
+
+def test_too_few_texts_to_part_are_said_to_be_and_named_by_what_most_sellers_say() -> None:
+    texts = ["And now the parcel is late"] * 9 + ["about an apple"]
+    rows = pl.DataFrame({"id": [str(i) for i in range(10)], "text": texts, "unit": [f"S{i}" for i in range(10)]})
+    found = fit_themes(rows, "signals", embedder="ngrams")
+    assert found.themes[0].label == "parcel, late, apple"
+    assert found.notes == ("Too little is said to part it (distinct texts: 2): all of it is one theme.",)
+
+
 def test_a_foreign_clusterers_outliers_are_settled(complaints: pl.DataFrame) -> None:
     from sklearn.cluster import HDBSCAN
 

@@ -56,6 +56,21 @@ def test_texts_without_an_outcome_give_a_note(voices: Themes) -> None:
     assert replace(voices, about=None).outcomes().notes == ("No text of this view has a final outcome.",)
 
 
+def test_a_reader_is_told_why_an_interval_without_nought_may_be_no_verified_difference(ended: Outcomes) -> None:
+    assert "the searching half of the sellers shows it first" in ended.summary()
+    assert not any("Not judged" in note for note in ended.notes)
+
+
+def test_themes_with_too_few_decided_texts_are_counted(voices: Themes, ended: Outcomes) -> None:
+    assert voices.about is not None
+    first = ended.themes[0].theme_id
+    theirs = voices.assignments.filter(pl.col("theme_id") == first)["id"]
+    decided = pl.when(~pl.col("id").is_in(theirs.to_list())).then("overturned").alias("overturned")
+    few = replace(voices, about=voices.about.with_columns(decided)).outcomes()
+    assert few.of(first) is None
+    assert any(note.endswith(f"decided texts: 1 of {len(voices.themes)} themes.") for note in few.notes)
+
+
 def test_a_level_of_the_hierarchy_is_asked_as_the_fitted_themes_are(voices: Themes) -> None:
     assert {t.theme_id for t in voices.outcomes(2).themes} == {n.id for n in voices.at(2)}
 
