@@ -34,6 +34,11 @@ def test_a_seller_who_writes_much_has_one_vote() -> None:
     assert shares(found, MONDAY) == {"T1": 0.5, "T2": 0.5}
 
 
+def test_a_seller_named_as_anothers_text_has_a_vote_of_its_own() -> None:
+    found = weeks_of([("7", None, MONDAY, "T1", None), ("8", "7", MONDAY, "T2", None)])
+    assert found.weeks["n"].to_list() == [2, 2]
+
+
 def test_a_sellers_vote_is_parted_among_what_was_said() -> None:
     found = weeks_of(
         [("a", "S1", MONDAY, "T1", None), ("b", "S1", MONDAY, "T2", None), ("c", "S2", MONDAY, "T2", None)]
