@@ -10,7 +10,7 @@ import pytest
 from gne_analytics.errors import DataError
 from gne_analytics.themes import Themes
 from gne_analytics.themes.cards import ThemeCard, _growth, _spread, card_table, theme_cards
-from gne_analytics.themes.segments import segments_of
+from gne_analytics.themes.segments import LEAST_VOTES, segments_of
 
 
 def card_of(themes: Themes, word: str) -> ThemeCard:
@@ -74,6 +74,23 @@ def test_a_theme_without_a_record_still_has_a_card(voices: Themes) -> None:
 def test_an_unknown_theme_is_answered_with_the_nearest(voices: Themes) -> None:
     with pytest.raises(DataError, match="did you mean 'seller_text-01'"):
         voices.card("seller_text-1")
+
+
+@pytest.mark.parametrize(("sellers", "told"), [(LEAST_VOTES - 1, []), (LEAST_VOTES, ["rare"])])
+def test_a_value_of_few_sellers_is_not_looked_at(sellers: int, told: list[str]) -> None:
+    value = ["rare"] * sellers + ["common"] * (1020 - sellers)
+    votes = pl.DataFrame({
+        "voter": [f"S{i}" for i in range(1020)], "theme_id": ["a"] * 20 + ["b"] * 1000, "market": value,
+    })  # fmt: skip
+    assert [s.value for s in segments_of(votes, ["market"]).get("a", []) if s.odds.value > 1] == told
+
+
+def test_a_seller_who_says_it_often_makes_no_segment() -> None:
+    votes = pl.DataFrame({
+        "voter": [f"S{i}" for i in range(400)] + ["loud"] * 400, "theme_id": ["a", "b"] * 200 + ["a"] * 400,
+        "market": ["TH", "TH", "ID", "ID"] * 100 + ["TH"] * 400,
+    })  # fmt: skip
+    assert not segments_of(votes, ["market"])
 
 
 def test_themes_without_a_trend_are_rarely_said_to_grow_or_shrink_however_many_there_are() -> None:

@@ -85,6 +85,16 @@ def test_a_text_of_which_no_evidence_is_known_neither_has_nor_lacks_any() -> Non
     assert 0.4 < (half.having.n + half.lacking.n) / (whole.having.n + whole.lacking.n) < 0.6
 
 
+def test_what_differs_in_one_half_of_the_sellers_only_is_not_told() -> None:
+    one, late = pl.col("group") == "t1", pl.col("fold") >= HELD_OUT
+    turned = judged(overturned=pl.when(late).then(one).otherwise(~one) ^ (pl.int_range(pl.len()) % 5 == 0))
+    assert [t.tends for t in turned.themes] == ["", ""]
+    there = pl.col("market") == "TH"
+    lot = pl.Series(np.random.default_rng(6).random(1200) < 0.4)
+    ended = judged(overturned=pl.when(late).then(there).otherwise(lot))
+    assert not [s for t in ended.themes for s in t.signs] + list(ended.signs)
+
+
 def test_without_stored_folds_a_sellers_texts_are_all_in_one_half(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(outcomes, "fold_of", lambda unit: asked.append(unit) or fold_of(unit))

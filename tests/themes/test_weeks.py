@@ -46,6 +46,18 @@ def test_a_sellers_vote_is_parted_among_what_was_said() -> None:
     assert shares(found, MONDAY) == {"T1": 0.25, "T2": 0.75}
 
 
+def test_a_seller_has_a_whole_vote_in_every_week() -> None:
+    later = date(2026, 3, 9)
+    found = weeks_of([("a", "S1", MONDAY, "T1", None), ("b", "S1", later, "T2", None)])
+    assert shares(found, MONDAY) == {"T1": 1.0, "T2": 0.0}
+    assert shares(found, later) == {"T1": 0.0, "T2": 1.0}
+
+
+def test_the_summary_names_the_last_weeks_largest_theme_first() -> None:
+    told = weeks_of([(f"{i}", f"S{i}", MONDAY, "T2" if i < 7 else "T1", None) for i in range(9)]).summary()
+    assert told.index("T2  77.8%") < told.index("T1  22.2%")
+
+
 def test_copies_of_one_seller_count_once_in_a_week_and_again_in_another() -> None:
     later = date(2026, 3, 11)
     found = weeks_of([("a", "S1", MONDAY, "T1", None), ("b", "S1", MONDAY, "T1", "a"), ("c", "S1", later, "T1", "a")])
