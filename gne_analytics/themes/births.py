@@ -22,7 +22,7 @@ from gne_analytics.themes.fit import fit_themes
 from gne_analytics.themes.graph import SMALLEST, Labels
 from gne_analytics.themes.lineage import apart
 from gne_analytics.themes.model import ThemeModel, assignments, read, reader_of
-from gne_analytics.themes.texts import Corpus, corpus
+from gne_analytics.themes.texts import Corpus, corpus, voter
 from gne_analytics.themes.weeks import dated
 
 RECENT_WEEKS = 2
@@ -147,7 +147,7 @@ class _Told:
 
     def __init__(self, found: Corpus, days: pl.DataFrame, since: date) -> None:
         rows = found.rows.drop_nulls("group").join(days, on="id", how="left").with_columns(
-            late=(pl.col("day") >= since).fill_null(value=False), voice=pl.coalesce("unit", "id")
+            late=(pl.col("day") >= since).fill_null(value=False), voice=voter()
         )  # fmt: skip
         self.rows = rows.select("group", "late", "voice").unique()
         self.recent, self.past = np.zeros(found.n), np.zeros(found.n)

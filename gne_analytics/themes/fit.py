@@ -20,7 +20,7 @@ from gne_analytics.themes.languages import agreement_with_language, places_of
 from gne_analytics.themes.model import ThemeModel, assignments, languages_of, place
 from gne_analytics.themes.places import Ground, Places, Stand
 from gne_analytics.themes.student import Fused, reading, teach
-from gne_analytics.themes.texts import Corpus, corpus, folded_into, shortened
+from gne_analytics.themes.texts import Corpus, corpus, folded_into, shortened, unit_codes
 from gne_analytics.themes.topics import Clusterer, find_topics, label_of
 
 if TYPE_CHECKING:
@@ -184,10 +184,14 @@ def fit_themes(
         progress: called with (done, to do) while texts are embedded.
 
     Raises:
-        DataError: no text column, no row, no word, ids repeated, an unknown embedder.
+        DataError: no text column, no row, no word, ids repeated, outcomes that are not true or false, an unknown
+            embedder.
         ModelError: an embeddings endpoint failed.
     """
     found = corpus(texts, view)
+    if texts.schema.get("overturned", pl.Boolean) not in (pl.Boolean, pl.Null):
+        kind = texts.schema["overturned"]
+        raise DataError(f"themes of {view!r}: column 'overturned' is {kind}; it holds true, false or null.")
     languages = languages_of(found)
     fitted = min(found.n, FIT_TEXTS)
     reader, vectors = _read(embedder, found.texts[:fitted], languages[:fitted], cache_dir, progress)
@@ -214,9 +218,8 @@ def fit_themes(
     order = _by_size(found, stand.theme)
     ground, stand = ground.renumbered(order, stand)
     floors = tuple(_fence(stand.similarity[stand.theme == t]) for t in range(len(order)))
-    outcome = texts["overturned"] if "overturned" in texts.columns else None
     facts = _Facts(found, stand.theme, stand.similarity, speakers, languages)
-    overturns = _overturns(found, texts, outcome, stand.theme)
+    overturns = _overturns(found, texts, stand.theme)
     themes = tuple(
         facts.theme(view, t, topics.terms[order[t]], topics.leading[order[t]], overturns.get(t))
         for t in range(len(order))
@@ -297,21 +300,17 @@ def _fence(similarity: np.ndarray) -> float:
     return float(low - 1.5 * (high - low))
 
 
-def _overturns(found: Corpus, texts: pl.DataFrame, outcome: pl.Series | None, labels: Labels) -> dict[int, Estimate]:
+def _overturns(found: Corpus, texts: pl.DataFrame, labels: Labels) -> dict[int, Estimate]:
     """The share overturned among the decided texts of each theme, its interval clustered by unit."""
-    if outcome is None:
+    if "overturned" not in texts.columns:
         return {}
     truth = texts.select(pl.col("id").cast(pl.String), pl.col("overturned").cast(pl.Boolean))
     rows = found.rows.join(truth, on="id").filter(pl.col("overturned").is_not_null() & pl.col("group").is_not_null())
     rows = rows.with_columns(theme=pl.Series(labels[rows["group"].to_numpy()], dtype=pl.Int64))
     rates: dict[int, Estimate] = {}
     for (theme,), part in rows.group_by("theme", maintain_order=True):
-        unit = None
-        if part["unit"].null_count() < part.height:
-            own = pl.coalesce("unit", pl.col("id"))
-            unit = part.select(own.rank("dense").cast(pl.Int64) - 1).to_series().to_numpy()
         k = part["overturned"].cast(pl.Float64).to_numpy()
-        rates[int(str(theme))] = rate(k, np.ones(part.height), unit)
+        rates[int(str(theme))] = rate(k, np.ones(part.height), unit_codes(part))
     return rates
 
 

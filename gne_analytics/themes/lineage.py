@@ -34,7 +34,7 @@ from gne_analytics.themes.graph import (
     silhouette,
 )
 from gne_analytics.themes.model import ThemeModel, blocks_of, reader_of
-from gne_analytics.themes.texts import Corpus, corpus
+from gne_analytics.themes.texts import Corpus, corpus, voter
 
 OVERLAP = 0.7
 """Weight of shared texts (Dice) in a match; the rest is the cosine of the centres."""
@@ -271,8 +271,7 @@ def _labels(fresh: Themes, found: Corpus) -> Labels:
 
 def _votes(found: Corpus) -> Floats:
     """How many sellers said each distinct text; a row of an unknown seller is its own."""
-    voice = pl.coalesce("unit", "id").n_unique()
-    said = found.rows.drop_nulls("group").group_by("group").agg(voice.alias("votes")).sort("group")
+    said = found.rows.drop_nulls("group").group_by("group").agg(votes=voter().n_unique()).sort("group")
     return said["votes"].to_numpy().astype(np.float64)
 
 

@@ -1,9 +1,11 @@
 """A fitted theme model: an artefact of arrays and JSON, read by eye, loaded without running anything."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
+from re import fullmatch
 
 import numpy as np
 import polars as pl
@@ -124,7 +126,7 @@ def assignments(found: Corpus, theme: np.ndarray, similarity: np.ndarray, model:
 
 
 def save(model: ThemeModel, folder: Path) -> None:
-    """Write the model as ``model.json`` and ``arrays.npz``; a crash leaves the older model whole."""
+    """Write the model as ``model.json`` and the file of arrays that it names; a crash leaves the older model whole."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, np.ndarray] = {
@@ -137,8 +139,10 @@ def save(model: ThemeModel, folder: Path) -> None:
     if model.fused is not None:
         parts = {name: getattr(model.fused, name) for name in _ARRAYS}
         arrays |= {f"fused_{name}": part for name, part in parts.items() if part is not None}
+    held = f"arrays-{_digest(arrays)}.npz"
     card = {
         "version": VERSION,
+        "arrays": held,
         "view": model.view,
         "seed": model.seed,
         "issued": model.issued,
@@ -151,9 +155,19 @@ def save(model: ThemeModel, folder: Path) -> None:
     partial = folder / ".arrays.partial"
     with partial.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
-    partial.replace(folder / "arrays.npz")
+    partial.replace(folder / held)
     (folder / ".model.partial").write_text(json.dumps(card, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     (folder / ".model.partial").replace(folder / "model.json")
+    for older in folder.glob("arrays*.npz"):
+        if older.name != held:
+            older.unlink()
+
+
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+    found = blake2b(digest_size=8)
+    for name, array in arrays.items():
+        found.update(f"{name} {array.dtype} {array.shape} ".encode() + array.tobytes())
+    return found.hexdigest()
 
 
 def load(folder: Path, cache_dir: Path | None = None) -> ThemeModel:
@@ -161,7 +175,10 @@ def load(folder: Path, cache_dir: Path | None = None) -> ThemeModel:
     folder = Path(folder)
     try:
         card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        with np.load(folder / "arrays.npz", allow_pickle=False) as file:
+        held = str(card.get("arrays", "arrays.npz"))
+        if not fullmatch(r"arrays(-[0-9a-f]+)?\.npz", held):
+            raise ValueError(f"{held!r} is no file of arrays")
+        with np.load(folder / held, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         if card["version"] not in (VERSION, WITHOUT_LEAVES):
             raise DataError(f"{folder} holds a theme model of version {card['version']}; fit it again.")
@@ -169,10 +186,13 @@ def load(folder: Path, cache_dir: Path | None = None) -> ThemeModel:
         if "fused_e5_mean" in arrays:
             parts = {name: arrays.get(f"fused_{name}") for name in _ARRAYS}
             fused = Fused(**parts, fidelity=float(card["fidelity"]), cache_dir=cache_dir)  # type: ignore[arg-type]
+        leaves = _leaves(arrays, card["version"])
+        if not len(card["themes"]) == len(card["floors"]) == len(leaves.themes):
+            raise ValueError("its arrays are not those of its themes")
         return ThemeModel(
             view=card["view"],
             themes=tuple(Theme.model_validate(theme) for theme in card["themes"]),
-            leaves=_leaves(arrays, card["version"]),
+            leaves=leaves,
             mean=arrays["mean"],
             floors=tuple(card["floors"]),
             embedder_name=card["embedder"]["name"],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from gne_analytics.errors import DataError
 from gne_analytics.evidence.redact import MARK, redact
@@ -94,6 +95,18 @@ def corpus(frame: pl.DataFrame, view: str) -> Corpus:
     )
 
 
+def voter() -> pl.Expr:
+    """Who speaks in a row: its unit or, where nobody knows that, the row; a unit never bears the name of a row."""
+    return pl.coalesce(pl.concat_str(pl.lit("unit "), "unit"), pl.concat_str(pl.lit("row "), "id"))
+
+
+def unit_codes(rows: pl.DataFrame) -> NDArray[np.int64] | None:
+    """Number the voters of rows from zero; None where no unit is known, so that rows are taken as independent."""
+    if rows["unit"].null_count() == rows.height:
+        return None
+    return rows.select(voter().rank("dense").cast(pl.Int64) - 1).to_series().to_numpy()
+
+
 def folded_into(rows: pl.DataFrame) -> pl.DataFrame:
     """Add folded_into (the id that speaks for a seller's near-identical texts) and campaign (what many sellers paste).
 
@@ -101,7 +114,8 @@ def folded_into(rows: pl.DataFrame) -> pl.DataFrame:
     """
     voice = pl.col("id").first().over("group", "unit")
     known = pl.col("group").is_not_null()
-    pasted = (pl.len().over("group") >= CAMPAIGN_ROWS) & (pl.col("unit").n_unique().over("group") >= CAMPAIGN_UNITS)
+    sellers = pl.col("unit").drop_nulls().n_unique().over("group")
+    pasted = (pl.len().over("group") >= CAMPAIGN_ROWS) & (sellers >= CAMPAIGN_UNITS)
     return rows.with_columns(
         folded_into=pl.when(known & (voice != pl.col("id"))).then(voice),
         campaign=pl.when(known & pasted).then(pl.col("id").first().over("group")),

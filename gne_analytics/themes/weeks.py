@@ -11,6 +11,7 @@ from gne_analytics.errors import DataError
 from gne_analytics.evidence.types import Theme
 from gne_analytics.metrics.intervals import wilson
 from gne_analytics.themes.fit import Themes
+from gne_analytics.themes.texts import voter
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def weekly(
     days = dated(texts, view)
     held = assigned.drop_nulls("theme_id").join(days, on="id")
     rows = held.drop_nulls("day").with_columns(
-        week=pl.col("day").dt.truncate("1w"), said=pl.coalesce("folded_into", "id"), voice=pl.coalesce("unit", "id")
+        week=pl.col("day").dt.truncate("1w"), said=pl.coalesce("folded_into", "id"), voice=voter()
     )
     # A seller's copies are one text also where the week's copy is not the one that speaks for them.
     once = rows.sort("id").unique(["week", "voice", "said"], keep="first", maintain_order=True)

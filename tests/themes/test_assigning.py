@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +45,12 @@ def agreement(one: pl.DataFrame, other: pl.DataFrame) -> float:
 def older(folder: Path) -> None:
     """Make of a saved model one of the version before leaves."""
     card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    del card["arrays"]
     (folder / "model.json").write_text(json.dumps(card | {"version": 1}), encoding="utf-8")
-    with np.load(folder / "arrays.npz") as file:
+    held = next(folder.glob("arrays-*.npz"))
+    with np.load(held) as file:
         kept = {name: file[name] for name in file.files if name not in ("leaf_centres", "owner")}
+    held.unlink()
     np.savez(folder / "arrays.npz", **kept)  # type: ignore[arg-type]
 
 
@@ -165,10 +169,58 @@ def test_a_model_of_an_unknown_version_is_refused(themes: Themes, tmp_path: Path
 
 def test_leaves_that_are_not_those_of_the_themes_are_refused(themes: Themes, tmp_path: Path) -> None:
     save(themes.model, tmp_path)
-    with np.load(tmp_path / "arrays.npz") as file:
+    held = next(tmp_path.glob("arrays-*.npz"))
+    with np.load(held) as file:
         arrays = {name: file[name] for name in file.files}
-    np.savez(tmp_path / "arrays.npz", **arrays | {"owner": arrays["owner"] + 1})  # type: ignore[arg-type]
+    np.savez(held, **arrays | {"owner": arrays["owner"] + 1})  # type: ignore[arg-type]
     with pytest.raises(DataError, match="not those of its themes"):
+        load(tmp_path)
+
+
+def test_a_model_whose_saving_was_cut_off_is_the_older_one(
+    themes: Themes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(themes.model, tmp_path)
+    grown = replace(
+        themes.model,
+        themes=(*themes.model.themes, themes.themes[0].model_copy(update={"id": "seller_text-99"})),
+        leaves=themes.model.leaves.with_new([themes.model.leaves.themes[0]]),
+        floors=(*themes.model.floors, 0.0),
+    )
+
+    def cut_off(path: Path, to: Path) -> Path:
+        if to.name == "model.json":
+            raise KeyboardInterrupt
+        return moved(path, to)
+
+    moved = Path.replace
+    monkeypatch.setattr(Path, "replace", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        save(grown, tmp_path)
+    monkeypatch.undo()
+    left = load(tmp_path)
+    assert left.themes == themes.model.themes
+    assert left.leaves.themes.tolist() == themes.model.leaves.themes.tolist()
+    save(grown, tmp_path)
+    assert len(load(tmp_path).themes) == len(grown.themes)
+    assert len(list(tmp_path.glob("*.npz"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"floors": [0.1]}, "not those of its themes"),
+        ({"themes": []}, "not those of its themes"),
+        ({"arrays": "../arrays.npz"}, "no file of arrays"),
+    ],
+)
+def test_a_card_that_does_not_fit_its_arrays_is_refused(
+    themes: Themes, tmp_path: Path, changed: dict[str, object], sentence: str
+) -> None:
+    save(themes.model, tmp_path)
+    card = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
+    (tmp_path / "model.json").write_text(json.dumps(card | changed), encoding="utf-8")
+    with pytest.raises(DataError, match=sentence):
         load(tmp_path)
 
 

@@ -72,6 +72,16 @@ def test_what_was_said_as_much_before_is_not_new(model: ThemeModel, past: pl.Dat
     assert update(model, pl.concat([past, novel(12), old])).births == ()
 
 
+def test_new_texts_where_nearly_all_texts_are_recent_bear_no_theme(model: ThemeModel, past: pl.DataFrame) -> None:
+    early = pl.int_range(pl.len()) % 8 == 0
+    rush = past.with_columns(
+        event_date=pl.when(early).then(pl.lit(LAST - timedelta(days=30))).otherwise(pl.lit(LAST)).cast(pl.Date)
+    )
+    found = update(model, pl.concat([rush, novel(12)]))
+    assert found.strange >= 12
+    assert found.births == ()
+
+
 def test_texts_after_the_day_asked_about_are_not_seen(model: ThemeModel, past: pl.DataFrame) -> None:
     later = novel(12, last=LAST + timedelta(days=30))
     found = update(model, pl.concat([past, later]), as_of=LAST)

@@ -51,6 +51,13 @@ def test_labels_are_short_and_hold_only_words_of_the_texts(themes: Themes, compl
         assert all(term in said for term in theme.terms)
 
 
+@pytest.mark.parametrize("outcome", ["yes", 1.5])
+def test_outcomes_that_are_not_true_or_false_are_refused(outcome: object) -> None:
+    frame = pl.DataFrame({"id": ["1"], "text": ["a word"], "overturned": [outcome]})
+    with pytest.raises(DataError, match=r"'overturned' is \w+; it holds true, false or null"):
+        fit_themes(frame, "seller_text", embedder="ngrams")
+
+
 def test_largest_themes_come_first(themes: Themes) -> None:
     sizes = [t.folded for t in themes.themes]
     assert sizes == sorted(sizes, reverse=True)
