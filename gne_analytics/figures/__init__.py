@@ -3,12 +3,12 @@
 from gne_analytics.figures.backtests import (
     backtest_differences,
     flow_bar,
-    frontier,
     guardrails_plot,
     identification_bar,
 )
 from gne_analytics.figures.causes import causes_ranked, inside_series, siblings
 from gne_analytics.figures.crossed import themes_crossed
+from gne_analytics.figures.frontier import frontier
 from gne_analytics.figures.shifts import shift_series, sides_series, waterfall, waterfall_steps
 from gne_analytics.figures.still import still
 from gne_analytics.figures.theme import Words, words_of

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import plotly.graph_objects as go
-import polars as pl
 from plotly.subplots import make_subplots
 
 from gne_analytics.evidence.render import number, percent
@@ -229,35 +228,3 @@ def _guard(figure: go.Figure, row: int, guardrail: Guardrail) -> None:
         type="line", x0=guardrail.margin, x1=guardrail.margin, y0=row - 0.22, y1=row + 0.22,
         line={"color": ORANGE, "width": 4},
     )  # fmt: skip
-
-
-def frontier(frame: pl.DataFrame, *, title: str, subtitle: str) -> go.Figure:
-    """Draw what each candidate policy trades: wrongful enforcement against missed violations, the frontier as a line.
-
-    ``frame`` has a row per candidate: ``wrongful``, ``missed`` (expected cases), ``label`` (text), ``kind`` (``today``,
-    ``proposed`` or ``candidate``) and ``on_frontier`` (Boolean).
-    """
-    edge = frame.filter(pl.col("on_frontier")).sort("wrongful", "missed")
-    alt = f"Scatter of {frame.height} candidates, {edge.height} of them on the frontier. {subtitle}"
-    words = Words(title, subtitle, alt)
-    figure = drawing(words, height=380, legend=True)
-    figure.add_scatter(
-        x=edge["wrongful"].to_list(), y=edge["missed"].to_list(), mode="lines", name="frontier",
-        line={"color": GREY, "dash": "dot", "width": 2}, hoverinfo="skip",
-    )  # fmt: skip
-    for kind, symbol, colour, size in (
-        ("candidate", "circle-open", GREY, 8),
-        ("today", "square", ORANGE, 14),
-        ("proposed", "star", BLUE, 16),
-    ):
-        part = frame.filter(pl.col("kind") == kind)
-        figure.add_scatter(
-            x=part["wrongful"].to_list(), y=part["missed"].to_list(), name=kind,
-            mode="markers" if kind == "candidate" else "markers+text", textposition="top center",
-            text=[plain(label, 30) for label in part["label"].to_list()],
-            marker=mark(colour, symbol, size),
-            hovertemplate="%{text}<br>wrongful %{x:,.0f}<br>missed %{y:,.0f}<extra></extra>",
-        )  # fmt: skip
-    figure.update_xaxes(title_text="wrongful enforcement, cases", rangemode="tozero")
-    figure.update_yaxes(title_text="missed violations, cases", rangemode="tozero")
-    return figure

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
@@ -37,9 +37,11 @@ if TYPE_CHECKING:
     from gne_analytics.policy.files import PolicySet
     from gne_analytics.strategy.audits import AuditPlan
     from gne_analytics.strategy.canary import CanaryPlan
+    from gne_analytics.strategy.frontier import Frontier
     from gne_analytics.strategy.identify import Label
     from gne_analytics.strategy.monitor import Monitor
     from gne_analytics.strategy.propose import Answer
+    from gne_analytics.strategy.retire import Retirement
     from gne_analytics.strategy.study import Study
     from gne_analytics.strategy.wording import Judgement
     from gne_analytics.tables.record import Record
@@ -272,6 +274,18 @@ class Workspace:
             seed=self.seed,
             study=self._replayed(),
         )
+
+    def frontier(self, policy: str, rule: str, by: Sequence[str] = (), **more: Any) -> Frontier:
+        """Return what one rule's thresholds can trade, segment by segment; `figures.frontier` draws it."""
+        from gne_analytics.strategy.frontier import frontier
+
+        return frontier(self._replayed(), policy=policy, rule=rule, by=by, store=self.store, **more)
+
+    def retirement(self) -> Retirement:
+        """Return how much of each rule is its own, and which could go; see `strategy.retirement`."""
+        from gne_analytics.strategy.retire import retirement
+
+        return retirement(self._replayed(), store=self.store)
 
     def funnel(self, by: Sequence[str] = ()) -> pl.DataFrame:
         """Count the violations that reach each stage of an appeal; see `appeals.funnel`."""

@@ -1,5 +1,6 @@
 """Every figure: its finding as title, an alt text, intervals drawn, small n greyed, traces that old plotly.js knows."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -14,6 +15,7 @@ from gne_analytics.evidence.types import CauseKind, Counts, Decomposition, Flow,
 from gne_analytics.figures.shifts import adds_up
 from gne_analytics.figures.theme import BLUE, GREY
 from gne_analytics.figures.wording import kind_of, sides
+from gne_analytics.strategy.frontier import Frontier
 from gne_analytics.testing import results
 from gne_analytics.testing.said import a_crossing
 from gne_analytics.themes import ThemeWeeks
@@ -21,15 +23,21 @@ from gne_analytics.themes import ThemeWeeks
 FUNNEL = pl.DataFrame(
     {"stage": ["violations", "appealed", "overturned"], "n": [20_000, 900, 310], "of": [20_000, 20_000, 900]}
 )
-FRONTIER = pl.DataFrame(
-    {
-        "wrongful": [900.0, 610.0, 400.0, 950.0],
-        "missed": [100.0, 130.0, 300.0, 140.0],
-        "label": ["today", "proposed", "strict", "worse"],
-        "kind": ["today", "proposed", "candidate", "candidate"],
-        "on_frontier": [True, True, True, False],
-    }
-)
+
+
+def a_point(n, wrongful, missed, **more):
+    figures = {f"{name}{end}": v + off for name, v in (("wrongful", wrongful), ("missed", missed))
+               for end, off in (("", 0.0), ("_lo", -20.0), ("_hi", 25.0))}  # fmt: skip
+    places = [{"segment": "market=<b>ID</b>", "today": 0.6, "threshold": 0.6 + n / 100}]
+    return {"point": n, "stated": n == 1, "changed": min(n, 1), "reviews": 4.0, "recommendation": "cannot_tell",
+            "forbidden": n == 2, "thresholds": places} | figures | more  # fmt: skip
+
+
+def a_frontier(points=3):
+    rows = [a_point(n, -300.0 + 150 * n, 120.0 - 50 * n) for n in range(points)]
+    return Frontier("counterfeit", "logo-match", ("market",), pl.DataFrame(rows), (), (), ((),) * points)
+
+
 BETWEEN = results.a_shift().model_copy(
     update={"baseline": Segment.of(market="TH"), "focus": Segment.of(market="ID")}
 )  # two segments, no windows
@@ -77,7 +85,7 @@ DRAWN = {
         matched=results.behind_a_cause().changes,
     ),
     "sides_series": lambda: figures.sides_series(BOTH_SIDES, BETWEEN),
-    "frontier": lambda: figures.frontier(FRONTIER, title="Fewer wrongful cases cost few misses", subtitle="n = 4"),
+    "frontier": lambda: figures.frontier(a_frontier()),
 }
 EMPTY = {
     "series": lambda: figures.shift_series(results.a_series().clear(), results.a_shift()),
@@ -91,7 +99,7 @@ EMPTY = {
     "weekly": lambda: figures.themes_weekly(ThemeWeeks("signals", SAID.weeks.clear(), {})),
     "crossed": lambda: figures.themes_crossed(a_crossing().model_copy(update={"pairs": ()})),
     "funnel": lambda: figures.appeals_funnel(FUNNEL.clear()),
-    "frontier": lambda: figures.frontier(FRONTIER.clear(), title="none", subtitle="none"),
+    "frontier": lambda: figures.frontier(replace(a_frontier(2), by=())),
 }
 
 
@@ -372,3 +380,19 @@ def test_one_theme_over_weeks_is_told_by_its_peak_and_named_themes_are_limited()
     title = figures.words_of(figures.themes_weekly(SAID, ids=["T1"])).title
     assert "was said most in the week of 23 March 2026, by 50 % of sellers" in title
     assert len([t for t in figures.themes_weekly(SAID, ids=["T1", "T2"], limit=1).data if t.mode != "lines"]) == 1
+
+
+def test_a_frontier_leads_with_what_the_stated_costs_bring_and_marks_what_capacity_forbids():
+    figure = figures.frontier(a_frontier())
+    assert "Wrongful -150, missed +70 at" in figure.layout.title.text.replace("\N{MINUS SIGN}", "-")
+    (star,) = [t for t in figure.data if t.marker.symbol == "star" and t.error_x.array is not None]
+    assert (list(star.x), list(star.error_x.array), list(star.error_y.arrayminus)) == ([-150.0], [25.0], [20.0])
+    forbidden = [list(t.x) for t in figure.data if t.marker.symbol == "x" and t.hovertemplate]
+    assert forbidden == [[0.0]]
+    assert "<b>ID" not in "".join(t.hovertemplate or "" for t in figure.data)
+
+
+def test_a_frontier_on_which_today_is_best_says_so():
+    rows = pl.DataFrame([a_point(1, 0.0, 0.0, changed=0, stated=True)])
+    figure = figures.frontier(replace(a_frontier(), table=rows.with_columns(point=pl.lit(0))))
+    assert "No other thresholds are better" in figure.layout.title.text

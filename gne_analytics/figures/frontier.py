@@ -1,0 +1,96 @@
+"""The figure of a rule's frontier: what its thresholds can trade, and where today stands."""
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+from gne_analytics.evidence.render import number
+from gne_analytics.figures.theme import BLUE, GREY, ORANGE, VERMILION, Words, drawing, legend_mark, mark, plain
+from gne_analytics.figures.wording import signed
+from gne_analytics.strategy.frontier import Frontier
+
+
+def frontier(found: Frontier, *, title: str | None = None, subtitle: str | None = None) -> go.Figure:
+    """Draw every point of a frontier by what it adds to wrongful enforcement and to missed violations.
+
+    Both are differences to today, which stands at nought, on the sellers that the search did not see, with their
+    intervals for the point that is best at the stated costs. Down and to the left is better.
+    """
+    rows = found.table.to_dicts()
+    stated = rows[found.stated]
+    words = Words(
+        title or _title(stated),
+        subtitle
+        or f"{plain(found.rule, 40)}: {number(len(rows))} points"
+        + (f" by {plain(', '.join(found.by), 60)}" if found.by else "")
+        + "; differences to today, cases of sellers not searched",
+        f"Scatter of {len(rows)} points; at the stated costs wrongful {signed(stated['wrongful'])}, "
+        f"missed {signed(stated['missed'])}.",
+    )
+    figure = drawing(words, height=440, legend=True)
+    figure.add_hline(y=0, line={"color": GREY, "width": 1})
+    figure.add_vline(x=0, line={"color": GREY, "width": 1})
+    ordered = sorted(rows, key=lambda row: row["point"])
+    figure.add_scatter(
+        x=[r["wrongful"] for r in ordered], y=[r["missed"] for r in ordered], mode="lines", showlegend=False,
+        line={"color": GREY, "dash": "dot", "width": 2}, hoverinfo="skip",
+    )  # fmt: skip
+    _points(figure, [r for r in rows if r is not stated and not r["forbidden"]], "a point", BLUE, "circle-open", 9)
+    _points(figure, [r for r in rows if r["forbidden"]], "beyond the review capacity", VERMILION, "x", 9)
+    figure.add_scatter(
+        x=[stated["wrongful"]], y=[stated["missed"]], mode="markers", marker=mark(BLUE, "star", 16), showlegend=False,
+        error_x=_reach(stated, "wrongful"), error_y=_reach(stated, "missed"), hovertemplate=_told(stated),
+    )  # fmt: skip
+    legend_mark(figure, "best at the stated costs, with intervals", BLUE, "star")
+    figure.add_scatter(
+        x=[0],
+        y=[0],
+        mode="markers",
+        marker=mark(ORANGE, "square", 13),
+        showlegend=False,
+        hovertemplate="today<extra></extra>",
+    )
+    legend_mark(figure, "today", ORANGE, "square")
+    figure.update_xaxes(title_text="wrongful enforcement, cases more than today", zeroline=False)
+    figure.update_yaxes(title_text="missed violations, cases more than today", zeroline=False)
+    return figure
+
+
+def _title(stated: dict[str, Any]) -> str:
+    if not stated["changed"]:
+        return "No other thresholds are better at the stated costs"
+    wrongful, missed = (signed(round(stated[name])) for name in ("wrongful", "missed"))
+    return f"Wrongful {wrongful}, missed {missed} at the stated costs"
+
+
+def _points(figure: go.Figure, rows: list[dict[str, Any]], name: str, colour: str, symbol: str, size: int) -> None:
+    for row in rows:
+        figure.add_scatter(
+            x=[row["wrongful"]], y=[row["missed"]], mode="markers", marker=mark(colour, symbol, size),
+            showlegend=False, hovertemplate=_told(row),
+        )  # fmt: skip
+    if rows:
+        legend_mark(figure, name, colour, symbol)
+
+
+def _reach(row: dict[str, Any], name: str) -> dict[str, Any]:
+    return {
+        "type": "data", "symmetric": False, "color": BLUE, "thickness": 1.5,
+        "array": [row[f"{name}_hi"] - row[name]], "arrayminus": [row[name] - row[f"{name}_lo"]],
+    }  # fmt: skip
+
+
+def _told(row: dict[str, Any]) -> str:
+    changes = [
+        f"{plain(t['segment'], 40) or 'all'}: {t['today']:g} to {t['threshold']:g}"
+        for t in row["thresholds"]
+        if t["threshold"] != t["today"]
+    ]
+    more = f"<br>and {len(changes) - 6} more" if len(changes) > 6 else ""
+    return (
+        f"point {row['point']}, {plain(row['recommendation'].replace('_', ' '), 30)}<br>"
+        f"wrongful %{{x:+,.0f}}, missed %{{y:+,.0f}}, reviews {row['reviews']:+,.0f}<br>"
+        + "<br>".join(changes[:6])
+        + more
+        + "<extra></extra>"
+    )
