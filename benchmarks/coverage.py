@@ -75,8 +75,8 @@ class Seen:
     worst_width: float
     unerring: bool
     """The interval of wrongful enforcement holds what cases really are, which audits that err do not tell."""
-    drawn: bool
-    """Both mistakes' intervals hold the totals with one reviewer's drawn answer for each case."""
+    expected: bool
+    """Both mistakes' intervals hold the totals with the chance of a review in place of its answer."""
     usual: tuple[tuple[float, bool] | None, ...]
     """By how much each usual number is off and whether it covers; None: no appeal was decided."""
 
@@ -140,7 +140,7 @@ def _look(world: World, moved: pl.DataFrame, label: Label) -> Seen:
         width=(wrong.interval[1] - wrong.interval[0]) / n,
         worst_width=(worst[0].high - worst[0].low) / n,
         unerring=_holds(wrong.interval, world.truth(label, unerring=True)[0]),
-        drawn=all(_holds(f.interval, t) for f, t in zip(found, world.truth(label, drawn=True), strict=False)),
+        expected=all(_holds(f.interval, t) for f, t in zip(found, world.truth(label, expected=True), strict=False)),
         usual=_usual(moved, float((1 - world.known(label))[world.moved].mean())),
     )
 
@@ -254,7 +254,7 @@ class Cell:
             out[name] = {"all": every[i].figures(), "point": point.figures(), "bounds": bounds.figures()}
         for name in ("width", "worst_width"):
             out[f"median_{name}"] = float(np.median([s[name] for s in self.seen]))
-        for name in ("worst", "unerring", "drawn"):
+        for name in ("worst", "unerring", "expected"):
             out[f"{name}_coverage"] = float(np.mean([s[name] for s in self.seen]))
         for i, name in enumerate(USUAL):
             told = [s["usual"][i] for s in self.seen if s["usual"][i] is not None]
