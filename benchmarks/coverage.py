@@ -36,6 +36,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.coverage_worlds import AUDITS, KINDS, POLICIES, WORDS, Audited, Kind, World, draw, record_of
+from benchmarks.score import upper_limit
 from gne_analytics.strategy.backtest import replay_change, usual_numbers
 from gne_analytics.strategy.estimate import Bounded, Domains, Price, Reviewers, difference, tally, wilson
 from gne_analytics.strategy.flows import REVIEW
@@ -52,8 +53,8 @@ LEVEL = 0.95
 BAND = (0.93, 0.97)
 LOWEST = 0.01
 """At this audit rate and under it a cell may cover more than the band."""
-SURE = 2.5758293035489004
-"""The quantile of a two-sided 99 % interval."""
+SURE = 0.995
+"""The level of either limit of a 99 % interval."""
 Z95 = 1.959963984540054
 FEW = 100
 """Of fewer worlds no coverage is told per edit."""
@@ -75,8 +76,8 @@ class Seen:
     worst_width: float
     unerring: bool
     """The interval of wrongful enforcement holds what cases really are, which audits that err do not tell."""
-    drawn: bool
-    """Both mistakes' intervals hold the totals with one reviewer's drawn answer for each case."""
+    expected: bool
+    """Both mistakes' intervals hold the totals with the chance of a review in place of its answer."""
     usual: tuple[tuple[float, bool] | None, ...]
     """By how much each usual number is off and whether it covers; None: no appeal was decided."""
 
@@ -95,11 +96,8 @@ class Share:
 
     @property
     def monte_carlo(self) -> tuple[float, float]:
-        """The 99 % interval of the share (Wilson)."""
-        if not self.n:
-            return 0.0, 1.0
-        lo, hi = wilson(np.array([self.value]), np.array([float(self.n)]), SURE)
-        return float(lo[0]), float(hi[0])
+        """The exact 99 % interval of the share (Clopper and Pearson), which a handful of worlds does not fool."""
+        return 1 - upper_limit(self.n - self.k, self.n, SURE), upper_limit(self.k, self.n, SURE)
 
     def figures(self) -> dict[str, Any]:
         """As JSON."""
@@ -140,7 +138,7 @@ def _look(world: World, moved: pl.DataFrame, label: Label) -> Seen:
         width=(wrong.interval[1] - wrong.interval[0]) / n,
         worst_width=(worst[0].high - worst[0].low) / n,
         unerring=_holds(wrong.interval, world.truth(label, unerring=True)[0]),
-        drawn=all(_holds(f.interval, t) for f, t in zip(found, world.truth(label, drawn=True), strict=False)),
+        expected=all(_holds(f.interval, t) for f, t in zip(found, world.truth(label, expected=True), strict=False)),
         usual=_usual(moved, float((1 - world.known(label))[world.moved].mean())),
     )
 
@@ -254,7 +252,7 @@ class Cell:
             out[name] = {"all": every[i].figures(), "point": point.figures(), "bounds": bounds.figures()}
         for name in ("width", "worst_width"):
             out[f"median_{name}"] = float(np.median([s[name] for s in self.seen]))
-        for name in ("worst", "unerring", "drawn"):
+        for name in ("worst", "unerring", "expected"):
             out[f"{name}_coverage"] = float(np.mean([s[name] for s in self.seen]))
         for i, name in enumerate(USUAL):
             told = [s["usual"][i] for s in self.seen if s["usual"][i] is not None]

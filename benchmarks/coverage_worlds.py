@@ -12,10 +12,10 @@ an audit of it would give, drawn once whether or not it is audited. Under ``late
 this record (the retrospective target): by chance comes only who was audited. What a case really is, nobody sees; the
 unerring total is kept beside, to show what the error of audits alone does.
 
-**What a review would do.** A case sent to a person counts as enforced with the chance that the pool of reviewers would
-do so, given what the case really is; they answer to that in the record too. The ``drawn`` total takes one reviewer's
-answer instead. So under ``final_decision`` a case whose appeal was wrongly upheld counts as a violation that reviewers
-would often let pass: reviewed cases that passed had no appeal, so no record tells of it.
+**What a review would do.** A case sent to a person is given to one reviewer of the pool, whose answer is drawn and
+hangs on what the case really is, in the record and under the change. The ``expected`` total takes the chance of
+that answer instead. So under ``final_decision`` a case whose appeal was wrongly upheld counts as a violation that
+reviewers would often let pass: reviewed cases that passed had no appeal, so no record tells of it.
 """
 
 from collections.abc import Mapping
@@ -170,10 +170,10 @@ class World:
         decided = self.columns["decided_violating"].astype(np.float64)
         return np.where(np.isnan(decided), said, decided) if label == "final_decision" else said
 
-    def truth(self, label: Label, *, unerring: bool = False, drawn: bool = False) -> tuple[float, float]:
+    def truth(self, label: Label, *, unerring: bool = False, expected: bool = False) -> tuple[float, float]:
         """Return the true change of wrongful enforcement and of missed violations."""
         known = self.known(label, unerring=unerring)
-        change = self.columns["alpha"] + self.columns["beta"] * (self.answer if drawn else self.chance)
+        change = self.columns["alpha"] + self.columns["beta"] * (self.chance if expected else self.answer)
         return float(((1 - known) * change).sum()), float(-(known * change).sum())
 
 

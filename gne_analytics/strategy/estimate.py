@@ -298,9 +298,27 @@ def bound(low: Terms, high: Terms, level: float = 0.95) -> Bounded:
     return Bounded(lo, hi, (lo - below, hi + above))
 
 
+def foreseen(reviewers: Reviewers, domains: Domains) -> Reviewers:
+    """Return the rates as forecasts of the shares of these very cases that reviewers would enforce.
+
+    What they would answer is drawn too: a rate learnt from ``n`` labels foretells the share of ``m`` further answers as
+    ``1 / (1/n + 1/m)`` labels would.
+    """
+    asked = np.abs(domains.beta) * domains.cases
+    wrong, right = float((asked * (1 - domains.share)).sum()), float((asked * domains.share).sum())
+    return Reviewers(_foreseen(reviewers.wrong, wrong), _foreseen(reviewers.right, right))
+
+
+def _foreseen(rate: Rate | None, answers: float) -> Rate | None:
+    if rate is None or answers < 1:
+        return rate
+    return Rate(rate.value, 1 / (1 / rate.labels + 1 / answers))
+
+
 def corners(domains: Domains, price: Price, reviewers: Reviewers) -> tuple[Terms, Terms]:
     """Return the lowest and the highest reading of the priced difference over what reviewers might do."""
     unknown = [Rate(0.0, np.inf), Rate(1.0, np.inf)]
+    reviewers = foreseen(reviewers, domains)
     rates = [
         (wrong, right)
         for wrong in ([reviewers.wrong] if reviewers.wrong else unknown)

@@ -8,10 +8,12 @@ from scipy.stats import norm
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from gne_analytics.strategy.estimate import (
+    Domains,
     Price,
     Rate,
     Reviewers,
     difference,
+    foreseen,
     imbens_manski,
     mover,
     stratified,
@@ -202,3 +204,23 @@ def test_labels_are_never_more_than_the_weights_allow():
     w = np.repeat([10.0, 50.0], [60, 20])
     (labels,) = domains_of(cases, "latent").labels
     assert labels == pytest.approx(w.sum() ** 2 / (w**2).sum() / (1 - 80 / len(cases)))
+
+
+def test_what_reviewers_would_answer_is_foretold_with_the_luck_of_their_answers():
+    r = np.random.default_rng(1)
+    learnt, asked, chance = 400, 300, 0.2
+    held = []
+    for _ in range(2_000):
+        rate = Rate(r.binomial(learnt, chance) / learnt, float(learnt))
+        domains = Domains(("p",), *(np.array([x]) for x in (-1.0, 1.0, float(asked), 0.0, np.inf, 0.0)))
+        lo, hi = difference(domains, Price(wrong=1.0), Reviewers(rate, Rate(0.9, 100.0))).interval
+        held.append(lo <= r.binomial(asked, chance) - asked <= hi)
+    assert 0.935 <= np.mean(held) <= 0.97
+
+
+def test_unknown_reviewers_stay_certain_to_be_nought_or_one():
+    violating = Domains(("p",), *([np.array([1.0])] * 6))
+    assert foreseen(Reviewers(), violating) == Reviewers()
+    known = foreseen(Reviewers(Rate(0.2, np.inf), Rate(0.9, 50.0)), violating)
+    assert known.wrong == Rate(0.2, np.inf)  # no legitimate case is rerouted: nothing to foretell
+    assert known.right.labels == pytest.approx(1 / (1 / 50 + 1))
