@@ -3,7 +3,9 @@
     python -m benchmarks.coverage --worlds 1000 [--keep FILE] [--processes 2] [--json FILE]
 
 Worlds of ``benchmarks.coverage_worlds`` go through the package's own path: identify, reviewers of the like, tally,
-difference. In the first ``--whole`` worlds of every cell they are written as a record too, replayed from its tables
+difference. In the first ``--helped`` worlds of every cell they are judged once more with monotone bounds and a model's
+help, as a backtest does it, which takes ten times as long; in the first ``--whole`` of these a record is written too,
+replayed from its tables
 through ``open_study`` and ``replay_change``, and both must give the same figures. ``--keep`` keeps what is done, line
 by line; a run that was stopped goes on from there.
 
@@ -37,7 +39,7 @@ import polars as pl
 
 from benchmarks.coverage_worlds import AUDITS, KINDS, POLICIES, WORDS, Audited, Kind, World, draw, record_of
 from benchmarks.score import upper_limit
-from gne_analytics.strategy.backtest import replay_change, usual_numbers
+from gne_analytics.strategy.backtest import know, replay_change, usual_numbers
 from gne_analytics.strategy.estimate import Bounded, Domains, Price, Reviewers, difference, tally, wilson
 from gne_analytics.strategy.flows import REVIEW
 from gne_analytics.strategy.identify import NEEDED, Label, identify
@@ -78,6 +80,9 @@ class Seen:
     """The interval of wrongful enforcement holds what cases really are, which audits that err do not tell."""
     expected: bool
     """Both mistakes' intervals hold the totals with the chance of a review in place of its answer."""
+    helped: tuple[bool, ...] | None
+    """Of each target, with monotone bounds and a model's help; None: not judged so."""
+    helped_width: float | None
     usual: tuple[tuple[float, bool] | None, ...]
     """By how much each usual number is off and whether it covers; None: no appeal was decided."""
 
@@ -118,15 +123,21 @@ def reviewers_of(world: World, moved: pl.DataFrame, label: Label) -> Reviewers:
     return reviewer_rates(like(touched, reviewed, ATTRIBUTES), label)
 
 
-def look(world: World) -> dict[Label, Seen]:
+def look(world: World, helped: bool = False) -> dict[Label, Seen]:
     """Backtest one world under both labels and hold the results against its truth."""
     moved = world.frame(world.moved)
-    return {label: _look(world, moved, label) for label in LABELS}
+    return {label: _look(world, moved, label, helped) for label in LABELS}
 
 
-def _look(world: World, moved: pl.DataFrame, label: Label) -> Seen:
+def _help(world: World, moved: pl.DataFrame, label: Label) -> tuple[Bounded, ...]:
+    told, _ = know(moved, world.frame(np.ones_like(world.moved)), label, ATTRIBUTES)
+    return judged(tally(told), reviewers_of(world, moved, label))
+
+
+def _look(world: World, moved: pl.DataFrame, label: Label, helped: bool) -> Seen:
     told = identify(moved.select(*NEEDED, "policy", "alpha", "beta"), label)
     found = judged(tally(told), reviewers_of(world, moved, label))
+    better = _help(world, moved, label) if helped else None
     alone = pl.when(pl.col("standing") == "estimable").then(pl.lit("unidentified")).otherwise("standing")
     worst = judged(tally(told.with_columns(standing=alone)), Reviewers())
     truth = _priced(world.truth(label))
@@ -139,6 +150,8 @@ def _look(world: World, moved: pl.DataFrame, label: Label) -> Seen:
         worst_width=(worst[0].high - worst[0].low) / n,
         unerring=_holds(wrong.interval, world.truth(label, unerring=True)[0]),
         expected=all(_holds(f.interval, t) for f, t in zip(found, world.truth(label, expected=True), strict=False)),
+        helped=better and tuple(_holds(f.interval, t) for f, t in zip(better, truth, strict=True)),
+        helped_width=better and (better[0].interval[1] - better[0].interval[0]) / n,
         usual=_usual(moved, float((1 - world.known(label))[world.moved].mean())),
     )
 
@@ -170,7 +183,10 @@ def agrees(kind: Kind, world: World, label: Label) -> bool:
     """Say whether a user's whole path, from the tables of a record on, gives the same figures as ours."""
     moved = world.frame(world.moved)
     done = replay_change([kind.edit], open_study(record_of(world), POLICIES), label=label)
-    ours = judged(tally(identify(moved, label)), reviewers_of(world, moved, label))
+    ours = judged(
+        tally(know(moved, world.frame(np.ones_like(world.moved)), label, ATTRIBUTES)[0]),
+        reviewers_of(world, moved, label),
+    )
     theirs = judged(done.domains, done.reviewers)
     pairs = [
         pair for a, b in zip(ours, theirs, strict=True)
@@ -189,6 +205,8 @@ class Task:
     worlds: int
     whole: int
     """In the worlds before this seed the whole path is walked too."""
+    helped: int
+    """The worlds before this seed are judged once more, with monotone bounds and a model's help."""
 
     def done(self) -> dict[str, object]:
         """Draw the worlds and return what they showed, by label, as JSON."""
@@ -198,7 +216,7 @@ class Task:
         whole = differing = 0
         for seed in range(self.first, self.first + self.worlds):
             world = draw(kind, audited, seed)
-            for label, found in look(world).items():
+            for label, found in look(world, seed < self.helped).items():
                 seen[label].append(asdict(found))
                 if seed < self.whole:
                     whole, differing = whole + 1, differing + (not agrees(kind, world, label))
@@ -283,8 +301,21 @@ def summary(cells: Sequence[Cell], lines: Sequence[Mapping[str, Any]]) -> dict[s
         "worlds_per_cell": min((t["worlds"] for t in told), default=0),
         "whole_path": sum(x["whole"] for x in lines),
         "whole_path_differing": sum(x["differing"] for x in lines),
+        "helped": _helped_figures(cells),
         "by_edit": [_by_edit(kind.name, told) for kind in KINDS if any(t["edit"] == kind.name for t in told)],
         "by_cell": told,
+    }
+
+
+def _helped_figures(cells: Sequence[Cell]) -> dict[str, Any]:
+    """Pool the worlds that were judged with help too: coverage over all targets, with it and without, and width."""
+    seen = [s for cell in cells for s in cell.seen if s["helped"] is not None]
+    ratios = [s["helped_width"] / s["width"] for s in seen if s["width"]]
+    return {
+        "worlds": len(seen),
+        "coverage": float(np.mean([s["helped"] for s in seen])) if seen else None,
+        "plain": float(np.mean([s["covered"] for s in seen])) if seen else None,
+        "width_ratio": float(np.mean(ratios)) if ratios else None,
     }
 
 
@@ -354,6 +385,7 @@ def main() -> None:
     reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     reader.add_argument("--worlds", type=int, default=1_000, help="worlds per cell")
     reader.add_argument("--whole", type=int, default=2, help="of these, how many walk the whole path too")
+    reader.add_argument("--helped", type=int, default=40, help="of these, how many are judged with a model's help too")
     reader.add_argument("--edits", nargs="*", default=[k.name for k in KINDS], choices=[k.name for k in KINDS])
     reader.add_argument("--audits", nargs="*", default=[a.name for a in AUDITS], choices=[a.name for a in AUDITS])
     reader.add_argument("--processes", type=int, default=2)
@@ -361,7 +393,7 @@ def main() -> None:
     reader.add_argument("--json", type=Path)
     args = reader.parse_args()
     tasks = [
-        Task(kind, audits, first, min(BATCH, args.worlds - first), args.whole)
+        Task(kind, audits, first, min(BATCH, args.worlds - first), args.whole, args.helped)
         for first in range(0, args.worlds, BATCH)
         for kind, audits in product(args.edits, args.audits)
     ]
@@ -382,6 +414,13 @@ def main() -> None:
         f"{figures['cells']} cells of {figures['worlds_per_cell']} worlds, {figures['cells_failed']} failed; the whole "
         f"path from tables on differed in {figures['whole_path_differing']} of {figures['whole_path']} worlds."
     )
+    helped = figures["helped"]
+    if helped["worlds"]:
+        print(
+            f"With monotone bounds and a model's help, over {helped['worlds']} worlds and labels: coverage "
+            f"{helped['coverage']:.3f} ({helped['plain']:.3f} of the same without), width {helped['width_ratio']:.2f} "
+            "times that without."
+        )
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 

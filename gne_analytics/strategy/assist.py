@@ -74,15 +74,17 @@ def _cross_fitted(
 ) -> Floats:
     """Return the chance of a violation of every wanted case, by a logistic regression of the other parts' labels."""
     from sklearn.linear_model import LogisticRegression  # heavy, and only needed here
+    from threadpoolctl import threadpool_limits
 
     (here, there), (x_wanted, x) = parts, design
     y = learned["known"].to_numpy()
     chance = np.full(wanted.height, float(y.mean()))
-    for part in np.unique(here):
-        others = there != part
-        if 0 < y[others].mean() < 1:
-            model = LogisticRegression(max_iter=200).fit(x[others], y[others])
-            chance[here == part] = model.predict_proba(x_wanted[here == part])[:, 1]
+    with threadpool_limits(1):  # so small a regression waits for its threads ten times as long as it computes
+        for part in np.unique(here):
+            others = there != part
+            if 0 < y[others].mean() < 1:
+                model = LogisticRegression(max_iter=200).fit(x[others], y[others])
+                chance[here == part] = model.predict_proba(x_wanted[here == part])[:, 1]
     return chance
 
 

@@ -160,12 +160,27 @@ def replay_change(
         flows = flows.filter(pl.col("part") == (1 if on == "confirm" else 0))
     if since is not None:
         flows = flows.filter(pl.col("event_date") >= since)
-    moved = identify(flows.filter((pl.col("alpha") != 0) | (pl.col("beta") != 0)), label)
-    alike = flows.filter(same_segment(moved, study.population.attributes))
-    bounded = bound_by_score(moved, alike, label)
-    moved = assist(bounded.identified, alike, label, study.population.attributes)
+    changed = flows.filter((pl.col("alpha") != 0) | (pl.col("beta") != 0))
+    moved, windows = know(changed, flows, label, study.population.attributes)
     standings = count_standings(_with_reviewers(moved, reviewers))
-    return Replayed(flows, moved, tally(moved), reviewers, standings, bounded.windows, alike_reviewed)
+    return Replayed(flows, moved, tally(moved), reviewers, standings, windows, alike_reviewed)
+
+
+def know(
+    changed: pl.DataFrame, flows: pl.DataFrame, label: Label, attributes: Sequence[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Say what is known of each changed case: by its own label, its like's, those of other scores, a model's help.
+
+    Args:
+        changed: the cases whose chance of enforcement changes.
+        flows: all cases, among which their like are found.
+        label: the target.
+        attributes: what may describe a segment, and help to foretell a label.
+    """
+    moved = identify(changed, label)
+    alike = flows.filter(same_segment(moved, attributes))
+    bounded = bound_by_score(moved, alike, label)
+    return assist(bounded.identified, alike, label, attributes), bounded.windows
 
 
 def _coverages(done: Replayed, label: Label) -> dict[str, float]:
