@@ -4,6 +4,9 @@ The oracle searches the space of edits that proposals come from (`strategy.lever
 a higher threshold, an exemption or a review for a segment, on any rule of the policy that went wrong) by brute force
 over the latent truth, the weeks after the record included. It is told where the world was spoilt and by what, and keeps
 every guardrail in truth; none of its code is shared with the search that it judges.
+
+What a reviewer would say of a case that no rule sends to one is no label of the case: no record holds it, so reviews
+are left out of the space, unless they are asked for.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,14 +29,13 @@ from gne_analytics.policy.predicates import compile as compile_predicate
 from gne_analytics.policy.resolve import resolve
 from gne_analytics.simulate.incidents import Planted
 from gne_analytics.strategy.guardrails import slice_value
-from gne_analytics.strategy.levers import LEVERS, Lever
+from gne_analytics.strategy.levers import LEVERS
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 NAMEABLE = ("market", "language", "category", "object_type", "seller_tier", "account_type", "detector_version")
 """What a predicate may name of a case."""
-FAMILIES = frozenset({EditKind.ADD_OVERRIDE, EditKind.ADD_EXEMPTION, EditKind.SET_HUMAN_REVIEW})
 VALUES, STEPS, MOST = 6, 6, 60
 """Values of a further dimension that are tried, edits that are made, candidates held against the guardrails."""
 WORTH = 0.002
@@ -110,28 +112,58 @@ def harms(policies: PolicySet, before: pl.DataFrame, after: pl.DataFrame) -> lis
     return found
 
 
+@dataclass(frozen=True)
+class Best:
+    """What perfect labels find for one failing after the other."""
+
+    policies: PolicySet
+    edits: tuple[Edit, ...]
+    removed: tuple[float, ...]
+    """Per failing, the true loss that its edits remove."""
+
+
 def oracle(
-    policies: PolicySet, planted: Sequence[Planted], cases: pl.DataFrame, *, any_family: bool = False
-) -> tuple[Edit, ...]:
+    policies: PolicySet,
+    planted: Sequence[Planted],
+    cases: pl.DataFrame,
+    counted: pl.DataFrame,
+    *,
+    reviews: bool = False,
+) -> Best:
     """Return the edits that remove most of the true loss of cases and break no guardrail, found greedily one by one.
 
-    With ``any_family`` every family is tried for every mechanism.
+    Args:
+        policies: today's set.
+        planted: the failings, mended in this order.
+        cases: what is searched.
+        counted: the cases whose loss is reported.
+        reviews: send cases to people too, who answer as they will.
     """
-    edits: list[Edit] = []
     today, now = fare(policies, cases), policies
     total = loss(policies, today)
-    for step in range(STEPS):
-        ranked = sorted(_candidates(now, planted, cases, step, any_family), key=lambda c: c.gain)
-        for one in [c for c in ranked if c.gain <= -WORTH * total][:MOST]:
-            tried = applied(now, [one.edit])
-            mine = pl.col("policy_id") == one.edit.policy
-            if all(h.by_chance for h in harms(policies, today.filter(mine), fare(tried, cases.filter(mine)))):
-                edits.append(one.edit)
-                now = tried
+    edits, removed = [], []
+    for failing in planted:
+        before = loss(policies, fare(now, counted))
+        for step in range(STEPS):
+            ranked = sorted(_candidates(now, failing, cases, f"{failing.id}-{step}"), key=lambda c: c.gain)
+            worth = [c for c in ranked if c.gain <= -WORTH * total and (reviews or not _asks(c.edit))][:MOST]
+            found = next((c.edit for c in worth if _is_admissible(now, c.edit, today, cases)), None)
+            if found is None:
                 break
-        else:
-            break
-    return tuple(edits)
+            edits.append(found)
+            now = applied(now, [found])
+        removed.append(before - loss(policies, fare(now, counted)))
+    return Best(now, tuple(edits), tuple(removed))
+
+
+def _asks(edit: Edit) -> bool:
+    return edit.kind is EditKind.SET_HUMAN_REVIEW
+
+
+def _is_admissible(now: PolicySet, edit: Edit, today: pl.DataFrame, cases: pl.DataFrame) -> bool:
+    mine = pl.col("policy_id") == edit.policy
+    after = fare(applied(now, [edit]), cases.filter(mine))
+    return all(h.by_chance for h in harms(now, today.filter(mine), after))
 
 
 @dataclass(frozen=True)
@@ -141,21 +173,17 @@ class _Candidate:
     """Change of the true loss."""
 
 
-def _candidates(
-    policies: PolicySet, planted: Sequence[Planted], cases: pl.DataFrame, step: int, any_family: bool
-) -> Iterator[_Candidate]:
-    for one in planted:
-        lever = LEVERS[Mechanism(one.kind)] if one.kind in set(Mechanism) else Lever("")
-        families = FAMILIES if any_family else frozenset(lever.searched)
-        if one.policy is None or not families or policies.policies[one.policy].protected:
-            continue
-        own = cases.filter(pl.col("policy_id") == one.policy)
-        matches = {predicate_of(s, PATHS): compile_predicate(predicate_of(s, PATHS)).mask(own).to_numpy()
-                   for s in _segments(one, own)}  # fmt: skip
-        for rule in policies.policies[one.policy].rules:
-            if rule.status is Status.LIVE and rule.threshold is not None and rule.human_review != ALWAYS:
-                found = _of_rule(policies, one.policy, rule, own, matches, f"oracle-{step}")
-                yield from (c for c in found if c.edit.kind in families)
+def _candidates(policies: PolicySet, planted: Planted, cases: pl.DataFrame, name: str) -> Iterator[_Candidate]:
+    families = LEVERS[Mechanism(planted.kind)].searched if planted.kind in set(Mechanism) else ()
+    if planted.policy is None or not families or policies.policies[planted.policy].protected:
+        return
+    own = cases.filter(pl.col("policy_id") == planted.policy)
+    matches = {predicate_of(s, PATHS): compile_predicate(predicate_of(s, PATHS)).mask(own).to_numpy()
+               for s in _segments(planted, own)}  # fmt: skip
+    for rule in policies.policies[planted.policy].rules:
+        if rule.status is Status.LIVE and rule.threshold is not None and rule.human_review != ALWAYS:
+            found = _of_rule(policies, planted.policy, rule, own, matches, name)
+            yield from (c for c in found if c.edit.kind in families)
 
 
 def _segments(planted: Planted, own: pl.DataFrame) -> list[Segment]:

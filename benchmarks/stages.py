@@ -13,7 +13,6 @@ from gne_analytics.evidence.types import (
     Cause,
     CauseKind,
     Counts,
-    Edit,
     Estimate,
     Mechanism,
     Proposal,
@@ -21,7 +20,6 @@ from gne_analytics.evidence.types import (
     Shift,
 )
 from gne_analytics.metrics.windows import segment_mask
-from gne_analytics.policy.edits import applied
 from gne_analytics.policy.files import PolicySet, load
 from gne_analytics.release.export import write_proposed
 from gne_analytics.simulate.incidents import Planted
@@ -40,11 +38,6 @@ class Way:
     answer: Answer
     exported: PolicySet
 
-    def with_edits(self, edits: Sequence[Edit]) -> PolicySet:
-        """Today's policy set with edits."""
-        assert self.ws.policies is not None
-        return applied(self.ws.policies, edits)
-
 
 def exported(policies: PolicySet, proposals: Sequence[Proposal]) -> PolicySet:
     """Write the recommended proposals as a run does and read the policy set back."""
@@ -59,7 +52,7 @@ def given(way: Way, planted: Sequence[Planted]) -> Way:
     """Go the rest of the way from the planted failings, each told as its true cause."""
     ws = way.ws
     assert ws.policies is not None
-    causes = [_true_cause(p) for p in planted if p.policy is not None and not p.decoy and p.kind in set(Mechanism)]
+    causes = [_true_cause(p) for p in planted]
     told = answer(causes, ws.record, ws.policies, store=ws.store, seed=0, study=ws._replayed())
     return Way(ws, (), tuple(causes), told, exported(ws.policies, told.proposals))
 

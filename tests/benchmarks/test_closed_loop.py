@@ -60,9 +60,10 @@ def test_the_loss_counts_mistakes_and_reviews_at_their_prices(lowered):
 
 def test_the_oracle_undoes_what_was_planted_and_breaks_no_guardrail(lowered, onset):
     cases = lowered.truth.cases.filter(onset)
-    edits = oracle(lowered.policies, lowered.truth.incidents, cases)
-    assert {e.policy for e in edits} == {"misleading-health-claims"}
-    before, after = fare(lowered.policies, cases), fare(applied(lowered.policies, edits), cases)
+    best = oracle(lowered.policies, lowered.truth.incidents, cases, cases)
+    assert {e.policy for e in best.edits} == {"misleading-health-claims"}
+    before, after = fare(lowered.policies, cases), fare(applied(lowered.policies, best.edits), cases)
+    assert sum(best.removed) == loss(lowered.policies, before) - loss(lowered.policies, after)
     right = fare(applied(lowered.policies, lowered.truth.incidents[0].right_edits), cases)
     assert all(h.by_chance for h in harms(lowered.policies, before, after))
     assert loss(lowered.policies, after) <= loss(lowered.policies, right) < loss(lowered.policies, before)
@@ -86,10 +87,10 @@ def test_quiet_worlds_hold_nothing_that_an_edit_mends():
 
 def test_a_world_in_which_the_oracle_gains_little_is_counted_and_left_out():
     row = {"group": "gain", "changed": False, "removed": 0.0, "harms": [], "owners": {}, "protected_touched": [],
-           "given_removed": 0.0, "stage": "no shift"}  # fmt: skip
+           "given_removed": 0.0, "stages": [("no shift", "", 1.0)]}  # fmt: skip
     rows = [
-        {**row, "oracle_removed": 100.0, "any_edit_removed": 100.0, "oracle_share": 0.05, "removed": 50.0},
-        {**row, "oracle_removed": 1.0, "any_edit_removed": 1.0, "oracle_share": 0.01},
+        {**row, "oracle_removed": 100.0, "oracle_removed_with_reviews": 100.0, "oracle_share": 0.05, "removed": 50.0},
+        {**row, "oracle_removed": 1.0, "oracle_removed_with_reviews": 1.0, "oracle_share": 0.01},
     ]
     told = figures(rows)
     assert (told["worlds"], told["worlds_too_small"], told["lift_median"]) == (1, 1, 0.5)
@@ -99,7 +100,8 @@ def test_the_command_keeps_its_worlds_and_is_resumed(tmp_path, monkeypatch, caps
     rows, out = tmp_path / "rows.jsonl", tmp_path / "figures.json"
     size = ["--violations", "1500", "--weeks", "16", "--beyond", "4", "--processes", "1"]
     args = [*size, "--first", "3", "--seeds", "1", "--quiet", "1", "--referred", "0", "--rows", str(rows)]
-    held = [closed_loop.judge(g, 3, Shape(1500, 16, 4)) for g in ("gain", "quiet")]
+    made = closed_loop.judge("gain", 3, Shape(1500, 16, 4))
+    held = [made, {**made, "group": "quiet", "planted": [], "changed": False}]
     rows.write_text("".join(json.dumps(r) + "\n" for r in held), encoding="utf-8")
     monkeypatch.setattr(closed_loop, "judge", None)
     main([*args, "--json", str(out)])
@@ -108,4 +110,4 @@ def test_the_command_keeps_its_worlds_and_is_resumed(tmp_path, monkeypatch, caps
     assert told["quiet_changed_share"] == 0
     assert {"lift_median", "worlds", "guardrails_broken_share"} <= set(told)
     assert len(told["rows"]) == 2
-    assert "where lift is lost" in capsys.readouterr().out
+    assert "where failings that an edit mends were lost" in capsys.readouterr().out
