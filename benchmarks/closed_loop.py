@@ -276,7 +276,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     reader.add_argument("--json", type=Path)
     args = reader.parse_args(argv)
     counts = (args.seeds, args.seeds if args.quiet is None else args.quiet, args.referred)
-    wanted = [(g, args.first + i) for g, n in zip(GROUPS, counts, strict=True) for i in range(n)]
+    wanted = [(g, args.first + i) for i in range(max(counts)) for g, n in zip(GROUPS, counts, strict=True) if i < n]
     shape = Shape(args.violations, args.weeks, args.beyond)
     told = figures(measure(wanted, shape, args.rows, args.processes))
     print(table(told))
