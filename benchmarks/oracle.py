@@ -9,7 +9,7 @@ What a reviewer would say of a case that no rule sends to one is no label of the
 are left out of the space, unless they are asked for.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -36,7 +36,7 @@ Bools = NDArray[np.bool_]
 
 NAMEABLE = ("market", "language", "category", "object_type", "seller_tier", "account_type", "detector_version")
 """What a predicate may name of a case."""
-VALUES, STEPS, MOST = 6, 6, 60
+VALUES, STEPS, MOST = 6, 6, 40
 """Values of a further dimension that are tried, edits that are made, candidates held against the guardrails."""
 WORTH = 0.002
 """The share of the loss that a further edit must remove."""
@@ -145,8 +145,10 @@ def oracle(
     for failing in planted:
         before = loss(policies, fare(now, counted))
         for step in range(STEPS):
-            ranked = sorted(_candidates(now, failing, cases, f"{failing.id}-{step}"), key=lambda c: c.gain)
-            worth = [c for c in ranked if c.gain <= -WORTH * total and (reviews or not _asks(c.edit))][:MOST]
+            ranked = sorted(
+                _candidates(now, failing, cases, f"{failing.id}-{step}", reviews=reviews), key=lambda c: c.gain
+            )
+            worth = [c for c in ranked if c.gain <= -WORTH * total][:MOST]
             found = next((c.edit for c in worth if _is_admissible(now, c.edit, today, cases)), None)
             if found is None:
                 break
@@ -154,10 +156,6 @@ def oracle(
             now = applied(now, [found])
         removed.append(before - loss(policies, fare(now, counted)))
     return Best(now, tuple(edits), tuple(removed))
-
-
-def _asks(edit: Edit) -> bool:
-    return edit.kind is EditKind.SET_HUMAN_REVIEW
 
 
 def _is_admissible(now: PolicySet, edit: Edit, today: pl.DataFrame, cases: pl.DataFrame) -> bool:
@@ -168,13 +166,23 @@ def _is_admissible(now: PolicySet, edit: Edit, today: pl.DataFrame, cases: pl.Da
 
 @dataclass(frozen=True)
 class _Candidate:
-    edit: Edit
+    kind: EditKind
+    policy: str
+    rule: str
+    new: object
     gain: float
     """Change of the true loss."""
+    old: object = None
+
+    @property
+    def edit(self) -> Edit:
+        return Edit(kind=self.kind, policy=self.policy, rule=self.rule, old=self.old, new=self.new)
 
 
-def _candidates(policies: PolicySet, planted: Planted, cases: pl.DataFrame, name: str) -> Iterator[_Candidate]:
-    families = LEVERS[Mechanism(planted.kind)].searched if planted.kind in set(Mechanism) else ()
+def _candidates(
+    policies: PolicySet, planted: Planted, cases: pl.DataFrame, name: str, *, reviews: bool
+) -> Iterator[_Candidate]:
+    families = set(LEVERS[Mechanism(planted.kind)].searched) - (set() if reviews else {EditKind.SET_HUMAN_REVIEW})
     if planted.policy is None or not families or policies.policies[planted.policy].protected:
         return
     own = cases.filter(pl.col("policy_id") == planted.policy)
@@ -182,8 +190,7 @@ def _candidates(policies: PolicySet, planted: Planted, cases: pl.DataFrame, name
                for s in _segments(planted, own)}  # fmt: skip
     for rule in policies.policies[planted.policy].rules:
         if rule.status is Status.LIVE and rule.threshold is not None and rule.human_review != ALWAYS:
-            found = _of_rule(policies, planted.policy, rule, own, matches, name)
-            yield from (c for c in found if c.edit.kind in families)
+            yield from _of_rule(policies, planted.policy, rule, own, matches, name, families)
 
 
 def _segments(planted: Planted, own: pl.DataFrame) -> list[Segment]:
@@ -203,40 +210,51 @@ def _segments(planted: Planted, own: pl.DataFrame) -> list[Segment]:
 
 
 def _of_rule(
-    policies: PolicySet, policy: str, rule: Rule, own: pl.DataFrame, matches: Mapping[str, Bools], name: str
+    policies: PolicySet,
+    policy: str,
+    rule: Rule,
+    own: pl.DataFrame,
+    matches: Mapping[str, Bools],
+    name: str,
+    families: Set[EditKind],
 ) -> Iterator[_Candidate]:
     assert rule.threshold is not None
     said = resolve(rule, own)
     asks, could = said["human_review"].to_numpy(), (said["applies"] & ~said["exempt"]).to_numpy()
     score, limit = own["score"].to_numpy(), said["threshold"].to_numpy()
-    fires = could & (score >= limit)
     others = _state(replay(_without(policies, policy, rule.id), own).decisions)
     prices = _prices(policies.objectives.of(policy).cost, own)
-    state = np.where(fires, np.where(asks, 1, 2), 0)
-    now = _cost(prices, np.maximum(others, state))
-    edit = Edit(kind=EditKind.ADD_OVERRIDE, policy=policy, rule=rule.id)
-    top = max((o.priority for o in rule.threshold.overrides), default=-1) + 1
+    now = _cost(prices, np.maximum(others, np.where(could & (score >= limit), np.where(asks, 1, 2), 0)))
+    priority = max((o.priority for o in rule.threshold.overrides), default=-1) + 1
     for match, inside in matches.items():
         here = np.flatnonzero(inside & could)
         if here.size == 0:
             continue
+        held, scores, before = prices[:, here], score[here], now[here]
+        elsewhere, acts = others[here], np.where(asks[here], 1, 2)
 
-        def gain(then: NDArray[np.int64], here: NDArray[np.int64] = here) -> float:
-            return float((_cost(prices[:, here], np.maximum(others[here], then)) - now[here]).sum())
+        def candidate(
+            kind: EditKind, new: object, then: NDArray[np.int64], old: object = None,
+            held: Floats = held, elsewhere: NDArray[np.int64] = elsewhere, before: Floats = before,
+        ) -> _Candidate:  # fmt: skip
+            gain = float((_cost(held, np.maximum(elsewhere, then)) - before).sum())
+            return _Candidate(kind, policy, rule.id, new, gain, old)
 
-        then = np.where(asks[here], 1, 2)
-        for value in np.round(np.arange(float(limit[here].min()) + 0.01, 0.99, 0.01), 2):
-            new = {"id": name, "match": match, "value": float(value), "priority": top, "reason": "oracle"}
-            yield _Candidate(edit.model_copy(update={"new": new}), gain(np.where(score[here] >= value, then, 0)))
-        new = {"id": f"ex-{name}", "match": match, "reason": "oracle"}
-        exempt = edit.model_copy(update={"kind": EditKind.ADD_EXEMPTION, "new": new})
-        yield _Candidate(exempt, gain(np.zeros(here.size, np.int64)))
-        for cut in (None, *np.round(np.arange(float(limit[here].min()) + 0.05, 0.99, 0.05), 2)):
-            wanted = f"({match})" if cut is None else f"({match}) AND score < {cut:g}"
-            text = f"({rule.human_review}) OR ({wanted})" if rule.human_review else wanted
-            sent = asks[here] | (score[here] < (2.0 if cut is None else cut))
-            review = edit.model_copy(update={"kind": EditKind.SET_HUMAN_REVIEW, "old": rule.human_review, "new": text})
-            yield _Candidate(review, gain(np.where(fires[here], np.where(sent, 1, 2), 0)))
+        if EditKind.ADD_OVERRIDE in families:
+            for value in np.round(np.arange(float(limit[here].min()) + 0.01, 0.99, 0.01), 2):
+                new = {"id": name, "match": match, "value": float(value), "priority": priority, "reason": "oracle"}
+                yield candidate(EditKind.ADD_OVERRIDE, new, np.where(scores >= value, acts, 0))
+        if EditKind.ADD_EXEMPTION in families:
+            exempt = {"id": f"ex-{name}", "match": match, "reason": "oracle"}
+            yield candidate(EditKind.ADD_EXEMPTION, exempt, np.zeros_like(acts))
+        if EditKind.SET_HUMAN_REVIEW in families:
+            fires = scores >= limit[here]
+            for cut in (None, *np.round(np.arange(float(limit[here].min()) + 0.05, 0.99, 0.05), 2)):
+                wanted = f"({match})" if cut is None else f"({match}) AND score < {cut:g}"
+                text = f"({rule.human_review}) OR ({wanted})" if rule.human_review else wanted
+                sent = asks[here] | (scores < (2.0 if cut is None else cut))
+                then = np.where(fires, np.where(sent, 1, 2), 0)
+                yield candidate(EditKind.SET_HUMAN_REVIEW, text, then, rule.human_review)
 
 
 def _without(policies: PolicySet, policy: str, rule: str) -> PolicySet:
