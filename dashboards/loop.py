@@ -317,8 +317,61 @@ def _(drawn, figures, go, html, level, link, mo, node, of, params, run, said, sc
 
 
 @app.cell
-def _(html, level, link, mo, named, node, number, of, params, run, screen, sheet, source, tree):
-    mo.stop(params.get("view") != "themes" or node is None)
+def _(params, run):
+    # A pair of crossed views: a theme of these texts (theme), and of the other view (with).
+    crossed = next(iter(run.theme_crossed), None)
+    pair = next(
+        (p for p in crossed.pairs if (p.one, p.other) == (params.get("theme"), params.get("with"))) if crossed else (),
+        None,
+    )
+    return crossed, pair
+
+
+@app.cell
+def _(crossed, drawn, figures, html, link, mo, node, of, params, run, screen):
+    mo.stop(params.get("view") != "themes" or not run.themes)
+    _weeks = run.theme_weeks(of)
+    _shown = []
+    if _weeks is not None:
+        _ids = node.themes if node else ()
+        _shown.append(drawn(figures.themes_weekly(_weeks, ids=_ids, limit=6)))
+    if crossed is not None and of in (crossed.one, crossed.other):
+        _links = {
+            (p.one, p.other): link(view="themes", of=crossed.one, theme=p.one, **{"with": p.other})
+            for p in crossed.pairs
+        }
+        _shown += [drawn(figures.themes_crossed(crossed, links=_links))]
+        _shown += [html(screen.crossed_table(crossed, _links))] if crossed.meeting else []
+    mo.vstack(_shown, gap=1.5)
+    return
+
+
+@app.cell
+def _(crossed, html, mo, pair, params, run, screen, sheet, source):
+    mo.stop(params.get("view") != "themes" or pair is None or source is None)
+    from gne_analytics.workspace.behind import texts_of_pair
+
+    _held = (run.table(f"themes_{view}") for view in (crossed.one, crossed.other))
+    _rows = texts_of_pair(source.record, crossed, pair, *_held)
+    _said = screen.pair_said(crossed, pair)
+    mo.vstack(
+        [
+            html(_said),
+            mo.ui.table(_rows, selection=None, show_download=False, label=f"{_rows.height:,} cases behind the pair"),
+            mo.download(
+                lambda: sheet(run, _rows, {"theme": pair.one, "where": pair.other}).encode(),
+                filename=f"{pair.one}_{pair.other}.csv",
+                label="Cases as a spreadsheet",
+            ),
+        ],
+        gap=1.5,
+    )
+    return
+
+
+@app.cell
+def _(html, level, link, mo, named, node, number, of, pair, params, run, screen, sheet, source, tree):
+    mo.stop(params.get("view") != "themes" or node is None or pair is not None)
     from gne_analytics.workspace.behind import causes_of_node, texts_of_node
 
     _cards = {c.theme.id: c for c in run.theme_cards}

@@ -8,6 +8,7 @@ from functools import cache
 from io import StringIO
 from pathlib import Path
 
+import polars as pl
 import pytest
 import typer
 
@@ -16,6 +17,7 @@ from gne_analytics.causes.mechanism import OPEN_TO
 from gne_analytics.causes.signatures import SIGNATURES
 from gne_analytics.cli.app import app
 from gne_analytics.evidence.types import CauseKind, Mechanism
+from gne_analytics.testing.frames import appeals_frame, violations_frame
 
 ROOT = Path(gne.__file__).parents[1]
 DOCUMENTS = ("METHODS.md", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
@@ -215,3 +217,19 @@ def test_the_example_of_a_counted_table_runs_and_says_what_its_page_says():
     assert f"`{first}`" in page("docs/counted.md")
     assert cause.startswith("1. category=toys & market=ID")
     assert "80 of 400 -> 225 of 450" in cause
+
+
+def test_the_example_of_themes_week_after_week_runs(tmp_path):
+    (block,) = re.findall(r"```python\n(.*?)```", page("docs/themes.md"), flags=re.DOTALL)
+    violations = violations_frame(60)
+    appeals = appeals_frame(violations, appealed=1.0)
+    said = ["the parcel is late", "the licence is attached"] * appeals.height
+    violations.write_parquet(tmp_path / "violations.parquet")
+    appeals.with_columns(reason_text=pl.Series(said[: appeals.height])).write_parquet(tmp_path / "appeals.parquet")
+    tables = "{violations: {from: violations.parquet}, appeals: {from: appeals.parquet}}"
+    (tmp_path / "source.yaml").write_text(f"name: small\ntables: {tables}\n")
+    held = {"SOURCE": tmp_path, "MODEL": tmp_path / "model", "EMBEDDER": "ngrams"}
+    exec(compile(block, "themes.md", "exec"), held)  # noqa: S102 - our own page
+    assert set(held["placed"]["theme_id"]) == {"seller_text-01"}
+    for typed in re.findall(r"`(found|again|ws)\.(\w+)", page("docs/themes.md")):
+        assert hasattr(held[typed[0]], typed[1]), typed

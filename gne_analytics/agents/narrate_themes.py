@@ -37,7 +37,8 @@ def _of_view(view: str, themes: Sequence[Theme], store: EvidenceStore) -> Findin
 
 def _about(theme: Theme, store: EvidenceStore, *, named: bool = True) -> Claim:
     cited = cite_theme(store, theme)
-    who = f" of {cited.units.ref()} {counted(theme.units, 'seller')}" if theme.units else ""
+    by = "on" if theme.view in {"reviewer_rationale", "facts"} else "of"
+    who = f" {by} {cited.units.ref()} {counted(theme.units, 'seller')}" if theme.units else ""
     text = f"{cited.folded.ref()} {counted(theme.folded, 'text')}{who}{f': {cited.label.ref()}' if named else ''}"
     if cited.overturn and cited.overturn.denominator:
         text += f"; {cited.overturn.ref('pct')} of {cited.overturn.ref('n')} decided appeals were overturned"

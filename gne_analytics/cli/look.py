@@ -111,6 +111,10 @@ def explain(
         say(f"The page lies at {html}.")
 
 
+MANY = 20
+"""Themes beyond which a table is no overview."""
+
+
 def themes(
     source: Source,
     view: Annotated[str, typer.Option(help="appeals, rationale, violations or signals.")] = "appeals",
@@ -118,23 +122,32 @@ def themes(
     strict: Strict = False,
     json: AsJson = False,
     embedder: Reader = "auto",
+    about: Annotated[
+        int | None, typer.Option(min=1, help="About so many themes, coarser or finer than those fitted.")
+    ] = None,
 ) -> None:
     """What sellers, reviewers and users say, clustered."""
     from gne_analytics import workspace
-    from gne_analytics.cli.console import progress, say_json, table
+    from gne_analytics.cli.console import progress, say, say_json, table
 
     ws = workspace.open(source, seed=seed, strict=strict, embedder=embedder)
     with progress() as watch:
         found = ws.themes(view, progress=watch)
+    shown = found.themes if about is None else found.at(about)
     if json:
-        say_json([t.model_dump(mode="json") for t in found.themes])
+        say_json([t.model_dump(mode="json") for t in shown])
         return
     table(
         f"Themes in {view}",
-        ["theme", "texts", "sellers", "label", "terms"],
-        [[t.id, f"{t.size:,}", f"{t.units:,}", t.shown, ", ".join(t.terms[:6])] for t in found.themes],
-        right=("texts", "sellers"),
+        ["theme", "texts", "distinct", "sellers", "label", "terms"],
+        [[t.id, f"{t.size:,}", f"{t.folded:,}", f"{t.units:,}", t.shown, ", ".join(t.terms[:6])] for t in shown],
+        right=("texts", "distinct", "sellers"),
     )
+    say(f"{found.assignments.height:,} texts. Distinct: a seller's own copies counted once; themes are ranked by it.")
+    if about is None and len(shown) > MANY:
+        say(f"Fewer, coarser themes: --about {MANY}.")
+    for note in found.notes:
+        say(note)
 
 
 def propose(

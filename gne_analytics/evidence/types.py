@@ -341,6 +341,8 @@ class Outcome(Frozen):
     bounds: Interval | None = None
     """Worst-case bounds where some affected cases are unidentified."""
     label_source: LabelSource = LabelSource.APPEAL_FINAL
+    effective_groups: float | None = None
+    """Groups of sellers that a prospective interval effectively rests on."""
 
 
 class Guardrail(Frozen):
@@ -360,6 +362,34 @@ class Agreement(Frozen):
     rule: str
     n: int
     agreed: float
+
+
+class LadderExposure(Frozen):
+    """Sellers who fare otherwise on the penalty ladder, by milestone."""
+
+    sellers: int
+    """All sellers the ladder was replayed for."""
+    newly: Mapping[str, int] = Field(default_factory=dict)
+    """Milestone -> sellers who would reach it and do not today."""
+    perhaps: Mapping[str, int] = Field(default_factory=dict)
+    """Milestone -> further sellers who would, if the people who then decide enforce."""
+    no_longer: Mapping[str, int] = Field(default_factory=dict)
+    """Milestone -> sellers who reach it today and would not."""
+
+
+class Concentration(Frozen):
+    """On how few sellers a change falls."""
+
+    sellers: int
+    """Sellers with a case that fares otherwise."""
+    effective: float
+    """As many sellers of equal share would make the change as concentrated, (sum n)^2 / sum n^2."""
+    top: int
+    """So many sellers, those with the most changed cases."""
+    share_of_change: float
+    """Their share of the changed cases."""
+    share_of_cases: float
+    """Their share of all cases replayed, beside it."""
 
 
 class Backtest(Frozen):
@@ -385,6 +415,14 @@ class Backtest(Frozen):
     why: str
     """The recommendation's reason in one sentence."""
     evidence: tuple[str, ...] = ()
+    ladder: LadderExposure | None = None
+    """Who reaches other milestones of the penalty ladder; None without a ladder, or where no seller is named."""
+    concentration: Concentration | None = None
+    """On how few sellers the change falls; None where no seller is named or no case changes."""
+    appeal_error: Estimate | None = None
+    """How often audits disagree with the final decision of an appeal, where appealed cases were audited too."""
+    coverage_by_label: Mapping[str, float] = Field(default_factory=dict)
+    """The share of affected cases whose truth is known or estimable, under either label."""
 
 
 class ExperimentPlan(Frozen):
@@ -397,6 +435,34 @@ class ExperimentPlan(Frozen):
     """Smallest difference of the metric that the size below finds with 80 % power."""
     size_per_arm: int
     stop: tuple[str, ...] = ()
+    baseline: float | None = None
+    """The metric's rate now, each seller weighing as its rows are worth; None where the record does not hold it."""
+    correlation: float = 0.1
+    """Of one unit's rows, from which the size follows."""
+    correlation_measured: bool = False
+    """Whether the correlation is the record's own; assumed where it holds too few repeated units."""
+    design_effect: float = 1.0
+    """How many rows are worth one independent row."""
+    weeks: int | None = None
+    """Weeks at the record's traffic after which a monitor that looks every week finds the difference with 80 % power;
+    None where the record's weeks do not bring enough."""
+    share: float = 0.5
+    """Of the units, in the arm of the proposed words."""
+    salt: str = ""
+    """Of the hash by which units are assigned; empty: the proposal's own, ``gne-canary-<proposal>``."""
+    assignment: str = ""
+    """The rule by which any engine repeats the assignment."""
+
+
+class Contribution(Frozen):
+    """What one edit of a proposal brings: differences in loss to today, on the sellers that the search did not see."""
+
+    edit: int
+    """Its place among the proposal's edits."""
+    alone: Estimate
+    """With this edit and no other."""
+    without: Estimate
+    """With all the others and not this one."""
 
 
 class Proposal(Frozen):
@@ -423,6 +489,13 @@ class Proposal(Frozen):
     recommendation: Recommendation = Recommendation.CANNOT_TELL
     experiment: ExperimentPlan | None = None
     evidence: tuple[str, ...] = ()
+    contributions: tuple[Contribution, ...] = ()
+    """One per edit of several that can be replayed; empty for a single edit, whose backtest says it."""
+
+
+def with_gloss(label: str, gloss: str) -> str:
+    """Return a theme's label as a reader sees it: with its gloss in brackets, where it has one."""
+    return f"{label} ({gloss})" if gloss else label
 
 
 class Theme(Frozen):
@@ -455,4 +528,4 @@ class Theme(Frozen):
     @property
     def shown(self) -> str:
         """The label as a reader sees it: with its gloss in brackets, where it has one."""
-        return f"{self.label} ({self.gloss})" if self.gloss else self.label
+        return with_gloss(self.label, self.gloss)

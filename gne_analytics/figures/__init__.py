@@ -8,6 +8,7 @@ from gne_analytics.figures.backtests import (
     identification_bar,
 )
 from gne_analytics.figures.causes import causes_ranked, inside_series, siblings
+from gne_analytics.figures.crossed import themes_crossed
 from gne_analytics.figures.shifts import shift_series, sides_series, waterfall, waterfall_steps
 from gne_analytics.figures.still import still
 from gne_analytics.figures.theme import Words, words_of
@@ -28,6 +29,7 @@ __all__ = [
     "sides_series",
     "still",
     "themes_bar",
+    "themes_crossed",
     "themes_map",
     "themes_weekly",
     "waterfall",

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 
-from gne_analytics.figures.theme import FONT, TURNING, words_of
+from gne_analytics.figures.theme import FONT, TURNING, shut_in, words_of
 
 WIDTH: Final = 760
 """Pixels of a picture that no width is given for; it shrinks with its place."""
@@ -286,7 +286,7 @@ def _text(text: str, x: float, y: float, anchor: str, *, size: int, opacity: flo
         if piece.startswith("<") and piece.endswith(">"):
             bold = piece == "<b>" if piece in {"<b>", "</b>"} else bold
         elif piece:
-            said = escape(TURNING.sub("", unescape(piece))).replace("  ", "\u00a0 ")
+            said = shut_in(escape(TURNING.sub("", unescape(piece)))).replace("  ", "\u00a0 ")
             spans.append(f'<tspan font-weight="600">{said}</tspan>' if bold else said)
     faint = f' opacity="{opacity}"' if opacity != 1 else ""
     over = ' class="gne-over"' if halo else ""

@@ -12,6 +12,7 @@ from math import ceil, floor, log10
 from re import compile as compile_
 from textwrap import shorten, wrap
 from typing import Final
+from unicodedata import bidirectional
 
 import plotly.graph_objects as go
 import plotly.io as pio
@@ -118,7 +119,8 @@ def drawing(words: Words, *, height: int, legend: bool = False) -> go.Figure:
     """
     title = wrap(words.title, TITLE_WIDTH) or [""]
     subtitle = wrap(words.subtitle, TITLE_WIDTH + 22)
-    top = 34 + 22 * len(title) + 18 * len(subtitle)
+    drop = 10 * (len(title) - 1)  # plotly sets a title of several lines higher than one of one line
+    top = 34 + drop + 22 * len(title) + 18 * len(subtitle)
     return go.Figure(
         layout={
             "template": "gne",
@@ -127,6 +129,7 @@ def drawing(words: Words, *, height: int, legend: bool = False) -> go.Figure:
             "title": {
                 "text": "<br>".join(plain(line) for line in title),
                 "subtitle": {"text": "<br>".join(plain(line) for line in subtitle)},
+                "pad": {"t": 12 + drop},
             },
             "meta": {"title": words.title, "subtitle": words.subtitle, "alt": words.alt},
         }
@@ -148,20 +151,36 @@ def _row_height(labels: Sequence[str]) -> int:
     return 48 if all(len(label) <= LABEL_WIDTH for label in labels) else 62
 
 
-def label_rows(figure: go.Figure, labels: Sequence[str], values: Sequence[str] = (), *, row: int = 1) -> None:
-    """Write each row's label and value above its mark, from the left edge, so that long names fit a narrow screen."""
+def shut_in(text: str) -> str:
+    """Return text whose direction does not turn the words beside it: isolated where a letter runs from right to left.
+
+    Give it what `plain` returned, which has no such marks of its own.
+    """
+    core = text.strip()
+    turns = any(bidirectional(letter) in {"R", "AL"} for letter in core)
+    return text.replace(core, f"\u2068{core}\u2069", 1) if turns else text
+
+
+def label_rows(
+    figure: go.Figure, labels: Sequence[str], values: Sequence[str] = (), *, row: int = 1, at: Sequence[float] = ()
+) -> None:
+    """Write each row's label and value above its mark, from the left edge, so that long names fit a narrow screen.
+
+    ``at`` says where the rows stand, where not at 0, 1, 2 and so on.
+    """
+    places = at or range(len(labels))
     suffix = "" if row == 1 else str(row)
     notes = []
     for index, label in enumerate(labels):
-        lines = "<br>".join(plain(line) for line in wrap(label, LABEL_WIDTH, max_lines=2, placeholder=" …"))
+        lines = "<br>".join(shut_in(plain(line)) for line in wrap(label, LABEL_WIDTH, max_lines=2, placeholder=" …"))
         value = f"  <b>{plain(values[index])}</b>" if values else ""
         notes.append({
             "x": 0, "xref": f"x{suffix} domain", "xanchor": "left", "xshift": 3,
-            "y": index, "yref": f"y{suffix}", "yanchor": "bottom", "yshift": 11,
+            "y": places[index], "yref": f"y{suffix}", "yanchor": "bottom", "yshift": 11,
             "text": lines + value, "hovertext": plain(label), "align": "left",
         })  # fmt: skip
     figure.layout.annotations = (*figure.layout.annotations, *notes)  # one by one costs the square of their number
-    axis = {"range": [max(len(labels), 1) - 0.6, -0.8], "showticklabels": False, "ticks": ""}
+    axis = {"range": [max(places, default=0) + 0.4, -0.8], "showticklabels": False, "ticks": ""}
     figure.update_layout({f"yaxis{suffix}": {**axis, "showgrid": False, "zeroline": False}})
 
 

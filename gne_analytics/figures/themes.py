@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import polars as pl
 from plotly.subplots import make_subplots
 
+from gne_analytics.evidence.days import long_date
 from gne_analytics.evidence.render import number, percent
 from gne_analytics.evidence.types import Theme
 from gne_analytics.figures.theme import (
@@ -26,12 +27,15 @@ from gne_analytics.figures.theme import (
     mark,
     plain,
     rows_height,
+    shut_in,
 )
 from gne_analytics.themes.hierarchy import Node
 from gne_analytics.themes.weeks import ThemeWeeks
 
 PANEL: Final = 118
 """Pixels of one theme's panel over the weeks."""
+RECENT: Final = 4
+"""Written weeks whose votes say which themes are shown over the weeks, where none are named."""
 MAP_HEIGHT: Final = 640
 LABELLED: Final = 26
 """Themes whose names stand on the map, largest first."""
@@ -48,7 +52,7 @@ def themes_bar(
         subtitle or f"{len(shown)} of {len(themes)} themes; near-identical texts of one seller count once",
         "Bars and dots, one row per theme: " + "; ".join(_theme_in_words(t) for t in shown) + ".",
     )
-    labels = [t.label for t in shown]
+    labels = [t.shown for t in shown]
     plan = drawing(words, height=rows_height(labels))
     figure = make_subplots(rows=1, cols=2, column_widths=[0.5, 0.5], horizontal_spacing=0.06, shared_yaxes=True)
     figure.update_layout(plan.layout)
@@ -70,12 +74,12 @@ def themes_bar(
 def _theme_title(themes: Sequence[Theme]) -> str:
     if not themes:
         return "No theme was found"
-    return f"The largest theme is “{themes[0].label}”, {number(themes[0].folded)} texts"
+    return f"The largest theme is “{themes[0].shown}”, {number(themes[0].folded)} texts"
 
 
 def _theme_in_words(theme: Theme) -> str:
     overturned = f", {percent(theme.overturn.value)} overturned" if theme.overturn else ""
-    return f"{theme.label} {number(theme.folded)} texts{overturned}"
+    return f"{theme.shown} {number(theme.folded)} texts{overturned}"
 
 
 def _overturn(figure: go.Figure, row: int, theme: Theme) -> None:
@@ -104,15 +108,14 @@ def themes_weekly(
 ) -> go.Figure:
     """Draw each theme's share of a week's sellers with its interval, a panel per theme; empty weeks are gaps.
 
-    ``ids`` names the themes in the order wanted; without it, those with the most votes. Marks of few sellers are
-    hollow.
+    Shown are those of ``ids``, or of all, with the most votes in the last ``RECENT`` weeks that were written in. Marks
+    of few sellers are hollow.
     """
-    votes = weeks.weeks.group_by("theme_id").agg(pl.col("k").sum()).sort(["k", "theme_id"], descending=[True, False])
-    shown = [i for i in ids if i in weeks.labels] or votes["theme_id"].to_list()[:limit]
+    shown = [i for i in _recent(weeks) if not ids or i in ids][:limit]
     words = Words(
         title or _weekly_title(weeks, shown),
         subtitle or _weekly_subtitle(weeks, shown),
-        "Lines over weeks, one panel per theme: " + "; ".join(weeks.labels[i] for i in shown) + ".",
+        "Lines over weeks, one panel per theme: " + "; ".join(_weeks_in_words(weeks, i) for i in shown) + ".",
     )
     plan = drawing(words, height=58 + PANEL * max(len(shown), 1))
     figure = make_subplots(
@@ -125,16 +128,30 @@ def themes_weekly(
     for row, (theme_id, line) in enumerate(series.items(), 1):
         _week_panel(figure, row, line, OKABE_ITO[(row - 1) % len(OKABE_ITO)])
         last = line.filter(pl.col("n") > 0).tail(1)
-        value = f"  <b>{percent(last['share'][0])}</b>" if last.height else ""
+        value = f"  <b>{percent(last['share'][0], last['n'][0])}</b>" if last.height else ""
         suffix = "" if row == 1 else str(row)
         figure.add_annotation(
             x=0, xref="paper", xanchor="left", y=1, yref=f"y{suffix} domain", yanchor="bottom",
-            text=f"{plain(weeks.labels[theme_id], 60)} ({plain(theme_id)}){value}",
-            hovertext=plain(weeks.labels[theme_id]),
+            text=f"{shut_in(plain(weeks.labels[theme_id], 60))}{value}",
+            hovertext=f"{plain(weeks.labels[theme_id])} ({plain(theme_id)})",
         )  # fmt: skip
     figure.update_yaxes(tickformat=".0%", range=[0, min(1.0, 1.05 * top) or 1.0], nticks=4, rangemode="tozero")
-    figure.update_xaxes(tickformat="%d %b %Y", nticks=7)
+    figure.update_xaxes(tickformat="%d %b\n%Y", nticks=7)
     return figure
+
+
+def _weeks_in_words(weeks: ThemeWeeks, theme_id: str) -> str:
+    """A theme's share in the first and the last week that anybody wrote in."""
+    line = weeks.weeks.filter(pl.col("theme_id") == theme_id, pl.col("n") > 0).sort("week")
+    ends = (percent(share, n) for share, n in line.select("share", "n").gather([0, -1]).iter_rows())
+    return f"{weeks.labels[theme_id]} from {' to '.join(ends)} of sellers" if line.height else weeks.labels[theme_id]
+
+
+def _recent(weeks: ThemeWeeks) -> list[str]:
+    written = weeks.weeks.filter(pl.col("n") > 0)
+    last = written.filter(pl.col("week").is_in(written["week"].unique().sort().tail(RECENT).to_list()))
+    votes = last.group_by("theme_id").agg(pl.col("k").sum().round(6))
+    return votes.sort(["k", "theme_id"], descending=[True, False])["theme_id"].to_list()
 
 
 def _week_panel(figure: go.Figure, row: int, line: pl.DataFrame, colour: str) -> None:
@@ -174,9 +191,21 @@ def _weekly_title(weeks: ThemeWeeks, shown: Sequence[str]) -> str:
     written = weeks.weeks.filter(pl.col("n") > 0)
     if not shown or written.is_empty():
         return "No theme in any week"
-    last = written.filter((pl.col("week") == pl.col("week").max()) & pl.col("theme_id").is_in(list(shown)))
+    sure = written.filter(pl.col("n") >= SMALL_N)
+    told = (sure if sure.height else written).filter(pl.col("theme_id").is_in(list(shown)))
+    last = told.filter(pl.col("week") == pl.col("week").max())
+    if len(shown) == 1:
+        peak = told.sort(["share", "week"], descending=[True, False]).row(0, named=True)
+        most, now = (percent(share, n) for share, n in ((peak["share"], peak["n"]), (last["share"][0], last["n"][0])))
+        day = long_date(peak["week"].isoformat())
+        return (
+            f"“{weeks.labels[shown[0]]}” was said most in the week of {day}, by {most} of sellers; by {now} in the last"
+        )
     top = last.sort(["k", "theme_id"], descending=[True, False]).row(0, named=True)
-    return f"“{weeks.labels[top['theme_id']]}” leads the last week with {percent(top['share'])} of its sellers"
+    return (
+        f"“{weeks.labels[top['theme_id']]}” leads the week of {long_date(top['week'].isoformat())} with "
+        f"{percent(top['share'], top['n'])} of its sellers"
+    )
 
 
 def _weekly_subtitle(weeks: ThemeWeeks, shown: Sequence[str]) -> str:

@@ -2,7 +2,8 @@
 
 Two-valued logic: a comparison with null is false *before* NOT, so ``NOT market = 'ID'`` holds where market is null and
 ``market <> 'ID'`` does not. ``category UNDER 'beauty'`` is the path ``beauty`` and all below it. Division by zero is
-null. The grammar is in ``_grammar``; the same expression runs on Polars, DuckDB and PySpark.
+null, and so is NaN where the column's type is given. The grammar is in ``_grammar``; the same expression runs on
+Polars, DuckDB and PySpark.
 """
 
 import re
@@ -234,7 +235,8 @@ class _Compiler:
         if isinstance(node, exp.Paren):
             return self.value(node.this, beside)
         if isinstance(node, exp.Column):
-            return nw.col(node.name)
+            floating = _name(self.dtypes.get(node.name, "")).startswith("Float")
+            return nw.col(node.name).fill_nan(None) if floating else nw.col(node.name)
         if isinstance(node, exp.Lower):
             return self.text_value(node.this).str.to_lowercase()
         if isinstance(node, exp.Coalesce):
@@ -334,5 +336,5 @@ def literal_value(node: exp.Expr) -> Value | None:
     return int(node.this) if re.fullmatch(r"\d{1,18}", str(node.this)) else number
 
 
-def _name(dtype: Dtype) -> str:
+def _name(dtype: Dtype | str) -> str:
     return str(dtype).split("(")[0]

@@ -40,12 +40,14 @@ def resolve(rule: Rule, cases: pl.DataFrame, at: date | None = None) -> pl.DataF
         at: the day on which exemptions must not have expired; None: each case's own ``event_date``.
 
     Raises:
-        PolicyError: an unknown column in a predicate, or tied overrides with different values on a case it applies to.
+        PolicyError: an unknown column in a predicate, or overrides of the highest priority that differ in value on a
+            case that the rule reads and does not exempt, scored or not.
     """
     frame = cases.with_columns(cs.float().fill_nan(None))
-    applies = _applies(rule, frame)
-    threshold, override_id = _threshold(rule, frame, applies)
+    reads = _reads(rule, frame)
     exemption_id = _exemption(rule, frame, at)
+    threshold, override_id = _threshold(rule, frame, reads & exemption_id.is_null())
+    applies = reads if rule.threshold is None else reads & _column(frame, "score").is_not_null()
     return pl.DataFrame(
         {
             "applies": applies,
@@ -60,15 +62,14 @@ def resolve(rule: Rule, cases: pl.DataFrame, at: date | None = None) -> pl.DataF
     )
 
 
-def _applies(rule: Rule, frame: pl.DataFrame) -> pl.Series:
-    applies = _constant(frame, True, pl.Boolean)
+def _reads(rule: Rule, frame: pl.DataFrame) -> pl.Series:
+    """Say of which cases the rule is: those of its detector for which every ``when`` holds."""
+    reads = _constant(frame, True, pl.Boolean)
     if rule.detector is not None:
-        applies = (_column(frame, "detector").cast(pl.String) == rule.detector).fill_null(False)
-    if rule.threshold is not None:
-        applies &= _column(frame, "score").is_not_null()
+        reads = (_column(frame, "detector").cast(pl.String) == rule.detector).fill_null(False)
     for text in rule.when:
-        applies &= compile_predicate(text, frame.schema).mask(frame)
-    return applies
+        reads &= compile_predicate(text, frame.schema).mask(frame)
+    return reads
 
 
 def _reaches(rule: Rule, frame: pl.DataFrame, threshold: pl.Series) -> pl.Series:
@@ -79,7 +80,7 @@ def _reaches(rule: Rule, frame: pl.DataFrame, threshold: pl.Series) -> pl.Series
     return (score >= edge).fill_null(False)
 
 
-def _threshold(rule: Rule, frame: pl.DataFrame, applies: pl.Series) -> tuple[pl.Series, pl.Series]:
+def _threshold(rule: Rule, frame: pl.DataFrame, counts: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Let the highest priority win; return thresholds and the ids of the overrides behind them."""
     default = None if rule.threshold is None else rule.threshold.default
     overrides = () if rule.threshold is None else rule.threshold.overrides
@@ -87,9 +88,10 @@ def _threshold(rule: Rule, frame: pl.DataFrame, applies: pl.Series) -> tuple[pl.
         return _constant(frame, default, pl.Float64), _constant(frame, None, pl.String)
     masks = pl.DataFrame({o.id: compile_predicate(o.match, frame.schema).mask(frame) for o in overrides})
     value, winner = pl.lit(default, dtype=pl.Float64), pl.lit(None, dtype=pl.String)
-    for _, level in groupby(sorted(overrides, key=lambda o: o.priority), key=lambda o: o.priority):
+    for priority, level in groupby(sorted(overrides, key=lambda o: o.priority), key=lambda o: o.priority):
         peers = sorted(level, key=lambda o: o.value)
-        _refuse_ties(rule, peers, masks, applies)
+        overruled = pl.any_horizontal(pl.lit(False), *[pl.col(o.id) for o in overrides if o.priority > priority])
+        _refuse_ties(rule, peers, masks.filter(counts).filter(~overruled))
         for override in reversed(peers):
             value = pl.when(pl.col(override.id)).then(override.value).otherwise(value)
             winner = pl.when(pl.col(override.id)).then(pl.lit(override.id)).otherwise(winner)
@@ -97,12 +99,12 @@ def _threshold(rule: Rule, frame: pl.DataFrame, applies: pl.Series) -> tuple[pl.
     return found["threshold"], found["override_id"]
 
 
-def _refuse_ties(rule: Rule, peers: list[Override], masks: pl.DataFrame, applies: pl.Series) -> None:
+def _refuse_ties(rule: Rule, peers: list[Override], masks: pl.DataFrame) -> None:
     """Raise where two overrides of one priority and different values hold for a case; ``peers`` are sorted by value."""
     if len({o.value for o in peers}) < 2:
         return
     hits = pl.sum_horizontal(pl.col(o.id) for o in peers)
-    tied = masks.filter(applies).filter(hits > 1).select(o.id for o in peers).unique()
+    tied = masks.filter(hits > 1).select(o.id for o in peers).unique()
     for row in tied.iter_rows(named=True):
         for first, second in pairwise(o for o in peers if row[o.id]):
             if first.value != second.value:

@@ -12,6 +12,8 @@ from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Backtest, Cause, Counts, Decomposition, Proposal, Shift, Theme
 from gne_analytics.tables.capabilities import Capability
+from gne_analytics.themes.crossed import Crossed
+from gne_analytics.themes.weeks import ThemeWeeks
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,10 @@ class ReportInput:
     findings: tuple[Finding, ...] = ()
     shifts: tuple[ShiftPart, ...] = ()
     themes: tuple[Theme, ...] = ()
+    weeks: ThemeWeeks | None = None
+    """The themes of one view over weeks."""
+    crossed: Crossed | None = None
+    """What sellers say where reviewers say something."""
     rising: pl.DataFrame | None = None
     """Themes of signals that rise (`sensing.emerging`), with the column ``label``."""
     funnel: pl.DataFrame | None = None

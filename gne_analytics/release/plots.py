@@ -13,6 +13,11 @@ from gne_analytics.evidence.types import Backtest, Cause, Theme
 from gne_analytics.figures.causes import beside
 from gne_analytics.figures.wording import in_time, named
 from gne_analytics.release.contents import ShiftPart
+from gne_analytics.themes.crossed import Crossed
+from gne_analytics.themes.weeks import ThemeWeeks
+
+WEEKLY = 4
+"""Themes that a report shows over weeks."""
 
 
 class Plots:
@@ -66,6 +71,18 @@ class Plots:
     def themes(self, themes: Sequence[Theme]) -> Markup:
         """The largest themes and how often their appeals succeed."""
         return self._place(figures.themes_bar(themes)) if themes else Markup("")
+
+    def weeks(self, weeks: ThemeWeeks | None) -> Markup:
+        """The themes said most of late over the weeks; nothing of fewer than two weeks."""
+        if weeks is None or weeks.weeks["week"].n_unique() < 2:
+            return Markup("")
+        return self._place(figures.themes_weekly(weeks, limit=WEEKLY))
+
+    def crossed(self, crossed: Crossed | None) -> Markup:
+        """What one view says where another says something; nothing where no pair is beyond chance."""
+        if crossed is None or not crossed.meeting:
+            return Markup("")
+        return self._place(figures.themes_crossed(crossed))
 
     def funnel(self, frame: pl.DataFrame) -> Markup:
         """How many violations reach each stage of an appeal."""

@@ -8,12 +8,14 @@ from typing import Final
 
 import polars as pl
 
+from gne_analytics.agents.phrases import VIEWS
 from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
 from gne_analytics.evidence.render import number, percent, show
 from gne_analytics.evidence.store import Evidence
 from gne_analytics.evidence.types import (
     Cause,
     CauseKind,
+    Counts,
     Edit,
     Estimate,
     Guardrail,
@@ -28,6 +30,7 @@ from gne_analytics.figures.shifts import Step, waterfall_steps
 from gne_analytics.figures.wording import dimension, in_time, kind_of, metric_title, moved, named, sides, window
 from gne_analytics.metrics.observations import unrankable
 from gne_analytics.release.contents import CausePart, OtherName, ProposalPart, ShiftPart
+from gne_analytics.themes.crossed import SAYS, Crossed, Pair
 
 __all__ = ["dimension", "in_time", "inside_title", "kind_of", "metric_title", "moved", "named", "sides", "window"]
 """Spelt for the templates as they are for the figures."""
@@ -109,6 +112,31 @@ def about(findings: Sequence[Finding], kind: str, identifier: str) -> list[Findi
 def of_themes(findings: Sequence[Finding]) -> list[Finding]:
     """The findings about texts: themes and campaigns."""
     return [f for f in findings if f.kind in {FindingKind.THEME, FindingKind.CAMPAIGN}]
+
+
+def says(name: str) -> str:
+    """Who speaks in a view of texts, e.g. sellers say."""
+    return SAYS.get(name, spelt(name))
+
+
+def texts_of(name: str) -> str:
+    """What a view of texts holds, e.g. what sellers write in their appeals."""
+    return VIEWS.get(name, spelt(name))
+
+
+def meeting(crossed: Crossed | None) -> tuple[Pair, ...]:
+    """The pairs of themes that a report tells of; none where none is beyond chance."""
+    return crossed.strongest() if crossed else ()
+
+
+def said_there(pair: Pair) -> Counts:
+    """A pair's votes among all where the other theme is said."""
+    return Counts(k=pair.k, n=pair.n_other)
+
+
+def said_elsewhere(pair: Pair) -> Counts:
+    """A pair's theme of the one view among all where the other theme is not said."""
+    return Counts(k=pair.n_one - pair.k, n=pair.n - pair.n_other)
 
 
 def closed(template: str) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Literal, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from gne_analytics.evidence.store import EvidenceStore
@@ -22,18 +23,25 @@ from gne_analytics.evidence.types import (
 )
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import Objective
-from gne_analytics.strategy.estimate import Bounded, Domains, Price, Reviewers, difference, tally
+from gne_analytics.strategy.assist import assist
+from gne_analytics.strategy.estimate import Bounded, Domains, Floats, Price, Reviewers, corners, difference, tally
+from gne_analytics.strategy.exposure import check_ladder, ladder_exposure
 from gne_analytics.strategy.flows import NOTHING, REVIEW, count_flow
-from gne_analytics.strategy.guardrails import check_capacity, check_slices, seller_age
+from gne_analytics.strategy.guardrails import check_capacity, check_slices, concentration, seller_age, seller_size
 from gne_analytics.strategy.identify import Label, count_standings, identify
 from gne_analytics.strategy.kinds import PRICELESS, is_replayable, proposal_id
-from gne_analytics.strategy.limits import assumptions_of, limits_of
+from gne_analytics.strategy.limits import assumptions_of, limits_of, limits_of_groups
+from gne_analytics.strategy.monotone import bound_by_score
+from gne_analytics.strategy.outcomes import appeal_error
+from gne_analytics.strategy.prospective import Groups, deal, jackknife, widen, without
+from gne_analytics.strategy.protected import check_protected
 from gne_analytics.strategy.recommend import recommend
-from gne_analytics.strategy.reviewers import like, reviewer_rates
+from gne_analytics.strategy.reviewers import like, reviewer_rates, same_segment
 from gne_analytics.strategy.study import Study, open_study
 from gne_analytics.tables.record import Record
 
 On = Literal["all", "search", "confirm"]
+Target = Literal["retrospective", "prospective"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,10 @@ class Replayed:
     domains: Domains
     reviewers: Reviewers
     identification: Identification
+    windows: pl.DataFrame
+    """The labelled cases that bound the modelled ones."""
+    alike_reviewed: pl.DataFrame
+    """The reviewed cases that tell how people would decide rerouted ones."""
 
 
 def backtest(
@@ -56,6 +68,7 @@ def backtest(
     *,
     store: EvidenceStore,
     label: Label = "final_decision",
+    target: Target = "retrospective",
     seed: int = 0,
     on: On | None = None,
     since: date | None = None,
@@ -69,7 +82,9 @@ def backtest(
         policies: today's policy set, against which the edits were made.
         store: where every figure is recorded.
         label: ``final_decision`` (appeals as decided, audits for the rest) or ``latent`` (audits alone).
-        seed: kept in the evidence; nothing here is random.
+        target: ``retrospective`` (this record: what is not known of it) or ``prospective`` (sellers and weeks to come:
+            which of them a record shows is chance too).
+        seed: deals sellers into the groups of the prospective target; nothing else here is random.
         on: all cases, or only the sellers that a search has not seen. A proposal is judged on the latter by default,
             since its figures on the others would flatter it.
         since: leave out the cases before this day; a proposal brings its own.
@@ -90,16 +105,25 @@ def backtest(
     objectives = {
         p: policies.objectives.of(p) for p in dict.fromkeys([*done.domains.policy, *(e.policy for e in edits)])
     }
-    outcomes = _outcomes(done, objectives)
-    guardrails = _guardrails(done, study, objectives, edits, label)
+    groups = deal(done.flows, seed) if target == "prospective" else None
+    outcomes = _outcomes(done, objectives, groups)
+    part = None if chosen == "all" else int(chosen == "confirm")
+    ladder = ladder_exposure(edits, study, part=part, since=start)
+    margin = min(o.guardrails.ladder_exposure or 0.0 for o in objectives.values())
+    guardrails = (*_guardrails(done, study, objectives, edits, label), *check_ladder(ladder, margin))
     agreement = tuple(study.agreement(rule) for rule in _rules(edits, study))
     untried = 0 if done.reviewers.wrong and done.reviewers.right else int((done.moved["beta"] != 0).sum())
     verdict = recommend(outcomes[-1], done.identification, guardrails, agreement, store, untried)
     limits, cited = limits_of(done.flows, edits, study, chosen, start, store)
-    assumptions = assumptions_of(done.identification, done.reviewers, label, store)
+    if groups is not None:
+        said, shown = limits_of_groups(groups, outcomes[-1], store)
+        limits, cited = (*limits, said), (*cited, *shown)
+    error = appeal_error(done.flows.filter(pl.col("policy").is_in([e.policy for e in edits])))
+    assumptions = assumptions_of(done.identification, done.reviewers, label, store, error)
     return Backtest(
         proposal_id=identity,
         since=start,
+        target=target,
         label=label,
         cases=done.flows.height,
         flow=count_flow(done.flows),
@@ -113,6 +137,10 @@ def backtest(
         recommendation=verdict.recommendation,
         why=verdict.why,
         evidence=(*_record(outcomes, identity, label, seed, chosen, store), *verdict.evidence, *cited),
+        ladder=ladder.count() if ladder else None,
+        concentration=concentration(done.flows, done.moved),
+        appeal_error=error,
+        coverage_by_label=_coverages(done, label),
     )
 
 
@@ -121,18 +149,31 @@ def replay_change(
 ) -> Replayed:
     """Replay edits, find the cases whose decision changes, and say what is known of each."""
     flows = study.flows([edit for edit in edits if edit.kind not in PRICELESS])
-    reviewers = Reviewers()
+    reviewers, alike_reviewed = Reviewers(), flows.clear()
     cell = pl.format("{}|{}|{}|{}", pl.col("policy"), pl.col("flow"), pl.col("alpha"), pl.col("beta"))
-    flows = flows.with_columns(cell=cell, seller_age=seller_age())
+    flows = flows.with_columns(cell=cell, seller_age=seller_age(), seller_size=seller_size())
     touched = flows.filter((pl.col("beta") != 0) & pl.col("affected"))
     if touched.height:
-        reviewers = reviewer_rates(like(touched, flows, study.population.attributes))
+        alike_reviewed = like(touched, flows, study.population.attributes)
+        reviewers = reviewer_rates(alike_reviewed, label)
     if on != "all":
         flows = flows.filter(pl.col("part") == (1 if on == "confirm" else 0))
     if since is not None:
         flows = flows.filter(pl.col("event_date") >= since)
     moved = identify(flows.filter((pl.col("alpha") != 0) | (pl.col("beta") != 0)), label)
-    return Replayed(flows, moved, tally(moved), reviewers, count_standings(_with_reviewers(moved, reviewers)))
+    alike = flows.filter(same_segment(moved, study.population.attributes))
+    bounded = bound_by_score(moved, alike, label)
+    moved = assist(bounded.identified, alike, label, study.population.attributes)
+    standings = count_standings(_with_reviewers(moved, reviewers))
+    return Replayed(flows, moved, tally(moved), reviewers, standings, bounded.windows, alike_reviewed)
+
+
+def _coverages(done: Replayed, label: Label) -> dict[str, float]:
+    """Return the coverage under either label."""
+    other: Label = "latent" if label == "final_decision" else "final_decision"
+    again = identify(done.moved.select(done.flows.columns), other)
+    there = count_standings(_with_reviewers(again, done.reviewers))
+    return {label: done.identification.coverage, other: there.coverage}
 
 
 def _with_reviewers(moved: pl.DataFrame, reviewers: Reviewers) -> pl.DataFrame:
@@ -142,52 +183,95 @@ def _with_reviewers(moved: pl.DataFrame, reviewers: Reviewers) -> pl.DataFrame:
     return moved.with_columns(standing=pl.when(pl.col("beta") != 0).then(pl.lit("unidentified")).otherwise("standing"))
 
 
-def _outcomes(done: Replayed, objectives: Mapping[str, Objective]) -> tuple[Outcome, ...]:
+class Prices(NamedTuple):
+    """What is counted of a change: both mistakes, the loss, and the change of the number of reviews."""
+
+    wrong: Price
+    missed: Price
+    loss: Price
+    reviews: float
+
+
+def _prices(domains: Domains, flows: pl.DataFrame, objectives: Mapping[str, Objective]) -> Prices:
+    """Price a change; ``flows`` need ``policy``, ``reviews`` and, in a replicate, ``times``."""
     cost = {p: o.cost for p, o in objectives.items()}
-    wrong = pl.Series([cost[p].wrongful_enforcement or 0.0 for p in done.domains.policy], dtype=pl.Float64).to_numpy()
-    missed = pl.Series([cost[p].missed_violation or 0.0 for p in done.domains.policy], dtype=pl.Float64).to_numpy()
-    per_policy = (
-        done.flows.filter(pl.col("reviews") != 0).group_by("policy").agg(pl.col("reviews").cast(pl.Int64).sum())
-    )
-    reviews = dict(per_policy.iter_rows())
+    wrong = pl.Series([cost[p].wrongful_enforcement or 0.0 for p in domains.policy], dtype=pl.Float64).to_numpy()
+    missed = pl.Series([cost[p].missed_violation or 0.0 for p in domains.policy], dtype=pl.Float64).to_numpy()
+    times = pl.col("times") if "times" in flows.columns else pl.lit(1.0)
+    per_policy = flows.filter(pl.col("reviews") != 0).group_by("policy").agg((pl.col("reviews") * times).sum())
+    reviews = dict(per_policy.sort("policy").iter_rows())
     spent = sum(n * (cost[p].review or 0.0) for p, n in reviews.items())
+    return Prices(Price(wrong=1.0), Price(missed=1.0), Price(wrong, missed, spent), float(sum(reviews.values())))
+
+
+def _outcomes(done: Replayed, objectives: Mapping[str, Objective], groups: Groups | None) -> tuple[Outcome, ...]:
+    prices = _prices(done.domains, done.flows, objectives)
     n = done.moved.height
     source = LabelSource.APPEAL_FINAL if done.identification.appeal_decided else LabelSource.AUDIT
-    today = float(done.flows.filter(pl.col("state_today") == REVIEW).height)
-    change = float(sum(reviews.values()))
-    counted = Outcome(
-        name="reviews", today=today, proposed=today + change, label_source=LabelSource.RECORD,
-        difference=Estimate(value=change, interval=Interval(lo=change, hi=change, method="count"), n=done.flows.height),
-    )  # fmt: skip
-    return (
-        _outcome("wrongful_enforcement", difference(done.domains, Price(wrong=1.0), done.reviewers), n, source),
-        _outcome("missed_violations", difference(done.domains, Price(missed=1.0), done.reviewers), n, source),
-        counted,
-        _outcome("loss", difference(done.domains, Price(wrong, missed, spent), done.reviewers), n, source, "money"),
+    found = [difference(done.domains, price, done.reviewers) for price in prices[:3]]
+    found.append(Bounded(prices.reviews, prices.reviews, (prices.reviews, prices.reviews)))
+    effective: list[float | None] = [None] * 4
+    if groups is not None and groups.enough:
+        variance, rests_on = jackknife(groups, lambda times: _figures(done, objectives, times))
+        effective = [float(e) for e in rests_on.reshape(4, 2).min(axis=1)]
+        found = [widen(f, v, e) for f, v, e in zip(found, variance.reshape(4, 2), effective, strict=True)]  # type: ignore[arg-type]
+    wrong, missed, loss, counted = (
+        _outcome(name, bounds, n, source, unit, groups, rests)
+        for (name, unit), bounds, rests in zip(_NAMES, found, effective, strict=True)
     )
+    today = float(done.flows.filter(pl.col("state_today") == REVIEW).height)
+    counted = counted.model_copy(
+        update={"today": today, "proposed": today + prices.reviews, "label_source": LabelSource.RECORD}
+    )
+    return wrong, missed, counted, loss
 
 
-def _outcome(name: str, found: Bounded, n: int, source: LabelSource, unit: str = "cases") -> Outcome:
+_NAMES = (("wrongful_enforcement", "cases"), ("missed_violations", "cases"), ("loss", "money"), ("reviews", "cases"))
+
+
+def _figures(done: Replayed, objectives: Mapping[str, Objective], times: pl.DataFrame) -> Floats:
+    """Return the lower and the upper bound of every outcome, made again of the cases left."""
+    domains = tally(without(done.moved, done.windows, times))
+    kept = done.flows.filter(pl.col("reviews") != 0).join(times, on="case_id", how="inner")
+    prices = _prices(domains, kept, objectives)
+    again = Reviewers()
+    if done.reviewers.wrong is not None:
+        again = reviewer_rates(done.alike_reviewed.join(times, on="case_id", how="semi"), min_labels=1)
+    reviewers = again if again.wrong and again.right else done.reviewers
+    bounds = [corners(domains, price, reviewers) for price in prices[:3]]
+    ends = [(low.value + low.spread[0], high.value + high.spread[1]) for low, high in bounds]
+    return np.array([*ends, (prices.reviews, prices.reviews)]).ravel()
+
+
+def _outcome(
+    name: str, found: Bounded, n: int, source: LabelSource, unit: str, groups: Groups | None, rests: float | None
+) -> Outcome:
     lo, hi = found.interval
     bounded = found.high - found.low > 1e-9
-    method = "Imbens-Manski over MOVER of Wilson limits" if bounded else "MOVER of Wilson limits"
+    method = "count" if name == "reviews" else "stratified Wilson limits"
+    if rests is not None:
+        method = "delete-a-group jackknife"
+    if bounded:
+        method = f"Imbens-Manski over {method}"
+    interval = Interval(lo=lo, hi=hi, method=method) if groups is None or groups.enough else None
     return Outcome(
         name=name,
         unit=unit,
-        difference=Estimate(value=(found.low + found.high) / 2, interval=Interval(lo=lo, hi=hi, method=method), n=n),
+        difference=Estimate(value=(found.low + found.high) / 2, interval=interval, n=n),
         bounds=Interval(lo=found.low, hi=found.high, level=1.0, method="Manski") if bounded else None,
         label_source=source,
+        effective_groups=rests,
     )
 
 
 def _guardrails(
     done: Replayed, study: Study, objectives: Mapping[str, Objective], edits: Sequence[Edit], label: Label
 ) -> tuple[Guardrail, ...]:
-    found: list[Guardrail] = []
+    found = list(check_protected(done.flows, study.policies))
     for policy in dict.fromkeys(edit.policy for edit in edits):
         detectors = [r.detector for r in study.policies.policy(policy).rules if r.detector]
         mine = done.flows.filter(pl.col("detector").cast(pl.String).is_in(detectors) | (pl.col("policy") == policy))
-        moved = done.moved.filter(pl.col("policy") == policy).drop("standing", "known", "weight", "domain")
+        moved = done.moved.select(done.flows.columns).filter(pl.col("policy") == policy)
         found += check_slices(mine, moved, objectives[policy], done.reviewers, label)
         found += check_capacity(mine.filter(pl.col("policy") == policy), objectives[policy].review_capacity)
     return tuple(found)

@@ -14,7 +14,7 @@ from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.types import Edit, EditKind
 from gne_analytics.metrics.windows import segment_mask
 from gne_analytics.policy.model import ALWAYS, Override, Policy, Rule
-from gne_analytics.policy.predicates import PATHS, predicate_of, segment_of
+from gne_analytics.policy.predicates import PATHS, segment_of
 from gne_analytics.policy.resolve import resolve
 from gne_analytics.strategy.arena import Arena, build_arena
 from gne_analytics.strategy.cells import CellRule
@@ -70,6 +70,7 @@ def targets_of(segment: Segment, study: Study, since: date | None = None, share:
     named = {logged.get(d, d): v for d, v in segment.items() if logged.get(d, d) in cases.columns}
     inside = cases.filter(segment_mask(Segment(named), PATHS) & pl.col("rule_today").is_not_null())
     attributes = Segment({d: v for d, v in segment.items() if d in study.population.attributes and d != "detector"})
+    nameable = study.can_name(attributes)
     found = []
     for rule_id, n in (
         inside.group_by("rule_today").agg(n=pl.len()).sort("n", "rule_today", descending=[True, False]).iter_rows()
@@ -79,7 +80,7 @@ def targets_of(segment: Segment, study: Study, since: date | None = None, share:
         policy = study.policies.policy(study.policy_of_rule[rule_id])
         whole = cases.filter(pl.col("rule_today") == rule_id)
         near_all = whole.filter(segment_mask(Segment(named), PATHS)).height >= NEAR_ALL * whole.height
-        if near_all or attributes.depth:
+        if near_all or nameable:
             found.append(Target(policy, policy.rule(rule_id), attributes, int(n), near_all, since))
     return found
 
@@ -95,7 +96,7 @@ def search_thresholds(target: Target, study: Study, reviewers: Reviewers, reason
         arena = build_arena(study, target.policy, rule, [], grid, reviewers, target.since)
         edit = _edit(target, EditKind.SET_THRESHOLD, reason, old=rule.threshold.default)
         return _evaluate(arena, grid, lambda v: arena.with_default(v), lambda v: edit.model_copy(update={"new": v}))
-    match = override.match if override else predicate_of(target.segment, PATHS)
+    match = override.match if override else study.predicate(target.segment)
     priority = max((o.priority for o in rule.threshold.overrides), default=-1) + 1
     arena = build_arena(study, target.policy, rule, [match], grid, reviewers, target.since)
     if override:
@@ -136,9 +137,9 @@ def search_exemptions(
 def search_reviews(target: Target, study: Study, reviewers: Reviewers, reason: str) -> list[Candidate]:
     """Search which of the segment's cases a person should decide: all, or those under a score."""
     rule = target.rule
-    if rule.human_review == ALWAYS or not target.segment.depth or rule.threshold is None:
+    if rule.human_review == ALWAYS or rule.threshold is None or not study.can_name(target.segment):
         return []
-    inside = predicate_of(target.segment, PATHS)
+    inside = study.predicate(target.segment)
     today, _ = _threshold_now(target, study)
     cuts = [round(c, 2) for c in np.arange(today + 0.05, 0.99, 0.05)]
     wanted = [_bracketed(inside), *(f"{_bracketed(inside)} AND score < {c:g}" for c in cuts)]
@@ -152,7 +153,7 @@ def signatures_of(targets: Sequence[Target], study: Study) -> dict[str, Segment]
     """Return what an exemption may name: a segment's own conditions, and one more seen on its overturned cases."""
     if not targets or not targets[0].segment.depth:
         return {}
-    return {predicate_of(s, PATHS): s for s in _signatures(targets[0], study)}
+    return {study.predicate(s): s for s in _signatures(targets[0], study) if study.can_name(s)}
 
 
 def joined(candidates: Sequence[Sequence[Candidate]]) -> list[Candidate]:

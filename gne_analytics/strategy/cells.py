@@ -16,14 +16,12 @@ from narwhals.typing import IntoFrame
 from numpy.typing import NDArray
 
 from gne_analytics.errors import PolicyError
+from gne_analytics.strategy.rows import NO_SCORE, Bins, Condition, Floats, count_rows
 
-Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 WORD = 60
 """Predicate bits that share one integer column."""
-NO_SCORE = -1
-"""The bin of cases without a score, which no threshold reaches."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +29,14 @@ class Cells:
     """The cells of a case table."""
 
     frame: pl.DataFrame
-    """sig_0, sig_1, ... (packed predicate bits), bin, the class columns, n and the sums."""
+    """sig_0, sig_1, ... (packed predicate bits), bin, the slice and class columns, n and the sums."""
     predicates: tuple[str, ...]
     """Name of bit i of the signature."""
     edges: Floats
     """Ascending thresholds, as the score's type holds them; bin b counts the edges at or below the score."""
     by: tuple[str, ...]
     sums: tuple[str, ...]
+    slices: tuple[str, ...] = ()
     single: bool = False
     """Scores are Float32, and thresholds are rounded to it before they are looked up."""
 
@@ -64,56 +63,65 @@ class Cells:
 
 def count_cells(
     cases: IntoFrame,
-    predicates: Mapping[str, nw.Expr],
+    predicates: Mapping[str, nw.Expr | Condition],
     edges: Sequence[float],
     *,
     by: Sequence[str] = (),
     sums: Sequence[str] = (),
+    slices: Sequence[str] = (),
     score: str = "score",
 ) -> Cells:
     """Count cases by signature, score bin and class: the only pass over rows, on Polars, DuckDB or PySpark.
 
     Args:
         cases: a frame of narwhals' kind, one row per case.
-        predicates: name -> two-valued expression; at most a few hundred.
+        predicates: name -> two-valued expression, at most a few hundred; where it says which columns it reads
+            (``Condition``), rows in memory are grouped before it is evaluated.
         edges: every threshold that will ever be asked for.
         by: class columns (logged outcome, appeal, audit, fold, week).
         sums: numeric columns to add up in each cell.
+        slices: attributes whose values are kept apart beside the signature, so that answers come slice by slice.
     """
     frame = nw.from_native(cases).lazy() if isinstance(cases, pl.DataFrame) else nw.from_native(cases)
-    single = frame.collect_schema()[score] == nw.Float32
-    exact = sorted({float(np.float32(e)) if single else float(e) for e in edges})
-    words = [list(predicates.values())[i : i + WORD] for i in range(0, len(predicates), WORD)] or [[]]
-    keyed = frame.select(
-        *[_packed(word).alias(f"sig_{i}") for i, word in enumerate(words)],
-        _binned(nw.col(score), exact).alias("bin"),
-        *[nw.col(c) for c in (*by, *sums)],
-    )
-    keys = [*[f"sig_{i}" for i in range(len(words))], "bin", *by]
-    grouped = keyed.group_by(keys).agg(nw.len().alias("n"), *[nw.col(c).sum() for c in sums])
-    lazy = grouped.collect("polars").to_native() if isinstance(grouped, nw.LazyFrame) else grouped.to_polars()
+    dtype = frame.collect_schema()[score]
+    single = dtype == nw.Float32
+    exact = np.array(sorted({float(np.float32(e)) if single else float(e) for e in edges}))
+    conditions = [p if isinstance(p, Condition) else Condition(p) for p in predicates.values()]
+    words = [conditions[i : i + WORD] for i in range(0, len(conditions), WORD)] or [[]]
+    kept = (*slices, *by)
+    keys = [*[f"sig_{i}" for i in range(len(words))], "bin", *kept]
+    found = count_rows(cases, words, Bins(exact), kept, sums, score) if isinstance(cases, pl.DataFrame) else None
+    if found is None:
+        packed = [_packed(word).alias(f"sig_{i}") for i, word in enumerate(words)]
+        binned = _binned(nw.col(score), list(exact), dtype.is_float()).alias("bin")
+        keyed = frame.select(*packed, binned, *[nw.col(c) for c in (*kept, *sums)])
+        grouped = keyed.group_by(keys).agg(nw.len().alias("n"), *[nw.col(c).sum() for c in sums])
+        found = grouped.collect("polars").to_native() if isinstance(grouped, nw.LazyFrame) else grouped.to_polars()
     return Cells(
-        lazy.with_columns(
+        found.with_columns(
             pl.col(*keys[: len(words)], "n").cast(pl.Int64),
             pl.col("bin").cast(pl.Int32),
             pl.col(list(sums)).cast(pl.Float64),
-        ).sort(keys),
+        )
+        .select(*keys, "n", *sums)
+        .sort(keys),
         tuple(predicates),
-        np.array(exact),
+        exact,
         tuple(by),
         tuple(sums),
+        tuple(slices),
         bool(single),
     )
 
 
-def _packed(word: Sequence[nw.Expr]) -> nw.Expr:
+def _packed(word: Sequence[Condition]) -> nw.Expr:
     total = nw.lit(0, nw.Int64)
-    for i, predicate in enumerate(word):
-        total = total + nw.when(predicate).then(nw.lit(1 << i, nw.Int64)).otherwise(nw.lit(0, nw.Int64))
+    for i, condition in enumerate(word):
+        total = total + nw.when(condition.expr).then(nw.lit(1 << i, nw.Int64)).otherwise(nw.lit(0, nw.Int64))
     return total
 
 
-def _binned(score: nw.Expr, edges: Sequence[float]) -> nw.Expr:
+def _binned(score: nw.Expr, edges: Sequence[float], floating: bool) -> nw.Expr:
     """Count the edges at or below a score by bisection; a row costs log(edges) comparisons on engines that branch."""
 
     def descend(lo: int, hi: int) -> nw.Expr:
@@ -122,7 +130,8 @@ def _binned(score: nw.Expr, edges: Sequence[float]) -> nw.Expr:
         middle = (lo + hi) // 2
         return nw.when(score >= edges[middle]).then(descend(middle + 1, hi)).otherwise(descend(lo, middle))
 
-    return nw.when(score.is_null()).then(nw.lit(NO_SCORE, nw.Int32)).otherwise(descend(0, len(edges)))
+    none = score.is_null() | score.is_nan() if floating else score.is_null()
+    return nw.when(none).then(nw.lit(NO_SCORE, nw.Int32)).otherwise(descend(0, len(edges)))
 
 
 @dataclass(frozen=True)
@@ -147,7 +156,9 @@ class Tensor:
 
     cells: Cells
     signatures: Bools
-    """Signature x predicate."""
+    """Signature x predicate; a signature is repeated for every combination of slices in which it occurs."""
+    slices: pl.DataFrame
+    """The slice columns, one row per signature."""
     classes: pl.DataFrame
     """The class columns, one row per class of the last axis."""
     _measures: Mapping[str, Floats]
@@ -155,6 +166,10 @@ class Tensor:
     def counts(self, measure: str = "n") -> Floats:
         """Return signature x bin x class; position 0 of the bins holds the cases without a score."""
         return self._measures[measure]
+
+    def part(self, of: Bools) -> "Tensor":
+        """Return the cells of some signatures alone."""
+        return replace(self, signatures=self.signatures[of], _measures={k: m[of] for k, m in self._measures.items()})
 
     @cached_property
     def _above(self) -> Mapping[str, Floats]:
@@ -180,14 +195,42 @@ class Tensor:
         review = np.zeros_like(rank, dtype=bool)
         bins = np.arange(n_bins)
         for rule in rules:
-            active = _every(self.signatures[:, list(rule.when)]) & _every(~self.signatures[:, list(rule.exempt)])
-            first = self.first_bins(rule, active)
-            fires = active[:, None] & (bins[None, :] >= first[:, None])
-            asks = np.zeros(len(self.signatures), bool) if rule.review is None else self.signatures[:, rule.review]
+            active, asks = self._reads(rule), self._asks(rule)
+            fires = active[:, None] & (bins[None, :] >= self.first_bins(rule, active)[:, None])
             stricter, equal = fires & (rule.rank > rank), fires & (rule.rank == rank)
             review = np.where(stricter, asks[:, None], np.where(equal, review & asks[:, None], review))
             rank = np.where(stricter, np.int8(rule.rank), rank)
         return rank, review
+
+    def acted(self, rules: Sequence[CellRule], measure: str = "n") -> tuple[Floats, Floats]:
+        """Return what rules enforce by themselves, and what they send to a person: signature x class, twice.
+
+        Where one rule alone reads a signature, a look-up among the reverse cumulative sums; else as ``states`` decides.
+        """
+        every = [self._reads(rule) for rule in rules]
+        contested = np.sum(every, 0) > 1 if every else np.zeros(len(self.signatures), bool)
+        above = self._above[measure]
+        automatic = np.zeros((len(self.signatures), above.shape[2]))
+        asked = np.zeros_like(automatic)
+        for rule, reads in zip(rules, every, strict=True):
+            alone = np.flatnonzero(reads & ~contested)
+            found = above[alone, self.first_bins(rule, reads)[alone]]
+            asks = self._asks(rule)[alone]
+            automatic[alone[~asks]], asked[alone[asks]] = found[~asks], found[asks]
+        if contested.any():
+            part = replace(self, signatures=self.signatures[contested])  # its rows alone decide
+            rank, review = part.states(rules)
+            counts = self._measures[measure][contested]
+            automatic[contested] = (counts * ((rank > 0) & ~review)[:, :, None]).sum(1)
+            asked[contested] = (counts * ((rank > 0) & review)[:, :, None]).sum(1)
+        return automatic, asked
+
+    def _reads(self, rule: CellRule) -> Bools:
+        """Say for each signature whether a rule looks at its score at all."""
+        return _every(self.signatures[:, list(rule.when)]) & _every(~self.signatures[:, list(rule.exempt)])
+
+    def _asks(self, rule: CellRule) -> Bools:
+        return np.zeros(len(self.signatures), bool) if rule.review is None else self.signatures[:, rule.review]
 
     def first_bins(self, rule: CellRule, active: Bools) -> NDArray[np.int64]:
         """Return for every signature the first position on the bin axis at which a rule fires."""
@@ -199,7 +242,7 @@ class Tensor:
         """Return the threshold of a rule for every signature; PolicyError where overrides tie on a real case."""
         values = np.full(len(self.signatures), default)
         best = np.full(len(self.signatures), np.iinfo(np.int64).min)
-        for bit, value, priority in rule.overrides:
+        for bit, value, priority in sorted(rule.overrides, key=lambda override: -override[2]):
             match = self.signatures[:, bit]
             if (tie := active & match & (best == priority) & (values != value)).any():
                 other = float(values[tie][0])
@@ -213,9 +256,9 @@ class Tensor:
 
 
 def densify(cells: Cells) -> Tensor:
-    """Lay the cells out as a dense tensor of signature x bin x class."""
+    """Lay the cells out as a dense tensor of signature (and slices) x bin x class."""
     words = [c for c in cells.frame.columns if c.startswith("sig_")]
-    signatures, s = _codes(cells.frame, words)
+    signatures, s = _codes(cells.frame, [*words, *cells.slices])
     classes, c = _codes(cells.frame, list(cells.by))
     bits = np.zeros((signatures.height, len(cells.predicates)), bool)
     for i in range(len(cells.predicates)):
@@ -226,7 +269,7 @@ def densify(cells: Cells) -> Tensor:
         dense = np.zeros(shape)
         np.add.at(dense, (s, cells.frame["bin"].to_numpy() - NO_SCORE, c), cells.frame[name].to_numpy())
         measures[name] = dense
-    return Tensor(cells, bits, classes, measures)
+    return Tensor(cells, bits, signatures.select(cells.slices), classes, measures)
 
 
 def _codes(frame: pl.DataFrame, columns: list[str]) -> tuple[pl.DataFrame, NDArray[np.int64]]:

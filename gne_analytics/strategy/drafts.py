@@ -8,7 +8,7 @@ from gne_analytics.evidence.types import Cause, Edit, EditKind
 from gne_analytics.metrics.definitions import DECIDED
 from gne_analytics.metrics.windows import segment_mask
 from gne_analytics.policy.model import Clause, Policy
-from gne_analytics.policy.predicates import PATHS, predicate_of
+from gne_analytics.policy.predicates import PATHS
 from gne_analytics.strategy.candidates import slug
 from gne_analytics.strategy.study import Study
 
@@ -105,13 +105,13 @@ def _new_clause(cause: Cause, policy: Policy, study: Study, reason: str) -> list
     segment = cause.segment.model_copy(
         update={"root": {d: v for d, v in cause.segment.items() if d in known and d != "detector"}}
     )
-    if not segment.depth:
+    if not study.can_name(segment):
         return []
     name = slug(segment, [c.id.rsplit(".", 1)[-1] for c in policy.clauses])
     clause = Clause(id=f"{policy.id}.{name}", text=f"{DRAFT}: what signals report in {segment}.")
     rule = {
         "id": f"draft-{name}", "clause": clause.id, "status": "draft",
-        "when": [predicate_of(segment, PATHS)], "action": "warn", "points": 0,
+        "when": [study.predicate(segment)], "action": "warn", "points": 0,
     }  # fmt: skip
     return [
         Edit(kind=EditKind.ADD_CLAUSE, policy=policy.id, clause=clause.id, reason=reason,

@@ -7,8 +7,10 @@ A flow cell changes the chance that a case is enforced by ``alpha + beta * r``: 
 itself, ``beta`` for what a reviewer decides, r being the chance that a reviewer enforces (r0 on a legitimate case, r1
 on a violation). New enforcement is (1, 0), release (-1, 0), a reroute to review (-1, 1).
 
-Intervals: Wilson limits per domain with Kish's effective n and the finite-population correction, combined by MOVER
-(Zou and Donner 2008); with unidentified cases Manski's bounds and the interval of Imbens and Manski (2004) round them.
+Intervals: stratified Wilson limits over domains with effective numbers of labels and the finite-population correction,
+gains and losses combined by MOVER (Zou and Donner 2008); with unidentified cases Manski's bounds and the interval of
+Imbens and Manski (2004) round them. Modelled cases lie between two shares of other cases (``monotone``), each with its
+own sampling error, beside the chance of so few cases.
 """
 
 from dataclasses import dataclass
@@ -42,6 +44,21 @@ class Reviewers:
 
 
 @dataclass(frozen=True)
+class Modelled:
+    """Cases whose chance lies between two shares of other cases, one entry per domain that holds any."""
+
+    at: NDArray[np.int64]
+    """Position of the entry's domain."""
+    cases: Floats
+    shares: Floats
+    """Floor and ceiling, shape (2, entries)."""
+    labels: Floats
+    """Effective labels behind each, shape (2, entries); infinite where it is zero or one by nature."""
+    windows: NDArray[np.int64]
+    """The window that each is the share of, shape (2, entries); -1 for none."""
+
+
+@dataclass(frozen=True)
 class Domains:
     """The affected cases as counts, one entry per domain."""
 
@@ -56,6 +73,8 @@ class Domains:
     """Effective labels behind the share, corrected for the finite population; infinite for a census."""
     unknown: Floats
     """Cases of the domain of which nothing is known."""
+    modelled: Modelled | None = None
+    """Further cases, bounded by others of other scores."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +104,35 @@ def wilson(share: Floats, labels: Floats, z: float) -> tuple[Floats, Floats]:
     return np.minimum(np.clip(centre - reach, 0, 1), share), np.maximum(np.clip(centre + reach, 0, 1), share)
 
 
+def stratified(weights: Floats, shares: Floats, labels: Floats, z: float) -> tuple[float, float]:
+    """Return how far a sum of independent shares with positive weights may lie below and above its value.
+
+    Wilson's limits of the weighted mean of the shares, at the number of labels that would give one share its variance.
+    Each share is drawn to a half for that variance, by ``z^2`` labels over all of them (Agresti and Coull 1998): shares
+    of nought or one, of which many strata of few labels consist, are not certain.
+    """
+    sampled = np.isfinite(labels) & (weights > 0)
+    weights, shares, labels = weights[sampled], shares[sampled], labels[sampled]
+    total = float(weights.sum())
+    if total == 0 or z == 0:
+        return 0.0, 0.0
+    drawn = z * z / weights.size
+    smooth = (shares * labels + drawn / 2) / (labels + drawn)
+    mean, variance = np.average(smooth, weights=weights), (weights**2 * smooth * (1 - smooth) / labels).sum() / total**2
+    share = np.array([(weights * shares).sum() / total])
+    lo, hi = wilson(share, np.array([mean * (1 - mean) / variance]), z)
+    return float((share - lo)[0] * total), float((hi - share)[0] * total)
+
+
 def mover(weights: Floats, shares: Floats, labels: Floats, z: float) -> tuple[float, float]:
-    """Return how far a weighted sum of independent shares may lie below and above its value (MOVER over Wilson)."""
-    lo, hi = wilson(shares, labels, z)
-    below = np.where(weights > 0, shares - lo, hi - shares) * np.abs(weights)
-    above = np.where(weights > 0, hi - shares, shares - lo) * np.abs(weights)
-    return float(np.sqrt(np.square(below).sum())), float(np.sqrt(np.square(above).sum()))
+    """Return how far a weighted sum of independent shares may lie below and above its value.
+
+    What adds and what takes away are stratified Wilson sums, joined by MOVER: for two shares Newcombe's interval.
+    """
+    more, less = weights > 0, weights < 0
+    below, above = stratified(weights[more], shares[more], labels[more], z)
+    lower, upper = stratified(-weights[less], shares[less], labels[less], z)
+    return float(np.hypot(below, upper)), float(np.hypot(above, lower))
 
 
 def imbens_manski(width: float, sigma: float, level: float) -> float:
@@ -106,35 +148,74 @@ def imbens_manski(width: float, sigma: float, level: float) -> float:
 
 
 def tally(identified: pl.DataFrame) -> Domains:
-    """Reduce identified cases (with ``policy``, ``alpha``, ``beta``) to domains."""
+    """Reduce identified cases (with ``policy``, ``alpha``, ``beta``) to domains.
+
+    The labels behind a share are Kish's, or those that its linearised variance is worth (Korn and Graubard 1998) where
+    these are fewer: where audits are rarest among what is hard to tell, weights alone promise too much. Uses
+    ``predicted`` and ``gain`` (``assist``), the columns of ``bound_by_score``, and ``times`` (what each case counts
+    for in a replicate) where they are there.
+    """
     keys = ["domain", "policy", "alpha", "beta"]
     audited, settled = pl.col("standing") == "audited", pl.col("domain") < 0
+    assisted, bounded = "gain" in identified.columns, "ceiling" in identified.columns
+    guess = pl.col("predicted") if assisted else pl.lit(0.0)
+    times = pl.col("times") if "times" in identified.columns else pl.lit(1.0)
+    weight, known = pl.col("weight") * times, pl.col("known").is_not_null()
+    pool = audited | (pl.col("standing") == "estimable")
     frame = (
         identified.group_by(keys)
         .agg(
-            settled=settled.sum(),
-            estimable=(pl.col("standing") == "estimable").sum(),
-            sampled=audited.sum(),
-            unknown=(pl.col("standing") == "unidentified").sum(),
-            plain=pl.col("known").mean(),
-            w=pl.col("weight").filter(audited).sum(),
-            w2=pl.col("weight").filter(audited).pow(2).sum(),
-            wy=(pl.col("weight") * pl.col("known")).filter(audited).sum(),
+            settled=(settled * times).sum(),
+            estimable=((pl.col("standing") == "estimable") * times).sum(),
+            sampled=(audited * times).sum(),
+            unknown=((pl.col("standing") == "unidentified") * times).sum(),
+            plain=(pl.col("known") * times).sum() / (known * times).sum(),
+            w=weight.filter(audited).sum(),
+            w2=weight.filter(audited).pow(2).sum(),
+            wy=(weight * pl.col("known")).filter(audited).sum(),
+            spread=_spread(times).filter(audited).sum(),
+            rest=(weight * (pl.col("known") - guess)).filter(audited).sum(),
+            guess=(guess * times * pool).sum() / (times * pool).sum() if assisted else pl.lit(0.0),
+            gain=pl.col("gain").first() if assisted else pl.lit(1.0),
+            modelled=((pl.col("standing") == "modelled") * times).sum(),
+            **{c: pl.col(c).first() for c in _ENDS if bounded},
         )
         .sort(keys)
     )
     pooled = pl.col("estimable") > 0
     left_over = 1 - pl.col("sampled") / (pl.col("sampled") + pl.col("estimable"))
+    share, plain = (pl.col("guess") + pl.col("rest") / pl.col("w")).clip(0, 1).fill_nan(0.5), pl.col("wy") / pl.col("w")
+    kish = pl.col("w").pow(2) / pl.col("w2") / left_over
+    own = pl.when(pl.col("spread") > 0).then(plain * (1 - plain) * pl.col("w").pow(2) / pl.col("spread"))
+    labels = pl.min_horizontal(kish, own) * pl.col("gain")
     frame = frame.with_columns(
         cases=pl.col("settled") + pl.col("sampled") + pl.col("estimable"),
-        share=pl.when(pooled).then(pl.col("wy") / pl.col("w")).otherwise(pl.col("plain").fill_null(0.0)),
-        labels=pl.when(pooled).then(pl.col("w").pow(2) / pl.col("w2") / left_over).otherwise(pl.lit(np.inf)),
+        share=pl.when(pooled).then(share).otherwise(pl.col("plain").fill_nan(0.0)),
+        labels=pl.when(pooled).then(labels).otherwise(pl.lit(np.inf)),
     )
     columns = {name: frame[name].to_numpy().astype(np.float64) for name in _COLUMNS}
-    return Domains(tuple(frame["policy"]), **columns)
+    return Domains(tuple(frame["policy"]), **columns, modelled=_modelled(frame) if bounded else None)
+
+
+def _spread(times: pl.Expr) -> pl.Expr:
+    """Return each audited case's part of the variance of its domain's weighted sum."""
+    audited = pl.col("standing") == "audited"
+    weight, known = pl.col("weight"), pl.col("known")
+    mean = (weight * times * known).filter(audited).sum() / (weight * times).filter(audited).sum()
+    return times * weight * (weight - 1) * (known - mean).pow(2)
 
 
 _COLUMNS = ("alpha", "beta", "cases", "share", "labels", "unknown")
+_ENDS = ("floor", "ceiling", "floor_labels", "ceiling_labels", "floor_window", "ceiling_window")
+
+
+def _modelled(frame: pl.DataFrame) -> Modelled | None:
+    some = frame.with_row_index("at").filter(pl.col("modelled") > 0)
+    if some.is_empty():
+        return None
+    shares, labels, windows = (some.select(_ENDS[i : i + 2]).to_numpy().T for i in (0, 2, 4))
+    cases = some["modelled"].to_numpy().astype(np.float64)
+    return Modelled(some["at"].to_numpy().astype(np.int64), cases, shares, labels, windows.astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -153,8 +234,11 @@ class Terms:
         return self.offset + float((self.weights * self.shares).sum())
 
 
-def terms(domains: Domains, price: Price, wrong: Rate, right: Rate) -> Terms:
-    """Write the priced difference as a linear function of the domains' shares and the reviewers' two rates."""
+def terms(domains: Domains, price: Price, wrong: Rate, right: Rate, *, high: bool = False) -> Terms:
+    """Write the priced difference as a linear function of the domains' shares and the reviewers' two rates.
+
+    Modelled cases are read at the end that makes it low, or high.
+    """
     enforce_legitimate = domains.alpha + domains.beta * wrong.value
     enforce_violation = domains.alpha + domains.beta * right.value
     at_zero, at_one = price.wrong * enforce_legitimate, -price.missed * enforce_violation
@@ -162,15 +246,44 @@ def terms(domains: Domains, price: Price, wrong: Rate, right: Rate) -> Terms:
     by_right = -float((price.missed * domains.beta * domains.cases * domains.share).sum())
     offset = price.fixed + float((domains.cases * at_zero).sum())
     offset -= by_wrong * wrong.value + by_right * right.value
+    weights = np.append(domains.cases * (at_one - at_zero), [by_wrong, by_right])
+    shares = np.append(domains.share, [wrong.value, right.value])
+    labels = np.append(domains.labels, [wrong.labels, right.labels])
+    if (found := domains.modelled) is not None:
+        zero = np.broadcast_to(at_zero, domains.cases.shape)[found.at]
+        slope = found.cases * (np.broadcast_to(at_one, domains.cases.shape)[found.at] - zero)
+        more = _ends(found, slope, (slope > 0) == high)
+        offset += float((found.cases * zero).sum()) + more.offset
+        weights, shares = np.append(weights, more.weights), np.append(shares, more.shares)
+        labels = np.append(labels, more.labels)
     return Terms(
         offset=offset,
-        weights=np.append(domains.cases * (at_one - at_zero), [by_wrong, by_right]),
-        shares=np.append(domains.share, [wrong.value, right.value]),
-        labels=np.append(domains.labels, [wrong.labels, right.labels]),
+        weights=weights,
+        shares=shares,
+        labels=labels,
         spread=(
             float((domains.unknown * np.minimum(at_zero, at_one)).sum()),
             float((domains.unknown * np.maximum(at_zero, at_one)).sum()),
         ),
+    )
+
+
+def _ends(found: Modelled, slope: Floats, upper: NDArray[np.bool_]) -> Terms:
+    """Read modelled cases at one of their ends each: the windows' own error, and that of so few cases, apart.
+
+    Domains that share a window share its error, so their weights on it add up before they are squared. The realised
+    share of ``cases`` cases strays from their chance as a sample of as many would; those terms add nothing in the mean.
+    """
+    pick = (upper.astype(np.int64), np.arange(len(slope)))
+    shares, labels, windows = found.shares[pick], found.labels[pick], found.windows[pick]
+    _, first, which = np.unique(windows, return_index=True, return_inverse=True)
+    mine = windows >= 0
+    by_window = np.bincount(which, np.where(mine, slope, 0.0), len(first))
+    return Terms(
+        offset=float((slope * shares)[~mine].sum()) - float((slope * shares).sum()),
+        weights=np.append(by_window, slope),
+        shares=np.append(shares[first], shares),
+        labels=np.append(labels[first], found.cases),
     )
 
 
@@ -188,13 +301,15 @@ def bound(low: Terms, high: Terms, level: float = 0.95) -> Bounded:
 def corners(domains: Domains, price: Price, reviewers: Reviewers) -> tuple[Terms, Terms]:
     """Return the lowest and the highest reading of the priced difference over what reviewers might do."""
     unknown = [Rate(0.0, np.inf), Rate(1.0, np.inf)]
-    readings = [
-        terms(domains, price, wrong, right)
+    rates = [
+        (wrong, right)
         for wrong in ([reviewers.wrong] if reviewers.wrong else unknown)
         for right in ([reviewers.right] if reviewers.right else unknown)
     ]
-    low = min(readings, key=lambda t: t.value + t.spread[0])
-    return low, max(readings, key=lambda t: t.value + t.spread[1])
+    lowest = [terms(domains, price, *pair) for pair in rates]
+    highest = lowest if domains.modelled is None else [terms(domains, price, *pair, high=True) for pair in rates]
+    low = min(lowest, key=lambda t: t.value + t.spread[0])
+    return low, max(highest, key=lambda t: t.value + t.spread[1])
 
 
 def difference(domains: Domains, price: Price, reviewers: Reviewers | None = None, level: float = 0.95) -> Bounded:

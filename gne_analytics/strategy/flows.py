@@ -23,7 +23,7 @@ def flow_of(cases: pl.DataFrame, today: pl.DataFrame, proposed: pl.DataFrame) ->
         _state(proposed, "proposed"), on="case_id", how="left"
     )
     frame = frame.with_columns(pl.col("state_today", "state_proposed").fill_null(NOTHING))
-    before, after = _chance("state_today"), _chance("state_proposed")
+    before, after = chance("state_today"), chance("state_proposed")
     reviews = (pl.col("state_proposed") == REVIEW).cast(pl.Int8) - (pl.col("state_today") == REVIEW).cast(pl.Int8)
     frame = frame.with_columns(alpha=after[0] - before[0], beta=after[1] - before[1], reviews=reviews)
     moved = (pl.col("alpha") != 0) | (pl.col("beta") != 0)
@@ -54,7 +54,7 @@ def _state(decisions: pl.DataFrame, name: str) -> pl.DataFrame:
     )
 
 
-def _chance(state: str) -> tuple[pl.Expr, pl.Expr]:
+def chance(state: str) -> tuple[pl.Expr, pl.Expr]:
     """Return (alpha, beta): enforced for certain, and enforced if an unknown reviewer says so."""
     enforced_by_person = pl.col("enforced") & pl.col("human").fill_null(False)
     passed_by_person = ~pl.col("enforced") & (pl.col("state_today") == REVIEW)

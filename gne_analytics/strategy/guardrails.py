@@ -1,7 +1,8 @@
 """Guardrails: is any slice of the marketplace harmed beyond its margin? Pass, fail or cannot tell.
 
 Each slice is tested from both sides, one-sided, with Holm's correction over all. A slice passes when harm beyond the
-margin is refuted and fails when harm within it is; want of data refutes neither.
+margin is refuted and fails when harm within it is; want of data refutes neither. A slice's cases are a sample of those
+to come: to the error of its labels comes that of how many cases the change touches, seller by seller.
 """
 
 from collections.abc import Callable
@@ -12,15 +13,18 @@ import numpy as np
 import polars as pl
 
 from gne_analytics.evidence.segment import MISSING, Segment
-from gne_analytics.evidence.types import Estimate, Guardrail, Interval
+from gne_analytics.evidence.types import Concentration, Estimate, Guardrail, Interval
 from gne_analytics.metrics.discoveries import holm
 from gne_analytics.policy.model import Objective
-from gne_analytics.strategy.estimate import NORMAL, Domains, Price, Reviewers, Terms, corners, mover, tally
+from gne_analytics.strategy.estimate import NORMAL, Domains, Floats, Price, Reviewers, Terms, corners, mover, tally
 from gne_analytics.strategy.identify import Label, identify
 
 LEVEL = 0.05
 NEW_SELLER_DAYS = 30
+TOP_SELLERS = 10
 MAX_Z = 8.0
+SELLER_SLICES = ("seller_age", "seller_size")
+"""Slices that every policy is tested by, whatever its objective names."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,10 @@ class _Test:
     low: Terms
     high: Terms
     cases: int
+    between: float
+    """Standard error of the harm, in cases, by how unlike sellers are in what the change touches."""
+    few: Floats
+    """At most so many labels stand behind each term: its cases, however well they are known."""
 
     def p_pass(self) -> float:
         """p-value of 'harm is at or beyond the margin'."""
@@ -41,12 +49,27 @@ class _Test:
         return _p(lambda z: self.lower(z) > self.margin)
 
     def upper(self, z: float) -> float:
-        above = mover(self.high.weights, self.high.shares, self.high.labels, z)[1]
-        return (self.high.value + self.high.spread[1] + above) / self.cases
+        return (self.high.value + self.high.spread[1] + self._reach(self.high, z)[1]) / self.cases
 
     def lower(self, z: float) -> float:
-        below = mover(self.low.weights, self.low.shares, self.low.labels, z)[0]
-        return (self.low.value + self.low.spread[0] - below) / self.cases
+        return (self.low.value + self.low.spread[0] - self._reach(self.low, z)[0]) / self.cases
+
+    def possible(self) -> bool:
+        """Say whether the change can do this harm at all, whatever the truth of the cases."""
+        worst = self.high.offset + float(np.maximum(self.high.weights, 0.0).sum()) + self.high.spread[1]
+        return worst > 1e-9
+
+    def _reach(self, terms: Terms, z: float) -> tuple[float, float]:
+        """Return how far the harm may lie below and above: labels and sellers, at least what so few cases leave open.
+
+        Settled cases add no error of labels, since sellers' spread holds it; but few alike cases do not spread at all.
+        """
+        drawn = mover(terms.weights, terms.shares, terms.labels, z)
+        few = mover(terms.weights, terms.shares, np.minimum(terms.labels, self.few), z)
+        spread, harm = z * self.between, max(terms.value + max(terms.spread), 0.0)
+        skew = spread**2 / (2 * harm) if harm else 0.0  # the variance grows with the harm, as a count's does
+        below, above = np.hypot(skew, spread) - skew, np.hypot(skew, spread) + skew
+        return max(float(np.hypot(drawn[0], below)), few[0]), max(float(np.hypot(drawn[1], above)), few[1])
 
 
 def _p(refuted: Callable[[float], bool]) -> float:
@@ -77,28 +100,65 @@ def check_slices(
     margins = {"wrongful_enforcement": objective.guardrails.wrongful_enforcement,
                "missed_violations": objective.guardrails.missed_violation}  # fmt: skip
     tests = []
-    for dimension in (*(objective.guardrails.slices or ()), "seller_age"):
-        if dimension not in flows.columns:
+    for dimension in dict.fromkeys((*(objective.guardrails.slices or ()), *SELLER_SLICES)):
+        if dimension not in flows.columns or (dimension in SELLER_SLICES and flows[dimension].is_null().all()):
             continue
-        value = slice_value(dimension)
-        totals = dict(flows.group_by(value.alias("slice")).agg(pl.len()).iter_rows())
-        for (name,), inside in moved.group_by(value.alias("slice"), maintain_order=True):
+        value = slice_value(dimension).alias("slice")
+        scored = {name: part for (name,), part in flows.with_columns(value).partition_by("slice", as_dict=True).items()}
+        for (name,), inside in moved.group_by(value, maintain_order=True):
             identified = identify(inside, label)
             segment = Segment.of({dimension: str(name)})
-            domains = _as_sample(tally(identified))
+            domains = _as_sample(identified)
             for metric, margin in margins.items():
                 price = Price(wrong=1.0) if metric == "wrongful_enforcement" else Price(missed=1.0)
                 low, high = corners(domains, price, reviewers)
-                test = _Test(metric, segment, margin or 0.0, low, high, int(totals[name]))
-                if test.upper(MAX_Z) > 0:
+                between = _between(scored[name], identified, price, reviewers)
+                few = np.append(np.maximum(domains.cases, 1.0), [np.inf, np.inf])
+                test = _Test(metric, segment, margin or 0.0, low, high, scored[name].height, between, few)
+                if test.possible():
                     tests.append(test)
     passes, fails = holm([t.p_pass() for t in tests]), holm([t.p_fail() for t in tests])
     return tuple(_verdict(t, p, f) for t, p, f in zip(tests, passes, fails, strict=True))
 
 
-def _as_sample(domains: Domains) -> Domains:
-    """Give every domain, a census too, the sampling error of as many labels as it has cases."""
-    return replace(domains, labels=np.minimum(domains.labels, np.maximum(domains.cases, 1.0)))
+def _as_sample(identified: pl.DataFrame) -> Domains:
+    """Tally without the finite-population correction: to those to come, audited cases are a sample like any other."""
+    domains, keys = tally(identified), ["domain", "policy", "alpha", "beta"]
+    sampled, others = ((pl.col("standing") == s).sum() for s in ("audited", "estimable"))
+    left = identified.group_by(keys).agg(left=others / (sampled + others)).sort(keys)["left"].to_numpy()
+    finite = np.isfinite(domains.labels)
+    return replace(domains, labels=np.where(finite, domains.labels * np.where(finite, left, 1.0), np.inf))
+
+
+def _between(scored: pl.DataFrame, identified: pl.DataFrame, price: Price, reviewers: Reviewers) -> float:
+    """Return the standard error of a slice's harm, in cases, from the spread of sellers round their expected share.
+
+    Linearised ratio of harm to cases, sellers as clusters (cases without a named seller, or of one seller alone, as
+    clusters of one). A case counts with its known truth, with its domain's share, or with the worst.
+    """
+    pooled = (pl.col("standing") == "estimable").any().over("domain")
+    audited = pl.col("weight").filter(pl.col("standing") == "audited")
+    share = (audited * pl.col("known").filter(pl.col("standing") == "audited")).sum() / audited.sum()
+    worst = 0.0 if price.wrong else 1.0
+    unknown = pl.col("standing") == "unidentified"
+    truth = pl.when(unknown).then(worst).when(pooled).then(share.over("domain")).otherwise("known")
+    wrong, right = (0.5 if rate is None else rate.value for rate in (reviewers.wrong, reviewers.right))
+    harm = price.wrong * (pl.col("alpha") + pl.col("beta") * wrong) * (1 - truth)
+    harm = harm - price.missed * (pl.col("alpha") + pl.col("beta") * right) * truth
+    named = "unit" in scored.columns and scored["unit"].n_unique() > 1
+    unit = pl.col("unit") if named else pl.lit(None, pl.String)
+    touched = identified.select(unit=unit, harm=harm)
+    sizes = scored.select(unit=unit).group_by("unit").len().sort("unit")
+    ratio = float(touched["harm"].sum()) / scored.height
+    sums = sizes.drop_nulls("unit").join(
+        touched.drop_nulls("unit").group_by("unit").agg("harm"), on="unit", how="left", maintain_order="left"
+    )
+    off = sums["harm"].list.sum().fill_null(0.0) - ratio * sums["len"]
+    alone = touched.filter(pl.col("unit").is_null())["harm"]
+    untouched = scored.height - int(sums["len"].sum()) - len(alone)
+    clusters = sums.height + len(alone) + untouched
+    squares = float(off.pow(2).sum()) + float((alone - ratio).pow(2).sum()) + untouched * ratio**2
+    return float(np.sqrt(squares * clusters / max(clusters - 1, 1)))
 
 
 def slice_value(dimension: str) -> pl.Expr:
@@ -113,6 +173,36 @@ def seller_age(unit: str = "unit") -> pl.Expr:
     days = timedelta(days=NEW_SELLER_DAYS)
     new = (pl.col("event_date") < first + days) & (first >= start + days)
     return pl.when(pl.col(unit).is_null()).then(None).when(new).then(pl.lit("new")).otherwise(pl.lit("established"))
+
+
+def seller_size(unit: str = "unit") -> pl.Expr:
+    """Call those sellers large who hold half of all cases between them, the largest first, and the others small.
+
+    A seller is large with at least as many cases as the seller of the median case has; where all sellers have as many
+    cases as each other, none is.
+    """
+    cases = pl.when(pl.col(unit).is_not_null()).then(pl.len().over(unit))
+    large = (cases >= cases.median()) & (cases > cases.min())
+    return pl.when(cases.is_null()).then(None).when(large).then(pl.lit("large")).otherwise(pl.lit("small"))
+
+
+def concentration(flows: pl.DataFrame, moved: pl.DataFrame) -> Concentration | None:
+    """Say on how few sellers a change falls: the share of the top ones, beside their share of all cases.
+
+    None where no seller is named or no case of a named seller changes. The effective number of sellers is Kish's.
+    """
+    changed = moved.drop_nulls("unit").group_by("unit").len().sort("len", "unit", descending=[True, False])
+    if changed.is_empty():
+        return None
+    n, top = changed["len"].cast(pl.Float64), changed.head(TOP_SELLERS)
+    theirs = flows.filter(pl.col("unit").is_in(top["unit"].implode())).height
+    return Concentration(
+        sellers=changed.height,
+        effective=float(n.sum()) ** 2 / float(n.pow(2).sum()),
+        top=top.height,
+        share_of_change=float(top["len"].sum()) / float(n.sum()),
+        share_of_cases=theirs / flows["unit"].count(),
+    )
 
 
 def _verdict(test: _Test, p_pass: float, p_fail: float) -> Guardrail:

@@ -3,7 +3,7 @@
 1. ``appeal_decided`` the final decision of its appeal (only under the label ``final_decision``);
 2. ``audited``        a label by quality assurance;
 3. ``estimable``      its domain holds enough audits drawn with a known probability;
-4. ``modelled``       its outcome hangs on something carried over from other cases (a reviewer's error rate);
+4. ``modelled``       none of its like was audited, but cases of other scores bound its chance (``monotone``);
 5. ``unidentified``   nothing is known: worst case, anywhere between violating and not.
 
 A domain is flow cell (with its policy) x appealed or not x score band. Bands are cut so that each keeps enough labels,
@@ -43,11 +43,7 @@ def identify(affected: pl.DataFrame, label: Label = "final_decision", *, min_lab
     ``standing``, ``known`` (1 violating, 0 not, null when not known one by one),
     ``weight`` (inverse sampling probability of an audited case), ``domain`` (Int64, -1 where the appeal settles it).
     """
-    settled = pl.col("decided_violating").is_not_null() if label == "final_decision" else pl.lit(False)
-    frame = affected.with_columns(
-        settled=settled,
-        weight=pl.when(pl.col("audit_violating").is_not_null() & ~settled).then(1 / pl.col("audit_prob")),
-    ).with_columns(known=pl.when("settled").then("decided_violating").otherwise("audit_violating"))
+    frame = with_labels(affected, label)
     parts = [frame.filter("settled").with_columns(domain=pl.lit(-1, pl.Int64), standing=pl.lit("appeal_decided"))]
     first = 0
     for cell in frame.filter(~pl.col("settled")).partition_by("cell", maintain_order=True):
@@ -56,6 +52,15 @@ def identify(affected: pl.DataFrame, label: Label = "final_decision", *, min_lab
             first += banded["domain"].n_unique()
             parts.append(banded)
     return pl.concat(parts).drop("settled")
+
+
+def with_labels(cases: pl.DataFrame, label: Label) -> pl.DataFrame:
+    """Add ``settled`` (by its appeal), ``weight`` (of an audited case that is not settled) and ``known``."""
+    settled = pl.col("decided_violating").is_not_null() if label == "final_decision" else pl.lit(False)
+    return cases.with_columns(
+        settled=settled,
+        weight=pl.when(pl.col("audit_violating").is_not_null() & ~settled).then(1 / pl.col("audit_prob")),
+    ).with_columns(known=pl.when("settled").then("decided_violating").otherwise("audit_violating"))
 
 
 def _sides(cell: pl.DataFrame, min_labels: int) -> list[pl.DataFrame]:
@@ -70,14 +75,7 @@ def _band(part: pl.DataFrame, first: int, min_labels: int) -> pl.DataFrame:
     """Cut one flow cell into as many score bands as its audits carry, and say which of its cases are estimable."""
     weight = part["weight"].fill_null(0.0).to_numpy()
     scores = part["score"].fill_null(-1.0).to_numpy().astype(np.float64)
-    bands = np.zeros(len(part), np.int64)
-    for k in range(min(MAX_BANDS, int(effective(weight) // min_labels)), 1, -1):
-        cuts = np.quantile(scores[weight > 0], np.arange(1, k) / k)
-        bands = np.searchsorted(np.unique(cuts), scores, side="right").astype(np.int64)
-        if all(effective(weight[bands == b]) >= min_labels for b in np.unique(bands)):
-            break
-        bands[:] = 0
-    bands = np.unique(bands, return_inverse=True)[1].astype(np.int64)
+    bands = cut_bands(scores, weight, min(MAX_BANDS, int(effective(weight) // min_labels)), min_labels)
     standing = np.full(len(part), "unidentified", dtype=object)
     for band in np.unique(bands):
         inside = np.flatnonzero(bands == band)
@@ -88,6 +86,16 @@ def _band(part: pl.DataFrame, first: int, min_labels: int) -> pl.DataFrame:
     return part.with_columns(domain=pl.Series(bands + first), standing=pl.Series(standing, dtype=pl.String))
 
 
+def cut_bands(scores: Floats, weight: Floats, most: int, min_labels: int) -> NDArray[np.int64]:
+    """Return each score's band, 0 upwards: at most so many, each with enough effective labels."""
+    for k in range(most, 1, -1):
+        cuts = np.quantile(scores[weight > 0], np.arange(1, k) / k)
+        bands = np.searchsorted(np.unique(cuts), scores, side="right").astype(np.int64)
+        if all(effective(weight[bands == b]) >= min_labels for b in np.unique(bands)):
+            return np.unique(bands, return_inverse=True)[1].astype(np.int64)
+    return np.zeros(len(scores), np.int64)
+
+
 def _uncovered(inside: NDArray[np.int64], weight: Floats) -> NDArray[np.int64]:
     """Return the cases of a band that its audits do not stand for.
 
@@ -95,10 +103,13 @@ def _uncovered(inside: NDArray[np.int64], weight: Floats) -> NDArray[np.int64]:
     of the band by more than four standard errors, part of it had no chance of an audit, and so many cases (which ones
     cannot be said) are unidentified.
     """
-    drawn = weight[inside][weight[inside] > 0]
-    reach = float(drawn.sum()) + 4 * float(np.sqrt((drawn * (drawn - 1)).sum()))
-    missing = int(max(0.0, np.floor(len(inside) - reach)))
+    missing = int(max(0.0, np.floor(len(inside) - reach_of(weight[inside]))))
     return np.asarray(inside[weight[inside] == 0][:missing], np.int64)
+
+
+def reach_of(weight: Floats) -> float:
+    """Return how many cases audits of such weights may stand for: their sum and four standard errors of it."""
+    return float(weight.sum()) + 4 * float(np.sqrt((weight * np.maximum(weight - 1, 0)).sum()))
 
 
 def count_standings(identified: pl.DataFrame) -> Identification:

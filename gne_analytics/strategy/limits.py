@@ -5,17 +5,24 @@ from datetime import date
 
 import polars as pl
 
+from gne_analytics.enforcement.ladder import UNITS
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Edit, Identification
+from gne_analytics.evidence.types import Edit, Estimate, Identification, Outcome
 from gne_analytics.strategy.estimate import Reviewers
 from gne_analytics.strategy.identify import Label
 from gne_analytics.strategy.kinds import PRICELESS
+from gne_analytics.strategy.prospective import MIN_GROUPS, Groups
+from gne_analytics.strategy.reach import limits_of_reach
 from gne_analytics.strategy.recommend import NEVER_ALONE
 from gne_analytics.strategy.study import Study
 
 
 def assumptions_of(
-    identification: Identification, reviewers: Reviewers, label: Label, store: EvidenceStore
+    identification: Identification,
+    reviewers: Reviewers,
+    label: Label,
+    store: EvidenceStore,
+    error: Estimate | None = None,
 ) -> tuple[str, ...]:
     """Say what the estimate takes for granted."""
     said = ["Sellers behave as they did: they list, appeal and correct no otherwise under the new policy."]
@@ -31,8 +38,28 @@ def assumptions_of(
         )
     else:
         said.append("Audits alone are taken as truth; a decided appeal counts only where it was audited too.")
+        if error is not None:
+            rate = store.add(
+                error.value, "rate", interval=error.interval, denominator=error.n,
+                filter="decided appeals that were audited too", tool="appeal_error",
+            )  # fmt: skip
+            said.append(
+                f"Where an appealed case was audited too, the audit disagrees with the appeal's final decision in "
+                f"{rate.ref('pct')} ({rate.ref('ci')}); the audit holds."
+            )
+        else:
+            said.append("No appealed case was audited, so nothing tells how often decisions of appeals err.")
     if identification.estimable:
         said.append("Audits were drawn with the probabilities that are logged, and not with this change in mind.")
+    if identification.modelled:
+        part = store.add(
+            identification.modelled / total, "rate", numerator=identification.modelled, denominator=total,
+            filter="bounded by cases of other scores", tool="identification",
+        )  # fmt: skip
+        said.append(
+            f"The chance of a violation does not fall with the score: {part.ref('of')} affected cases, of whose like "
+            "none was audited, are bounded by audited ones of the same segment and detector version, which bear it out."
+        )
     if reviewers.wrong and reviewers.right:
         wrong = store.add(reviewers.wrong.value, "rate", denominator=round(reviewers.wrong.labels), tool="reviewers")
         right = store.add(reviewers.right.value, "rate", denominator=round(reviewers.right.labels), tool="reviewers")
@@ -41,6 +68,24 @@ def assumptions_of(
             f"{wrong.ref('pct')} of the legitimate ones and {right.ref('pct')} of the violations."
         )
     return tuple(said)
+
+
+def limits_of_groups(groups: Groups, loss: Outcome, store: EvidenceStore) -> tuple[str, tuple[str, ...]]:
+    """Say what a prospective interval rests on, or why there is none; return the claim and its evidence."""
+    dealt = store.add(groups.small, "count", filter="groups of sellers", tool="jackknife")
+    if loss.effective_groups is None:
+        floor = store.add(MIN_GROUPS, "constant")
+        said = (
+            f"There are {dealt.ref()} groups of sellers, under {floor.ref()}: too few to say how much sellers and "
+            "weeks to come may differ, so no interval is given."
+        )
+        return said, (dealt.id, floor.id)
+    rests = store.add(round(loss.effective_groups), "count", filter="effective groups, loss", tool="jackknife")
+    said = (
+        "Intervals are for sellers and weeks to come, of which this record is one draw: "
+        f"{dealt.ref()} groups of sellers were left out in turn, and the loss rests on effectively {rests.ref()}."
+    )
+    return said, (dealt.id, rests.id)
 
 
 def limits_of(
@@ -75,10 +120,22 @@ def limits_of(
     without = int((population.cases["score"].is_null()).sum())
     if without:
         said.append(f"{count(without, 'no score')} cases have no score, so no threshold reaches them.")
+    rejected = study.record.rejects.filter(pl.col("table") == "audits").height
+    if rejected:
+        said.append(
+            f"{count(rejected, 'audits rejected')} audits break the contract (no probability, say) and are out."
+        )
+    reach, evidence = limits_of_reach(edits, study, store)
+    said += reach
+    cited += evidence
     acts = [e for e in edits if e.kind in PRICELESS]
     if acts:
         said.append("The objectives put no price on a milder action or on points, so that part is not in the loss.")
     provisional = int(flows.filter((pl.col("alpha") != 0) & pl.col("provisional")).height)
     if provisional:
         said.append(f"{count(provisional, 'provisional outcome')} outcomes are provisional: a higher level is open.")
-    return tuple(said), tuple(cited)
+    ladder = study.policies.ladder
+    if ladder is not None and UNITS[ladder.per] not in population.cases.columns:
+        unit = store.add(UNITS[ladder.per], "name")
+        said.append(f"The ladder counts by {unit.ref()}, which the record does not name, so exposure is not judged.")
+    return tuple(said), tuple(dict.fromkeys(cited))

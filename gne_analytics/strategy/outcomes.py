@@ -1,8 +1,12 @@
-"""The final outcome of a violation's appeals, as a label: what the highest decided level said."""
+"""The final outcome of a violation's appeals, as a label: what the highest decided level said, how often it errs."""
 
+import numpy as np
 import polars as pl
 
+from gne_analytics.evidence.types import Estimate, Interval
 from gne_analytics.metrics.definitions import LEVEL_ORDER, OUTCOME_ALGEBRA
+from gne_analytics.strategy.estimate import NORMAL, wilson
+from gne_analytics.strategy.identify import effective
 
 VIOLATING = {
     outcome: float(meaning.violation) for outcome, meaning in OUTCOME_ALGEBRA.items() if meaning.violation is not None
@@ -30,3 +34,22 @@ def final_outcomes(appeals: pl.DataFrame) -> pl.DataFrame:
             provisional=(pl.col("order").max() > pl.col("order").filter(decided).max()).fill_null(False),
         )
     )
+
+
+def appeal_error(cases: pl.DataFrame, level: float = 0.95) -> Estimate | None:
+    """Return how often an audit disagrees with the final decision of an appeal; None where no appeal was audited.
+
+    Args:
+        cases: the case table; those with ``decided_violating`` and ``audit_violating`` tell, each standing for
+            1 / ``audit_prob`` decided appeals.
+        level: of the Wilson interval on the effective number of labels.
+    """
+    both = cases.filter(pl.col("decided_violating").is_not_null() & pl.col("audit_violating").is_not_null())
+    if both.is_empty():
+        return None
+    weight = (1 / both["audit_prob"]).to_numpy()
+    wrong = (both["decided_violating"] - both["audit_violating"]).abs().to_numpy()
+    share = float(np.average(wrong, weights=weight))
+    lo, hi = wilson(np.array([share]), np.array([effective(weight)]), NORMAL.inv_cdf(0.5 + level / 2))
+    interval = Interval(lo=float(lo[0]), hi=float(hi[0]), level=level, method="Wilson")
+    return Estimate(value=share, interval=interval, n=both.height)

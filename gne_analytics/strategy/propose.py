@@ -6,7 +6,7 @@ from datetime import date
 
 import polars as pl
 
-from gne_analytics.evidence.segment import Frozen
+from gne_analytics.evidence.segment import Frozen, Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import (
     Cause,
@@ -18,11 +18,11 @@ from gne_analytics.evidence.types import (
     Proposal,
     Recommendation,
 )
-from gne_analytics.policy.edits import inverse
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import Policy
 from gne_analytics.strategy.admissible import choose_threshold
-from gne_analytics.strategy.backtest import backtest, replay_change
+from gne_analytics.strategy.arena import policy_reviewers
+from gne_analytics.strategy.backtest import replay_change
 from gne_analytics.strategy.candidates import (
     Candidate,
     Target,
@@ -34,14 +34,14 @@ from gne_analytics.strategy.candidates import (
     signatures_of,
     targets_of,
 )
+from gne_analytics.strategy.contributions import minimal
 from gne_analytics.strategy.drafts import draft_edits
 from gne_analytics.strategy.estimate import Reviewers
-from gne_analytics.strategy.experiment import plan_experiment
-from gne_analytics.strategy.flows import flow_of
-from gne_analytics.strategy.kinds import proposal_id
+from gne_analytics.strategy.experiment import plan_from_record
+from gne_analytics.strategy.greedy import observed_segments
+from gne_analytics.strategy.judged import judge, new_proposal
 from gne_analytics.strategy.levers import LEVERS, Lever
-from gne_analytics.strategy.recommend import COVERAGE_FLOOR, NEVER_ALONE
-from gne_analytics.strategy.reviewers import reviewer_rates
+from gne_analytics.strategy.recommend import COVERAGE_FLOOR
 from gne_analytics.strategy.study import Study, open_study
 from gne_analytics.tables.record import Record
 
@@ -169,9 +169,12 @@ def _searched(
     cause: Cause, lever: Lever, targets: Sequence[Target], study: Study, store: EvidenceStore, seed: int
 ) -> Proposal | None:
     """Search the lever's families of edits on one policy's rules, take the best, let the unseen sellers judge it."""
-    reviewers = _reviewers(targets[0], study)
+    reviewers = policy_reviewers(targets[0].policy.id, study)
     reason = f"{_words(cause.mechanism)} in {cause.segment}"
-    signatures = signatures_of(targets, study) if EditKind.ADD_EXEMPTION in lever.searched else {}
+    signatures: dict[str, Segment] = {}
+    if EditKind.ADD_EXEMPTION in lever.searched:
+        known = signatures_of(targets, study)
+        signatures = {**known, **{k: s for k, s in observed_segments(targets[0], study).items() if k not in known}}
     families: list[Candidate] = []
     for kind in lever.searched:
         found: list[Candidate | None] = []
@@ -187,15 +190,10 @@ def _searched(
     best = _first(families, study, targets[0].since) or _unsearched(lever, targets[0], study, reviewers, reason)
     if best is None:
         return None
-    made = _proposal(best.edits, cause, targets[0].policy, study, store, since=targets[0].since)
-    test = backtest(made, study.record, study.policies, store=store, seed=seed, study=study)
-    return made.model_copy(
-        update={
-            "recommendation": test.recommendation,
-            "rationale": (*made.rationale, test.why),
-            "evidence": tuple(dict.fromkeys((*made.evidence, *test.evidence))),
-        }
-    )
+    since = targets[0].since
+    edits = minimal(best.edits, study, since)
+    made = _proposal(edits, cause, targets[0].policy, study, store, since=since)
+    return judge(made, study, store, seed=seed)[0]
 
 
 def _first(families: Sequence[Candidate], study: Study, since: date | None) -> Candidate | None:
@@ -220,20 +218,11 @@ def _unsearched(lever: Lever, target: Target, study: Study, reviewers: Reviewers
     return next(iter(search_reviews(target, study, reviewers, reason)), None)
 
 
-def _reviewers(target: Target, study: Study) -> Reviewers:
-    frame = flow_of(study.population.cases, study.today.decisions, study.today.decisions)
-    return reviewer_rates(frame.filter(pl.col("policy_today") == target.policy.id))
-
-
 def _drafted(cause: Cause, lever: Lever, policy: Policy, study: Study, store: EvidenceStore) -> list[Proposal]:
     edits = draft_edits(lever.drafted, cause, policy, study)
     if not edits:
         return []
-    enforced = study.population.cases.filter("enforced")
-    own = enforced.filter(pl.col("logged_policy_id") == policy.id)
-    per_unit = own.height / max(1, own["unit"].n_unique())
-    plan = plan_experiment(lever.metric, cause.effect.value,
-                           rows_per_unit=per_unit, unit=study.population.unit or "case_id")  # fmt: skip
+    plan = plan_from_record(lever.metric, cause.effect.value, study.record, Segment.of(policy_id=policy.id))
     made = _proposal(edits, cause, policy, study, store, experiment=plan)
     return [made.model_copy(update={"recommendation": Recommendation.EXPERIMENT})]
 
@@ -250,51 +239,11 @@ def _proposal(
 ) -> Proposal:
     edits = tuple(edit.model_copy(update={"evidence": cause.evidence}) for edit in edits)
     segment, name = store.add(str(cause.segment), "name"), store.add(policy.id, "name")
-    rationale = [f"In {segment.ref()} the mechanism is {_words(cause.mechanism)}, under policy {name.ref()}."]
-    rationale += cause.mechanism_reasons
-    return Proposal(
-        id=proposal_id(edits, study.policies.hash),
-        title=title_of(edits),
-        policy=policy.id,
-        policy_base=study.policies.hash,
-        cause_ids=(cause.id,),
-        since=since,
-        edits=edits,
-        rollback=inverse(edits, study.policies),
-        rationale=(*rationale, NEVER_ALONE),
-        owner=policy.owner,
-        approvals_needed=policy.approvals_needed,
-        experiment=experiment,
-        evidence=tuple(dict.fromkeys((*cause.evidence, segment.id, name.id))),
-    )
+    said = f"In {segment.ref()} the mechanism is {_words(cause.mechanism)}, under policy {name.ref()}."
+    cited = (*cause.evidence, segment.id, name.id)
+    made = new_proposal(edits, policy, study, [said, *cause.mechanism_reasons], cited, since)
+    return made.model_copy(update={"cause_ids": (cause.id,), "experiment": experiment})
 
 
 def _words(mechanism: Mechanism) -> str:
     return mechanism.value.replace("_", " ")
-
-
-TITLES = {
-    EditKind.SET_THRESHOLD: "Set the threshold of {rule} to {new}",
-    EditKind.SET_OVERRIDE: "Set override {item} of {rule} to {new}",
-    EditKind.ADD_OVERRIDE: "Give {rule} a threshold of {value} where {match}",
-    EditKind.ADD_EXEMPTION: "Exempt from {rule} where {match}",
-    EditKind.SET_HUMAN_REVIEW: "Let a person decide {rule} where {new}",
-    EditKind.EDIT_CLAUSE: "Draw the line of clause {clause}",
-    EditKind.SET_EVIDENCE: "Ask in {policy} for the proof that succeeds",
-    EditKind.EDIT_NOTICE: "Reword notice {item}",
-    EditKind.ADD_CLAUSE: "Draft clause {clause}",
-    EditKind.ADD_RULE: "Draft rule {rule}",
-}
-
-
-def title_of(edits: Sequence[Edit]) -> str:
-    """Name a proposal by its first edit, and say how many more there are."""
-    edit = edits[0]
-    inside = edit.new if isinstance(edit.new, dict) else {}
-    words = {**edit.model_dump(include={"policy", "rule", "clause", "item", "new"}), **{
-        k: inside.get(k) for k in ("value", "match")}}  # fmt: skip
-    if all(e.rule and (e.kind, e.new) == (edit.kind, edit.new) for e in edits):
-        *others, last = [str(e.rule) for e in edits]
-        words["rule"], edits = " and ".join([*([", ".join(others)] if others else []), last]), edits[:1]
-    title = TITLES.get(edit.kind, "{policy}: " + edit.kind.value.replace("_", " ")).format(**words)
-    return title if len(edits) == 1 else f"{title} (and {len(edits) - 1} more)"

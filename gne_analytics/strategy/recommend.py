@@ -35,7 +35,7 @@ def recommend(
     ``untried`` counts the cases sent to people of whom no like was ever reviewed.
     """
     if not identification.total:
-        return Verdict(
+        return _harms(guardrails, store) or Verdict(
             Recommendation.CANNOT_TELL, "No case of the record fares otherwise, so there is nothing to judge by."
         )
     return (
@@ -98,7 +98,8 @@ def _harms(guardrails: Sequence[Guardrail], store: EvidenceStore) -> Verdict | N
     failed = [g for g in guardrails if g.verdict == "fail"]
     if not failed:
         return None
-    name = store.add(f"{failed[0].name} in {failed[0].slice}", "name")
+    where = f" in {failed[0].slice}" if failed[0].slice.depth else ""
+    name = store.add(f"{failed[0].name}{where}", "name")
     return Verdict(Recommendation.REFUSE, f"The guardrail {name.ref()} fails.", (name.id,))
 
 

@@ -7,21 +7,26 @@ import polars as pl
 
 from gne_analytics.strategy.estimate import Rate, Reviewers, wilson
 from gne_analytics.strategy.flows import REVIEW
-from gne_analytics.strategy.identify import MIN_LABELS, effective
+from gne_analytics.strategy.identify import MIN_LABELS, Label, effective
 
 REACH = 0.95
 """The share of rerouted cases whose score must lie among those of reviewed ones."""
 
 
-def reviewer_rates(cases: pl.DataFrame, min_labels: int = MIN_LABELS) -> Reviewers:
+def reviewer_rates(cases: pl.DataFrame, label: Label = "final_decision", *, min_labels: int = MIN_LABELS) -> Reviewers:
     """Estimate the chance that a reviewer enforces a legitimate case, and a violation, from reviewed cases.
 
-    Both sides of their work must be labelled: what they enforced (appeals, audits) and what they let pass (audits).
+    Both sides of their work must be labelled: what they enforced (audits, and appeals under ``final_decision``) and
+    what they let pass (audits).
     With fewer than ``min_labels`` effective labels on either side nothing is returned, and results are bounded.
 
     Args:
         cases: rows of the case table with ``state_today``; those in review are used.
+        label: under ``latent`` audits alone are taken as truth.
+        min_labels: effective audit labels needed on either side.
     """
+    if label == "latent":
+        cases = cases.with_columns(decided_violating=pl.lit(None, pl.Float64))
     reviewed = cases.filter(pl.col("state_today") == REVIEW)
     enforced = _side(reviewed.filter(pl.col("enforced") & pl.col("human").fill_null(False)), min_labels)
     passed = _side(reviewed.filter(~pl.col("enforced")), min_labels)
@@ -44,14 +49,20 @@ def like(touched: pl.DataFrame, cases: pl.DataFrame, attributes: Sequence[str]) 
         pl.col("state_today") == REVIEW,
         pl.col("rule_today").is_in(touched["rule_proposed"].unique().implode()),
         pl.col("score").is_between(touched["score"].min(), touched["score"].max()),
-        *[
-            pl.col(name).is_in(touched[name].unique().implode(), nulls_equal=True)
-            for name in attributes
-            if not name.endswith("_id")
-        ],
+        same_segment(touched, attributes),
     )
     reached = touched.filter(pl.col("score").is_between(found["score"].min(), found["score"].max()))
     return found if reached.height >= REACH * touched.height else found.clear()
+
+
+def same_segment(touched: pl.DataFrame, attributes: Sequence[str]) -> pl.Expr:
+    """Say of a case whether it has, in each attribute that names no single thing, a value of the touched cases."""
+    own = [
+        pl.col(name).is_in(touched[name].unique().implode(), nulls_equal=True)
+        for name in attributes
+        if not name.endswith("_id")
+    ]
+    return pl.all_horizontal(pl.lit(True), *own)
 
 
 def _side(cases: pl.DataFrame, min_labels: int) -> tuple[float, float, float] | None:

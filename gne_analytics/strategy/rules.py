@@ -11,6 +11,7 @@ from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import ALWAYS, Rule, Status
 from gne_analytics.policy.predicates import compile as compile_predicate
 from gne_analytics.strategy.cells import CellRule
+from gne_analytics.strategy.rows import Condition
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Compiled:
 
     rules: tuple[tuple[CellRule, ...], ...]
     """One tuple per policy set, in the order in which the sets were given."""
-    predicates: Mapping[str, nw.Expr]
+    predicates: Mapping[str, Condition]
     edges: tuple[float, ...]
 
 
@@ -41,7 +42,7 @@ class _Book:
 
     def __init__(self, schema: Mapping[str, pl.DataType]) -> None:
         self.schema = schema
-        self.predicates: dict[str, nw.Expr] = {}
+        self.predicates: dict[str, Condition] = {}
         self.edges: set[float] = set()
 
     def bit(self, text: str, reading: str = "holds") -> int:
@@ -49,7 +50,7 @@ class _Book:
         if key not in self.predicates:
             predicate = compile_predicate(text, self.schema)
             readings = {"holds": predicate.expr, "surely": predicate.certain, "perhaps": predicate.possible}
-            self.predicates[key] = readings[reading]()
+            self.predicates[key] = Condition(readings[reading](), predicate.columns)
         return list(self.predicates).index(key)
 
     def rule(self, rule: Rule, at: date) -> CellRule:
@@ -74,5 +75,5 @@ class _Book:
             return None
         if rule.human_review != ALWAYS:
             return self.bit(rule.human_review, "perhaps")
-        self.predicates.setdefault("always", nw.lit(True))
+        self.predicates.setdefault("always", Condition(nw.lit(True)))
         return list(self.predicates).index("always")

@@ -8,9 +8,13 @@ from functools import cached_property
 import polars as pl
 
 from gne_analytics.enforcement.replay import Replay, replay
+from gne_analytics.errors import PolicyError
+from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.types import Agreement, Edit
 from gne_analytics.policy.edits import applied
 from gne_analytics.policy.files import PolicySet
+from gne_analytics.policy.predicates import PATHS, predicate_of
+from gne_analytics.policy.predicates import compile as compile_predicate
 from gne_analytics.strategy.flows import flow_of
 from gne_analytics.strategy.population import Population, build_population
 from gne_analytics.tables.record import Record
@@ -43,6 +47,18 @@ class Study:
     def policy_of_rule(self) -> dict[str, str]:
         """Rule id -> policy id, in today's set."""
         return {rule.id: policy.id for policy, rule in self.policies.rules()}
+
+    def predicate(self, segment: Segment) -> str:
+        """Write a segment as a predicate over this record's columns; PolicyError for one that none can name."""
+        schema = self.population.scores.schema
+        return compile_predicate(predicate_of(segment, PATHS, schema), schema).text
+
+    def can_name(self, segment: Segment) -> bool:
+        """Say whether a predicate can name a segment: not the empty one, nor values that no predicate may hold."""
+        try:
+            return bool(self.predicate(segment))
+        except PolicyError:
+            return False
 
     def flows(self, edits: Sequence[Edit]) -> pl.DataFrame:
         """Return the case table with every case's flow under the edits, and the policy whose costs count."""
@@ -81,3 +97,12 @@ class Study:
 def open_study(record: Record, policies: PolicySet) -> Study:
     """Build the case table of a record and hold it beside a policy set."""
     return Study(record, policies, build_population(record))
+
+
+def study_of(record: Record | Study, policies: PolicySet | None = None) -> Study:
+    """Return a study as it is, or open one of a record and its policy set; PolicyError where the set is not given."""
+    if isinstance(record, Study):
+        return record
+    if policies is None:
+        raise PolicyError("a record needs its policy set beside it; give policies, or a study of both.")
+    return open_study(record, policies)

@@ -37,14 +37,11 @@ from gne_analytics.evidence.types import (
     Recommendation,
     Rival,
     Shift,
-    Theme,
 )
 from gne_analytics.release.contents import CausePart, OtherName, ProposalPart, ReportInput, ShiftPart
 from gne_analytics.tables.capabilities import Capability
+from gne_analytics.testing.said import HOSTILE, a_crossing, some_themes, some_weeks
 from gne_analytics.themes.hierarchy import Hierarchy, Level, Node
-
-HOSTILE: Final = '<script>alert("7")</script> {{E1:pct}} <b>refund me 100 %</b>'
-"""A text that tries to break out of the page, to cite evidence, and to look important."""
 
 BASELINE: Final = Period(start=date(2026, 7, 6), end=date(2026, 9, 7))
 FOCUS: Final = Period(start=date(2026, 9, 28), end=date(2026, 11, 2))
@@ -255,58 +252,6 @@ def some_spots() -> pl.DataFrame:
     return pl.DataFrame(rows, schema_overrides={"exemplar": pl.String})
 
 
-def some_themes() -> tuple[Theme, ...]:
-    """Four themes of appeals in several scripts; one exemplar is hostile."""
-    return (
-        Theme(
-            id="T1",
-            view="seller_text",
-            label="authorised reseller, invoice attached",
-            terms=("authorised", "invoice", "distributor"),
-            size=1_204,
-            folded=911,
-            units=640,
-            languages={"id": 700, "en": 504},
-            exemplars=("Kami distributor resmi, faktur terlampir.", HOSTILE),
-            overturn=Estimate(value=0.71, interval=Interval(lo=0.67, hi=0.75), n=702),
-        ),
-        Theme(
-            id="T2",
-            view="seller_text",
-            label="logo is our own brand",
-            terms=("logo", "own brand", "trademark"),
-            size=610,
-            folded=588,
-            units=402,
-            exemplars=("โลโก้เป็นของแบรนด์เราเอง",),
-            overturn=Estimate(value=0.44, interval=Interval(lo=0.39, hi=0.5), n=391),
-        ),
-        Theme(
-            id="T3",
-            view="seller_text",
-            label="which rule was broken?",
-            terms=("which rule", "reason", "explain"),
-            size=322,
-            folded=301,
-            units=288,
-            exemplars=("Which rule did I break? The notice does not say.",),
-            overturn=Estimate(value=0.12, interval=Interval(lo=0.08, hi=0.17), n=240),
-        ),
-        Theme(
-            id="T4",
-            view="seller_text",
-            label="pasted complaint",
-            terms=("unfair", "compensation"),
-            size=240,
-            folded=12,
-            units=3,
-            exemplars=("This is unfair and I demand compensation.",),
-            overturn=Estimate(value=0.08, interval=Interval(lo=0.0, hi=0.35), n=12),
-            named_by="terms",
-        ),
-    )
-
-
 def a_proposal() -> Proposal:
     """A threshold override for the first cause, recommended."""
     edit = Edit(
@@ -481,6 +426,8 @@ def a_report(store: EvidenceStore | None = None) -> ReportInput:
         findings=tuple(findings),
         shifts=(part,),
         themes=some_themes(),
+        weeks=some_weeks(),
+        crossed=a_crossing(),
         rising=_rising(),
         funnel=_funnel(),
         proposals=(ProposalPart(a_proposal(), a_backtest(), a_patch(), _audits(), _examples()),),

@@ -25,6 +25,7 @@ def write_a_run(folder: Path, *, source: Path | None = None, policies: Path | No
         "themes": told.themes,
         "theme_trees": [a_tree()],
         "theme_cards": [ThemeCard(theme=t) for t in told.themes],
+        "theme_crossed": [told.crossed] if told.crossed else [],
         "proposals": [part.proposal for part in told.proposals],
         "backtests": tests,
         "findings": told.findings,
@@ -35,12 +36,15 @@ def write_a_run(folder: Path, *, source: Path | None = None, policies: Path | No
     series = [p.series.with_columns(shift_id=pl.lit(p.shift.id)) for p in told.shifts if p.series is not None]
     (folder / "tables").mkdir()
     pl.concat(series).write_parquet(folder / "tables" / "series.parquet")
+    if told.weeks is not None:
+        told.weeks.weeks.write_parquet(folder / "tables" / "weeks_seller_text.parquet")
     some_spots().write_parquet(folder / "tables" / "map_seller_text.parquet")
     placed = {"id": ["A1"], "theme_id": ["T1"], "similarity": [0.5], "leaf": [0]}
     empty = pl.lit(None, pl.String)
-    pl.DataFrame(placed).with_columns(folded_into=empty, campaign=empty).write_parquet(
-        folder / "tables" / "themes_seller_text.parquet"
-    )
+    for view in ("seller_text", "reviewer_rationale"):
+        pl.DataFrame(placed).with_columns(folded_into=empty, campaign=empty).write_parquet(
+            folder / "tables" / f"themes_{view}.parquet"
+        )
     manifest = {
         "name": told.source,
         "inputs": {"version": told.version, "seed": told.seed},

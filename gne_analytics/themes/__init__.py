@@ -1,9 +1,11 @@
 """Themes: clusters of appeal, rationale, violation and signal texts, in any language."""
 
+from gne_analytics.themes.assigning import assign
 from gne_analytics.themes.births import Update, update
+from gne_analytics.themes.engines import with_themes
 from gne_analytics.themes.fit import Themes, fit_themes
 from gne_analytics.themes.lineage import Lineage, Refit, refit
-from gne_analytics.themes.model import ThemeModel, assign, load, save
+from gne_analytics.themes.model import ThemeModel, load, save
 from gne_analytics.themes.rates import theme_rates
 from gne_analytics.themes.views import VIEWS, texts_of, view_named
 from gne_analytics.themes.weeks import ThemeWeeks, theme_weeks
@@ -26,4 +28,5 @@ __all__ = [
     "theme_weeks",
     "update",
     "view_named",
+    "with_themes",
 ]

@@ -22,7 +22,7 @@ from gne_analytics.themes.fit import fit_themes
 from gne_analytics.themes.graph import SMALLEST, Labels
 from gne_analytics.themes.lineage import apart
 from gne_analytics.themes.model import ThemeModel, assignments, read, reader_of
-from gne_analytics.themes.texts import Corpus, corpus
+from gne_analytics.themes.texts import Corpus, corpus, voter
 from gne_analytics.themes.weeks import dated
 
 RECENT_WEEKS = 2
@@ -38,6 +38,8 @@ ALIKE = 0.75
 """Clusters of strange texts are joined down to this share of the likeness that texts of a known theme have."""
 LOOKED_AT = 4_000
 """Strange texts that are clustered; of more, so many are drawn by content hash."""
+COMPARED = 20_000
+"""Texts of the past with which they are compared; of more, so many are drawn by content hash."""
 _BLOCK = 2048
 
 Floats = NDArray[np.float64]
@@ -117,8 +119,8 @@ def update(
     grown = model
     if clusters:
         grown = _with(model, kept, found, placed, clusters, reader_of(model, embedder), cache_dir)
-    similarity = placed @ grown.centroids.T
-    assigned = assignments(found, similarity.argmax(axis=1), similarity.max(axis=1), grown)
+    stands = grown.leaves.nearest(placed)
+    assigned = assignments(found, stands.theme, stands.similarity, grown)
     born = grown.themes[len(model.themes) :]
     return Update(grown, assigned, born, since, len(looked), _campaigns(found, told, assigned), notes)
 
@@ -145,7 +147,7 @@ class _Told:
 
     def __init__(self, found: Corpus, days: pl.DataFrame, since: date) -> None:
         rows = found.rows.drop_nulls("group").join(days, on="id", how="left").with_columns(
-            late=(pl.col("day") >= since).fill_null(value=False), voice=pl.coalesce("unit", "id")
+            late=(pl.col("day") >= since).fill_null(value=False), voice=voter()
         )  # fmt: skip
         self.rows = rows.select("group", "late", "voice").unique()
         self.recent, self.past = np.zeros(found.n), np.zeros(found.n)
@@ -167,17 +169,20 @@ class _Told:
 
 def _strange(placed: Vectors, told: _Told) -> Labels:
     """Distinct texts first said recently whose nearest text of the past is farther than those of the past have one."""
-    fresh, before = np.flatnonzero((told.recent > 0) & (told.past == 0)), np.flatnonzero(told.past > 0)
+    fresh = np.flatnonzero((told.recent > 0) & (told.past == 0))
+    before = np.flatnonzero(told.past > 0)[:COMPARED]
     if len(fresh) == 0 or len(before) < SMALLEST:
         return fresh[:0]
-    usual = np.quantile(_nearest(placed[before], placed[before], itself=True), STRANGE)
-    return fresh[_nearest(placed[fresh], placed[before]) < usual][:LOOKED_AT]
+    past = placed[before]
+    usual = np.quantile(_nearest(past, np.arange(len(past)), past, itself=True), STRANGE)
+    return fresh[_nearest(placed, fresh, past) < usual][:LOOKED_AT]
 
 
-def _nearest(points: Vectors, others: Vectors, *, itself: bool = False) -> Floats:
-    best = np.empty(len(points))
-    for start in range(0, len(points), _BLOCK):
-        block = points[start : start + _BLOCK] @ others.T
+def _nearest(placed: Vectors, rows: Labels, others: Vectors, *, itself: bool = False) -> Floats:
+    """Of some rows, the likeness to the nearest of others; in blocks, so that no large matrix is made."""
+    best = np.empty(len(rows))
+    for start in range(0, len(rows), _BLOCK):
+        block = placed[rows[start : start + _BLOCK]] @ others.T
         if itself:
             block[np.arange(len(block)), start + np.arange(len(block))] = -1
         best[start : start + len(block)] = block.max(axis=1)
@@ -188,7 +193,7 @@ def _born(model: ThemeModel, placed: Vectors, told: _Told, looked: Labels) -> li
     """Clusters of strange texts that are alike, many, of several sellers, apart from known themes, and growing."""
     if len(looked) < SMALLEST:
         return []
-    known = (placed @ model.centroids.T).max(axis=1)
+    known = _nearest(placed, np.arange(len(placed)), model.leaves.themes)
     usual = float(np.median(known[told.past > 0]))
     clusters = _clusters(placed[looked], ALIKE * usual**2)
     able = [m for m in (looked[c] for c in clusters) if _many(m, told) and apart(placed[m], known[m])]
@@ -244,12 +249,12 @@ def _with(
     reader: Embedder, cache_dir: Path | None,
 ) -> ThemeModel:  # fmt: skip
     """Add the newborn to the model; what a reader is told of them is taken from a fit with the themes given."""
-    centres = np.vstack([model.centroids, *(_centre(placed, members) for members in clusters)])
+    leaves = model.leaves.with_new([_centre(placed, members) for members in clusters])
     # A handful of texts does not know its own breadth yet: no newborn is narrower than its elders are.
     elder = float(np.median(model.floors))
     floors = (*model.floors, *(min(_reach(placed, members), elder) for members in clusters))
-    labels = (placed @ centres.T).argmax(axis=1).astype(np.int64)
-    fitted = fit_themes(kept, model.view, embedder=reader, clusterer=_Given(labels), cache_dir=cache_dir)
+    given = _Given(leaves.nearest(placed).theme)
+    fitted = fit_themes(kept, model.view, embedder=reader, clusterer=given, cache_dir=cache_dir)
     by_row = found.rows.select("id", "group").join(fitted.assignments.select("id", "theme_id"), on="id")
     name_of = dict(by_row.drop_nulls().unique("group").select("group", "theme_id").iter_rows())
     told = {theme.id: theme for theme in fitted.themes}
@@ -261,7 +266,7 @@ def _with(
     return replace(
         model,
         themes=(*model.themes, *born),
-        centroids=centres.astype(np.float32),
+        leaves=leaves,
         floors=floors,
         issued=model.next_number - 1 + len(born),
     )

@@ -3,7 +3,9 @@
 import os
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -27,7 +29,7 @@ def embed(
     """
     keys = [content_key(t) for t in texts]
     folder = None if cache_dir is None else Path(cache_dir) / re.sub(r"[^\w.-]+", "_", embedder.id)
-    known = _read(folder)
+    known = {} if folder is None else _shelf(folder.resolve()).take(frozenset(keys))
     missing = sorted({key: text for key, text in zip(keys, texts, strict=True) if key not in known}.items())
     size = int(getattr(embedder, "block", BLOCK))
     for start in range(0, len(missing), size):
@@ -42,17 +44,44 @@ def embed(
     return np.stack([known[key] for key in keys]) if keys else embedder.encode([])
 
 
-def _read(folder: Path | None) -> dict[str, Vectors]:
-    known: dict[str, Vectors] = {}
-    if folder is None or not folder.is_dir():
+class _Shelf:
+    """The files of one embedder: which one holds a text's vector. Vectors stay on disk until they are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen: frozenset[Path] = frozenset()
+        self._file: dict[str, Path] = {}
+
+    def take(self, keys: frozenset[str]) -> dict[str, Vectors]:
+        """Return the vectors that are here, of those asked for."""
+        self._look()
+        known: dict[str, Vectors] = {}
+        file_of = self._file
+        for file in sorted({file_of[key] for key in keys if key in file_of}):
+            held, vectors = _load(file, "keys", "vectors")
+            # Copies, so that a row does not keep its whole block in memory.
+            known.update((key, vectors[i].copy()) for i, key in enumerate(held.tolist()) if key in keys)
         return known
-    for file in sorted(folder.glob("*.npz")):
-        try:
-            with np.load(file, allow_pickle=False) as block:
-                known.update(zip(block["keys"].tolist(), block["vectors"], strict=True))
-        except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"the embedding cache {file} cannot be read ({error}); delete that file.") from error
-    return known
+
+    def _look(self) -> None:
+        """Learn of files that came, and forget all where one went."""
+        files = frozenset(self._folder.glob("*.npz"))
+        if self._seen - files:
+            self._seen, self._file = frozenset(), {}
+        for file in sorted(files - self._seen):
+            self._file.update(dict.fromkeys(_load(file, "keys")[0].tolist(), file))
+        self._seen = files
+
+
+_shelf = lru_cache(maxsize=8)(_Shelf)
+
+
+def _load(file: Path, *names: str) -> tuple[np.ndarray, ...]:
+    try:
+        with np.load(file, allow_pickle=False) as block:
+            return tuple(block[name] for name in names)
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise DataError(f"the embedding cache {file} cannot be read ({error}); delete that file.") from error
 
 
 def _write(folder: Path, keys: Sequence[str], vectors: Vectors) -> None:

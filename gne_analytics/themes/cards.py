@@ -13,10 +13,11 @@ from pydantic import Field
 from gne_analytics.evidence.render import number, percent, points
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.types import Counts, Estimate, Theme
-from gne_analytics.metrics.intervals import rate, rate_difference
-from gne_analytics.themes.graph import Labels
-from gne_analytics.themes.keyness import Floats
+from gne_analytics.metrics.discoveries import benjamini_hochberg
+from gne_analytics.metrics.intervals import rate, rate_difference, t_two_sided
+from gne_analytics.themes.keyness import LEVEL, Floats
 from gne_analytics.themes.segments import ThemeSegment, segments_of
+from gne_analytics.themes.texts import unit_codes, voter
 from gne_analytics.themes.views import FACTS
 
 RECENT_WEEKS = 4
@@ -50,6 +51,8 @@ class ThemeCard(Frozen):
     """The same in the EARLIER_WEEKS before."""
     growth: Estimate | None = None
     """Recent less earlier share, its interval clustered by seller."""
+    growth_q: float | None = None
+    """Adjusted p of the growth over all themes of the view (Benjamini and Hochberg)."""
     appeal: Estimate | None = None
     """Share appealed, of violations whose time to appeal is over."""
     stability: float | None = None
@@ -104,11 +107,18 @@ class ThemeCard(Frozen):
             f"wrote {percent(self.largest_seller)}"
         )
 
+    @property
+    def grew(self) -> bool | None:
+        """Whether it surely grew (true) or shrank (false) among all themes of its view; None where neither is sure."""
+        sure = self.growth is not None and self.growth_q is not None and self.growth_q <= LEVEL
+        return self.growth.value > 0 if sure and self.growth is not None else None
+
     def _growth(self) -> str:
         if self.growth is None or self.growth.interval is None or self.recent is None or self.earlier is None:
             return ""
         lo, hi = self.growth.interval.lo, self.growth.interval.hi
-        how = "grew" if lo > 0 else "shrank" if hi < 0 else "no change beyond chance"
+        alone = "no change beyond what chance gives so many themes" if lo > 0 or hi < 0 else "no change beyond chance"
+        how = alone if self.grew is None else "grew" if self.grew else "shrank"
         return (
             f"{how}: {percent(self.recent.rate, self.recent.n)} of the texts of the last {RECENT_WEEKS} weeks, "
             f"{percent(self.earlier.rate, self.earlier.n)} of the {EARLIER_WEEKS} before "
@@ -145,7 +155,7 @@ def theme_cards(
     where no seller is known, each text is its own. Copies are folded first (`texts.folded_into`).
     """
     rows = assignments.filter(pl.col("theme_id").is_not_null()).join(about, on="id", how="left", maintain_order="left")
-    rows = rows.with_columns(voter=pl.coalesce("unit", pl.concat_str(pl.lit("row "), "id")))
+    rows = rows.with_columns(voter=voter())
     votes = rows.filter(pl.col("folded_into").is_null())
     found = segments_of(votes, [d for d in about.columns if d not in FACTS])
     grown = _growth(votes, [t.id for t in themes])
@@ -154,12 +164,12 @@ def theme_cards(
         own = rows.filter(pl.col("theme_id") == theme.id)
         effective, largest = _spread(own)
         copies = own.drop_nulls("campaign")
-        recent, earlier, growth = grown.get(theme.id, (None, None, None))
+        recent, earlier, growth, growth_q = grown.get(theme.id, (None, None, None, None))
         cards.append(ThemeCard(
             theme=theme, segments=tuple(found.get(theme.id, ())), markets=_markets(own), effective_sellers=effective,
             largest_seller=largest, campaigns=copies["campaign"].n_unique(), pasted=copies.height, recent=recent,
-            earlier=earlier, growth=growth, appeal=_appeal(own), stability=stability.get(theme.id),
-            share=theme.folded / max(votes.height, 1),
+            earlier=earlier, growth=growth, growth_q=growth_q, appeal=_appeal(own),
+            stability=stability.get(theme.id), share=theme.folded / max(votes.height, 1),
         ))  # fmt: skip
     return tuple(cards)
 
@@ -172,8 +182,9 @@ def card_table(cards: Sequence[ThemeCard]) -> pl.DataFrame:
         return {
             "theme_id": theme.id, "label": theme.label, "texts": theme.folded, "sellers": theme.units,
             "effective_sellers": card.effective_sellers, "growth": card.growth.value if card.growth else None,
-            **_limits("growth", card.growth), "appealed": card.appeal.value if card.appeal else None,
-            **_limits("appealed", card.appeal), "overturned": theme.overturn.value if theme.overturn else None,
+            **_limits("growth", card.growth), "growth_q": card.growth_q,
+            "appealed": card.appeal.value if card.appeal else None, **_limits("appealed", card.appeal),
+            "overturned": theme.overturn.value if theme.overturn else None,
             **_limits("overturned", theme.overturn), "decided": theme.overturn.n if theme.overturn else None,
             "stability": card.stability, "stands_out": f"{top.dimension}={top.value}" if top else None,
         }  # fmt: skip
@@ -206,18 +217,11 @@ def _appeal(own: pl.DataFrame) -> Estimate | None:
     return None if known.is_empty() else rate(_floats(known["appealed"]), np.ones(known.height), unit_codes(known))
 
 
-def unit_codes(rows: pl.DataFrame) -> Labels | None:
-    """Number the voters of rows from zero; None where no seller is known, so that rows are taken as independent."""
-    if rows["unit"].null_count() == rows.height:
-        return None
-    return rows["voter"].rank("dense").to_numpy().astype(np.int64) - 1
-
-
 def _floats(series: pl.Series) -> Floats:
     return series.cast(pl.Float64).to_numpy()
 
 
-def _growth(votes: pl.DataFrame, names: Sequence[str]) -> dict[str, tuple[Counts, Counts, Estimate]]:
+def _growth(votes: pl.DataFrame, names: Sequence[str]) -> dict[str, tuple[Counts, Counts, Estimate, float]]:
     dated = votes.drop_nulls("event_date")
     if dated.is_empty():
         return {}
@@ -228,12 +232,13 @@ def _growth(votes: pl.DataFrame, names: Sequence[str]) -> dict[str, tuple[Counts
     sides = [np.where(side, 1.0, 0.0) for side in (~late, late)]
     if min(side.sum() for side in sides) < LEAST_TEXTS:
         return {}
+    said = [_floats(dated["theme_id"] == name) for name in names]
+    changes = [rate_difference(k * sides[0], sides[0], k * sides[1], sides[1], unit) for k in said]
+    q = benjamini_hochberg([t_two_sided(c.z, c.dof) if np.isfinite(c.se) else 1.0 for c in changes])
     found = {}
-    for name in names:
-        k = _floats(dated["theme_id"] == name)
-        change = rate_difference(k * sides[0], sides[0], k * sides[1], sides[1], unit)
-        counts = [Counts(k=int((k * side).sum()), n=int(side.sum())) for side in sides]
-        found[name] = (counts[1], counts[0], change.estimate(dated.height, "clustered by seller"))
+    for name, k, change, adjusted in zip(names, said, changes, q, strict=True):
+        earlier, recent = (Counts(k=int((k * side).sum()), n=int(side.sum())) for side in sides)
+        found[name] = (recent, earlier, change.estimate(dated.height, "clustered by seller"), float(adjusted))
     return found
 
 

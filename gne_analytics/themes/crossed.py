@@ -1,6 +1,9 @@
 """Two views of the same violations crossed: what do sellers say where reviewers say X?"""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
+from itertools import islice
 
 import numpy as np
 import polars as pl
@@ -8,13 +11,15 @@ import polars as pl
 from gne_analytics.errors import DataError
 from gne_analytics.evidence.render import number, percent
 from gne_analytics.evidence.segment import Frozen
-from gne_analytics.evidence.types import Estimate, Interval
+from gne_analytics.evidence.types import Estimate, Interval, Theme
 from gne_analytics.metrics.discoveries import benjamini_hochberg
 from gne_analytics.themes.fit import Themes
 from gne_analytics.themes.keyness import LEVEL, Floats
 
 PRIOR = 5.0
 """Votes of a lift of one that stand before the counts of every pair."""
+PAIRS = 4
+"""Pairs shown of one theme of the other view, so that the surest theme does not hide the others."""
 SAYS = {
     "seller_text": "sellers say", "reviewer_rationale": "reviewers say", "facts": "the case is told as",
     "signals": "reports say",
@@ -45,6 +50,33 @@ class Pair(Frozen):
         """Whether the pair passed the false-discovery control."""
         return self.q <= LEVEL
 
+    @property
+    def share(self) -> float:
+        """The one's part of what is said where the other is said."""
+        return self.k / self.n_other
+
+    @property
+    def elsewhere(self) -> float:
+        """The one's part of what is said where the other is not."""
+        return (self.n_one - self.k) / max(self.n - self.n_other, 1)
+
+    @property
+    def by_chance(self) -> str:
+        """The votes that chance would give, in words; never nought, which would read as impossible."""
+        return number(round(self.expected)) if self.expected >= 1 else "less than one"
+
+
+@dataclass(frozen=True)
+class Side:
+    """What crossing needs of a view; `Themes` has it too."""
+
+    view: str
+    themes: Sequence[Theme]
+    assignments: pl.DataFrame
+    """id, theme_id."""
+    about: pl.DataFrame | None
+    """id, violation_id, unit."""
+
 
 class Crossed(Frozen):
     """All pairs of themes of two views over the same violations, those that meet more than by chance first."""
@@ -55,6 +87,24 @@ class Crossed(Frozen):
     violations: int
     """Violations of which both views have a text in a theme."""
     sellers: int
+    tested: int
+    """So many pairs went through the false-discovery control."""
+
+    @property
+    def meeting(self) -> tuple[Pair, ...]:
+        """The pairs that surely meet more often than by chance, strongest first."""
+        return tuple(p for p in self.pairs if p.sure and p.lift.value > 1)
+
+    def strongest(self, limit: int = 12) -> tuple[Pair, ...]:
+        """Return the first ``PAIRS`` of ``meeting`` of each theme of the other view, the strongest theme first."""
+        grouped: dict[str, list[Pair]] = {}
+        for pair in self.meeting:
+            grouped.setdefault(pair.other, []).append(pair)
+        return tuple(islice((p for group in grouped.values() for p in group[:PAIRS]), limit))
+
+    def only_sure(self) -> "Crossed":
+        """Return the same without the pairs that did not pass the false-discovery control."""
+        return self.model_copy(update={"pairs": tuple(p for p in self.pairs if p.sure)})
 
     def table(self) -> pl.DataFrame:
         """Return one row per pair, the strongest first."""
@@ -74,17 +124,16 @@ class Crossed(Frozen):
         return self.table().pivot("other", index="one", values="k", sort_columns=True).sort("one").fill_null(0)
 
     def sentences(self, limit: int = 12) -> list[str]:
-        """Say the surest pairs that meet more than by chance, strongest first."""
-        return [self._sentence(p) for p in self.pairs if p.sure and p.lift.value > 1][:limit]
+        """Say the pairs that surely meet more than by chance, strongest first."""
+        return [self._sentence(p) for p in self.meeting[:limit]]
 
     def _sentence(self, pair: Pair) -> str:
         interval = f" ({pair.lift.interval.lo:.1f} to {pair.lift.interval.hi:.1f})" if pair.lift.interval else ""
-        share, else_ = pair.k / pair.n_other, (pair.n_one - pair.k) / max(pair.n - pair.n_other, 1)
         return (
             f"Where {SAYS.get(self.other, self.other)} “{pair.other_label}”, {SAYS.get(self.one, self.one)} "
             f"“{pair.one_label}” {pair.lift.value:.1f} times as often as by chance{interval}: "
-            f"{number(pair.k)} of {number(pair.n_other)} votes, {percent(share, pair.n_other)} "
-            f"against {percent(else_, pair.n - pair.n_other)} elsewhere."
+            f"{number(pair.k)} of {number(pair.n_other)} votes, {percent(pair.share, pair.n_other)} "
+            f"against {percent(pair.elsewhere, pair.n - pair.n_other)} elsewhere."
         )
 
     def summary(self) -> str:
@@ -99,12 +148,13 @@ class Crossed(Frozen):
         return f"<pre>{escape(self.summary())}</pre>"
 
 
-def cross(one: Themes, other: Themes) -> Crossed:
+def cross(one: Themes | Side, other: Themes | Side) -> Crossed:
     """Cross the themes of two views over the violations that both speak of.
 
     One seller has one vote per pair of themes, however many violations or copies carry it; where no seller is known,
     each violation votes. Pairs are tested by the hypergeometric distribution given the votes of either theme, two
-    sided. Both need the facts of the record (`Workspace.themes` hands them over).
+    sided. Both need the facts of the record (`Workspace.themes` hands them over; a `Side` holds them for a run's
+    assignments).
 
     Raises:
         DataError: the same view twice, no record behind a view, or no violation in both.
@@ -116,17 +166,18 @@ def cross(one: Themes, other: Themes) -> Crossed:
         raise DataError(f"{one.view!r} and {other.view!r} speak of no violation in common, so nothing can be crossed.")
     voter = pl.coalesce("unit", "unit_right", pl.concat_str(pl.lit("case "), "violation_id"))
     votes = both.select("one", "other", voter=voter).unique()
-    pairs = _pairs(votes, {t.id: t.label for v in (one, other) for t in v.themes})
+    pairs = _pairs(votes, {t.id: t.shown for v in (one, other) for t in v.themes})
     return Crossed(
         one=one.view,
         other=other.view,
         pairs=tuple(sorted(pairs, key=lambda p: (not p.sure, -p.lift.value, p.one, p.other))),
         violations=both["violation_id"].n_unique(),
         sellers=votes["voter"].n_unique(),
+        tested=len(pairs),
     )
 
 
-def _said(themes: Themes, name: str) -> pl.DataFrame:
+def _said(themes: Themes | Side, name: str) -> pl.DataFrame:
     if themes.about is None:
         raise DataError(f"no record stands behind the themes of {themes.view!r}; take them from Workspace.themes.")
     held = themes.assignments.filter(pl.col("theme_id").is_not_null()).select("id", pl.col("theme_id").alias(name))

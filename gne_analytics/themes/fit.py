@@ -20,7 +20,7 @@ from gne_analytics.themes.languages import agreement_with_language, places_of
 from gne_analytics.themes.model import ThemeModel, assignments, languages_of, place
 from gne_analytics.themes.places import Ground, Places, Stand
 from gne_analytics.themes.student import Fused, reading, teach
-from gne_analytics.themes.texts import Corpus, corpus, folded_into, shortened
+from gne_analytics.themes.texts import Corpus, corpus, folded_into, shortened, unit_codes
 from gne_analytics.themes.topics import Clusterer, find_topics, label_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Themes:
     """The themes of one view, which text is in which, and the model that assigns new ones."""
 
     view: str
-    themes: tuple[Theme, ...]
+    themes: tuple[Theme, ...] = field(repr=False)
     """Largest first, by texts after folding."""
     assignments: pl.DataFrame = field(repr=False)
     """id, theme_id (null: no word in it), similarity, low_similarity, folded_into, campaign; in order of id."""
@@ -61,10 +61,16 @@ class Themes:
     bertopic: "BERTopic | None" = field(default=None, repr=False)
     """The BERTopic model, for those who know their way in it; row order is that of the distinct texts."""
 
+    def __str__(self) -> str:
+        return self.summary()
+
     def summary(self) -> str:
         """The view in one sentence and its largest themes in a line each."""
-        lines = [f"{self.view}: {len(self.themes)} themes in {self.assignments.height:,} texts"]
+        themes = "1 theme" if len(self.themes) == 1 else f"{len(self.themes)} themes"
+        lines = [f"{self.view}: {themes} in {self.assignments.height:,} texts; a seller's own copies count once:"]
         lines += [f"  {t.id}  {t.folded:>6,} texts of {t.units:,} sellers: {t.label}" for t in self.themes[:10]]
+        if (more := len(self.themes) - 10) > 0:
+            lines.append(f"  and {more} more; at(10) gives about ten coarser ones")
         if self.language_nmi is not None:
             lines.append(f"Agreement of themes with language: {self.language_nmi:.2f} of 1 (NMI).")
         return "\n".join([*lines, *self.notes])
@@ -178,10 +184,14 @@ def fit_themes(
         progress: called with (done, to do) while texts are embedded.
 
     Raises:
-        DataError: no text column, no row, no word, ids repeated, an unknown embedder.
+        DataError: no text column, no row, no word, ids repeated, outcomes that are not true or false, an unknown
+            embedder.
         ModelError: an embeddings endpoint failed.
     """
     found = corpus(texts, view)
+    if texts.schema.get("overturned", pl.Boolean) not in (pl.Boolean, pl.Null):
+        kind = texts.schema["overturned"]
+        raise DataError(f"themes of {view!r}: column 'overturned' is {kind}; it holds true, false or null.")
     languages = languages_of(found)
     fitted = min(found.n, FIT_TEXTS)
     reader, vectors = _read(embedder, found.texts[:fitted], languages[:fitted], cache_dir, progress)
@@ -208,9 +218,8 @@ def fit_themes(
     order = _by_size(found, stand.theme)
     ground, stand = ground.renumbered(order, stand)
     floors = tuple(_fence(stand.similarity[stand.theme == t]) for t in range(len(order)))
-    outcome = texts["overturned"] if "overturned" in texts.columns else None
     facts = _Facts(found, stand.theme, stand.similarity, speakers, languages)
-    overturns = _overturns(found, texts, outcome, stand.theme)
+    overturns = _overturns(found, texts, stand.theme)
     themes = tuple(
         facts.theme(view, t, topics.terms[order[t]], topics.leading[order[t]], overturns.get(t))
         for t in range(len(order))
@@ -218,7 +227,7 @@ def fit_themes(
     model = ThemeModel(
         view=view,
         themes=themes,
-        centroids=ground.centres,
+        leaves=ground.leaves,
         mean=mean,
         floors=floors,
         embedder_name=embedder if isinstance(embedder, str) else reader.id,
@@ -233,7 +242,7 @@ def fit_themes(
         assignments=assignments(found, stand.theme, stand.similarity, model),
         model=model,
         wordless=found.wordless,
-        notes=_notes(found, cut),
+        notes=_notes(found, cut, parted=topics.bertopic is not None),
         partition=cut,
         places=ground.places(found, languages, stand),
         bertopic=topics.bertopic,
@@ -291,26 +300,24 @@ def _fence(similarity: np.ndarray) -> float:
     return float(low - 1.5 * (high - low))
 
 
-def _overturns(found: Corpus, texts: pl.DataFrame, outcome: pl.Series | None, labels: Labels) -> dict[int, Estimate]:
+def _overturns(found: Corpus, texts: pl.DataFrame, labels: Labels) -> dict[int, Estimate]:
     """The share overturned among the decided texts of each theme, its interval clustered by unit."""
-    if outcome is None:
+    if "overturned" not in texts.columns:
         return {}
     truth = texts.select(pl.col("id").cast(pl.String), pl.col("overturned").cast(pl.Boolean))
     rows = found.rows.join(truth, on="id").filter(pl.col("overturned").is_not_null() & pl.col("group").is_not_null())
     rows = rows.with_columns(theme=pl.Series(labels[rows["group"].to_numpy()], dtype=pl.Int64))
     rates: dict[int, Estimate] = {}
     for (theme,), part in rows.group_by("theme", maintain_order=True):
-        unit = None
-        if part["unit"].null_count() < part.height:
-            own = pl.coalesce("unit", pl.col("id"))
-            unit = part.select(own.rank("dense").cast(pl.Int64) - 1).to_series().to_numpy()
         k = part["overturned"].cast(pl.Float64).to_numpy()
-        rates[int(str(theme))] = rate(k, np.ones(part.height), unit)
+        rates[int(str(theme))] = rate(k, np.ones(part.height), unit_codes(part))
     return rates
 
 
-def _notes(found: Corpus, cut: Partition | None) -> tuple[str, ...]:
+def _notes(found: Corpus, cut: Partition | None, *, parted: bool) -> tuple[str, ...]:
     notes = []
+    if not parted:
+        notes.append(f"Too little is said to part it (distinct texts: {found.n:,}): all of it is one theme.")
     if found.wordless:
         notes.append(f"{found.wordless:,} texts hold no word and are in no theme.")
     if found.n > FIT_TEXTS:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
 from gne_analytics.themes.embedders import Vectors, unit_length
 
@@ -119,13 +119,15 @@ def shared_neighbour_graph(vectors: Vectors, k: int = NEIGHBOURS) -> csr_matrix:
     n = len(vectors)
     index, cosine = nearest(vectors, k)
     width = index.shape[1]
-    rows = np.repeat(np.arange(n), width)
-    near = csr_matrix((cosine.ravel().astype(np.float64), (rows, index.ravel())), shape=(n, n))
+    each = np.repeat(np.arange(n), width)
+    near = csr_matrix((cosine.ravel().astype(np.float64), (each, index.ravel())), shape=(n, n))
     near = near.maximum(near.T).tocsr()
     near.data = np.clip(near.data, 0.0, 1.0)
-    around = csr_matrix((np.ones(n * width + n), (np.r_[rows, np.arange(n)], np.r_[index.ravel(), np.arange(n)])))
+    around = csr_matrix((np.ones(n * width + n), (np.r_[each, np.arange(n)], np.r_[index.ravel(), np.arange(n)])))
     reach = csr_matrix((np.ones(near.nnz), near.indices, near.indptr), shape=(n, n))
-    shared = (around @ around.T).multiply(reach).tocsr()
+    # In blocks of rows: a text that is near to thousands makes each of these share a neighbour with each.
+    blocks = [slice(start, start + _BLOCK) for start in range(0, n, _BLOCK)]
+    shared = vstack([(around[rows] @ around.T).multiply(reach[rows]) for rows in blocks], format="csr")
     shared.data = shared.data / (2 * (width + 1) - shared.data)
     graph: csr_matrix = shared.multiply(near).tocsr()
     graph.data = np.sqrt(graph.data)

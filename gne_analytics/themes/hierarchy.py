@@ -8,7 +8,7 @@ import polars as pl
 from scipy.sparse import csr_matrix
 
 from gne_analytics.evidence.segment import Frozen
-from gne_analytics.evidence.types import Theme
+from gne_analytics.evidence.types import Theme, with_gloss
 from gne_analytics.themes.embedders import Vectors
 from gne_analytics.themes.graph import Labels
 from gne_analytics.themes.keyness import Floats, log_odds
@@ -44,7 +44,7 @@ class Node(Frozen):
     @property
     def shown(self) -> str:
         """The label as a reader sees it: with its gloss in brackets, where it has one."""
-        return f"{self.label} ({self.gloss})" if self.gloss else self.label
+        return with_gloss(self.label, self.gloss)
 
 
 class Level(Frozen):

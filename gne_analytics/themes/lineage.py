@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +33,8 @@ from gne_analytics.themes.graph import (
     settle,
     silhouette,
 )
-from gne_analytics.themes.model import ThemeModel, read, reader_of
-from gne_analytics.themes.texts import Corpus, corpus
+from gne_analytics.themes.model import ThemeModel, blocks_of, reader_of
+from gne_analytics.themes.texts import Corpus, corpus, voter
 
 OVERLAP = 0.7
 """Weight of shared texts (Dice) in a match; the rest is the cosine of the centres."""
@@ -137,11 +137,12 @@ def refit(
     """
     reader = reader_of(previous, embedder)
     found = corpus(texts, previous.view)
-    placed = read(previous, found, embedder, cache_dir, progress)
-    similarity = placed @ previous.centroids.T
-    old, known = similarity.argmax(axis=1), similarity.max(axis=1)
-    # A text that lies far from every old theme is of none: else a newborn would pass for a part of its neighbour.
-    old = np.where(known >= np.array(previous.floors)[old], old, -1)
+    blocks = blocks_of(previous, found, embedder, cache_dir, progress)
+    placed = next(blocks)
+    stands = [previous.leaves.nearest(block) for block in chain([placed], blocks)]
+    theme, similarity = (np.concatenate([getattr(s, name) for s in stands]) for name in ("theme", "similarity"))
+    # A text that lies far from its old theme is of none: else a newborn would pass for a part of its neighbour.
+    old = np.where(similarity >= np.array(previous.floors)[theme], theme, -1)
     fresh = fit_themes(
         texts, previous.view, embedder=reader, clusterer=Steady(old, previous.seed if seed is None else seed),
         centre_languages=centre_languages, cache_dir=cache_dir,
@@ -152,8 +153,8 @@ def refit(
 def match(previous: ThemeModel, fresh: Themes, found: Corpus, placed: Vectors, old: Labels) -> Refit:
     """Give the themes of ``fresh`` the ids of the old themes they continue.
 
-    ``placed`` and ``old`` hold, per distinct text of ``found``, its vector in the old model's space and the index of
-    its old theme (-1: far from all).
+    ``old`` holds, per distinct text of ``found``, the index of its old theme (-1: far from it); ``placed`` the vectors
+    of the first ones in the old model's space, those that were fitted at least.
     """
     if not previous.themes:
         raise DataError(f"the model of {previous.view!r} holds no theme to match; fit the themes anew.")
@@ -166,7 +167,7 @@ def match(previous: ThemeModel, fresh: Themes, found: Corpus, placed: Vectors, o
     sizes = np.bincount(new, votes, minlength=shape[1]).astype(np.float64)
     olds = np.bincount(old[inside], votes[inside], minlength=shape[0]).astype(np.float64)
     dice = 2 * shared / np.maximum(olds[:, None] + sizes[None, :], 1e-9)
-    closeness = np.clip(previous.centroids @ centroids(placed, new).T, 0, 1).astype(np.float64)
+    closeness = np.clip(previous.leaves.themes @ centroids(placed, new[: len(placed)]).T, 0, 1).astype(np.float64)
     score = OVERLAP * dice + (1 - OVERLAP) * closeness
     pairs = _pairs(score, shared)
     ids = _ids(previous, fresh, pairs)
@@ -270,8 +271,7 @@ def _labels(fresh: Themes, found: Corpus) -> Labels:
 
 def _votes(found: Corpus) -> Floats:
     """How many sellers said each distinct text; a row of an unknown seller is its own."""
-    voice = pl.coalesce("unit", "id").n_unique()
-    said = found.rows.drop_nulls("group").group_by("group").agg(voice.alias("votes")).sort("group")
+    said = found.rows.drop_nulls("group").group_by("group").agg(votes=voter().n_unique()).sort("group")
     return said["votes"].to_numpy().astype(np.float64)
 
 

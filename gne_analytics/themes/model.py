@@ -1,8 +1,11 @@
 """A fitted theme model: an artefact of arrays and JSON, read by eye, loaded without running anything."""
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
+from re import fullmatch
 
 import numpy as np
 import polars as pl
@@ -11,10 +14,14 @@ from gne_analytics.errors import DataError
 from gne_analytics.evidence.types import Theme
 from gne_analytics.themes.cache import Progress
 from gne_analytics.themes.embedders import Embedder, Vectors, make_embedder, unit_length
-from gne_analytics.themes.student import Fused, reading
-from gne_analytics.themes.texts import Corpus, corpus, folded_into
+from gne_analytics.themes.leaves import Leaves
+from gne_analytics.themes.student import STRANGE, Fused, reading
+from gne_analytics.themes.texts import Corpus, folded_into
 
-VERSION = 1
+VERSION = 2
+READ_AT_ONCE = 20_000
+WITHOUT_LEAVES = 1
+"""The version whose models know themes by their centres alone; it is still read, so that ids live on."""
 _ARRAYS = ("e5_mean", "use_mean", "weights", "offset", "bridge")
 
 
@@ -23,17 +30,18 @@ class ThemeModel:
     """Everything that is needed to give a new text its theme."""
 
     view: str
-    themes: tuple[Theme, ...]
-    centroids: Vectors
-    mean: Vectors
+    themes: tuple[Theme, ...] = field(repr=False)
+    leaves: Leaves = field(repr=False)
+    """Where texts are placed: the centres of themes and of the finest themes within them."""
+    mean: Vectors = field(repr=False)
     """What is subtracted from every vector before it is compared: the fit's mean."""
-    floors: tuple[float, ...]
+    floors: tuple[float, ...] = field(repr=False)
     """Per theme, the similarity under which a text is flagged as far from it (Tukey's lower fence)."""
     embedder_name: str
     embedder_id: str
     seed: int
-    fused: Fused | None = None
-    language_means: dict[str, Vectors] = field(default_factory=dict)
+    fused: Fused | None = field(default=None, repr=False)
+    language_means: dict[str, Vectors] = field(default_factory=dict, repr=False)
     """Where the fit centred each language: its mean."""
     issued: int = 0
     """The highest number that a theme's id ever bore here; one that died is not given again. 0: as many as themes."""
@@ -44,8 +52,17 @@ class ThemeModel:
         return max(self.issued, len(self.themes)) + 1
 
     def place(self, vectors: Vectors, languages: list[str | None]) -> Vectors:
-        """Move vectors into the space of the centroids."""
+        """Move vectors into the space of the leaves."""
         return place(vectors, self.mean, self.language_means, languages)
+
+    def told(self, theme: np.ndarray, similarity: np.ndarray) -> pl.DataFrame:
+        """Return theme_id, similarity, and low_similarity: whether it is under the theme's floor."""
+        ids = np.array([t.id for t in self.themes], dtype=object)
+        low = similarity < np.array(self.floors)[theme]
+        return pl.DataFrame(
+            {"theme_id": pl.Series(ids[theme], dtype=pl.String), "similarity": similarity.astype(np.float64),
+             "low_similarity": low}
+        )  # fmt: skip
 
 
 def place(vectors: Vectors, mean: Vectors, by_language: dict[str, Vectors], languages: list[str | None]) -> Vectors:
@@ -54,24 +71,6 @@ def place(vectors: Vectors, mean: Vectors, by_language: dict[str, Vectors], lang
         return unit_length(vectors - mean)
     base = np.stack([by_language.get(language or "", mean) for language in languages])
     return unit_length(vectors - base)
-
-
-def assign(
-    model: ThemeModel,
-    texts: pl.DataFrame,
-    *,
-    embedder: Embedder | None = None,
-    cache_dir: Path | None = None,
-    progress: Progress | None = None,
-) -> pl.DataFrame:
-    """Give each new text the theme with the nearest centre.
-
-    ``texts`` has id and text, and unit and language where known. Returns id, theme_id, similarity, low_similarity,
-    folded_into, campaign, in order of id: pure, so the same function serves batches of a larger engine.
-    """
-    found = corpus(texts, model.view)
-    similarity = read(model, found, embedder, cache_dir, progress) @ model.centroids.T
-    return assignments(found, similarity.argmax(axis=1), similarity.max(axis=1), model)
 
 
 def reader_of(model: ThemeModel, embedder: Embedder | None = None) -> Embedder:
@@ -85,20 +84,27 @@ def reader_of(model: ThemeModel, embedder: Embedder | None = None) -> Embedder:
     return reader
 
 
-def read(
-    model: ThemeModel,
-    found: Corpus,
-    embedder: Embedder | None = None,
-    cache_dir: Path | None = None,
+def blocks_of(
+    model: ThemeModel, found: Corpus, embedder: Embedder | None = None, cache_dir: Path | None = None,
     progress: Progress | None = None,
-) -> Vectors:
-    """Return the distinct texts' vectors in the space of the model's centroids; what the cache holds is not read anew.
+) -> Iterator[Vectors]:  # fmt: skip
+    """Yield the distinct texts' vectors in the space of the model's leaves, READ_AT_ONCE at a time, as a fit does.
 
-    Texts of a language that the fit has not seen are placed by the general mean.
+    What the cache holds is not read anew. Texts of a language that the fit has not seen are placed by the general mean.
     """
-    reader = reader_of(model, embedder)
-    vectors = reading(reader, found.texts, cache_dir, progress)
-    return model.place(vectors, languages_of(found))
+    reader, languages = reader_of(model, embedder), languages_of(found)
+    for start in range(0, found.n, READ_AT_ONCE):
+        part = slice(start, start + READ_AT_ONCE)
+        strange = 0 if start else STRANGE
+        yield model.place(reading(reader, found.texts[part], cache_dir, progress, strange), languages[part])
+
+
+def read(
+    model: ThemeModel, found: Corpus, embedder: Embedder | None = None, cache_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> Vectors:  # fmt: skip
+    """Return what `blocks_of` yields in one piece."""
+    return np.concatenate(list(blocks_of(model, found, embedder, cache_dir, progress)))
 
 
 def languages_of(found: Corpus) -> list[str | None]:
@@ -113,33 +119,30 @@ def languages_of(found: Corpus) -> list[str | None]:
 
 def assignments(found: Corpus, theme: np.ndarray, similarity: np.ndarray, model: ThemeModel) -> pl.DataFrame:
     """Spread the themes of distinct texts over the rows; a row without a word has none."""
-    floors = np.array(model.floors)
-    per_text = pl.DataFrame(
-        {
-            "group": np.arange(found.n),
-            "theme_id": [model.themes[t].id for t in theme],
-            "similarity": similarity.astype(np.float64),
-            "low_similarity": similarity < floors[theme],
-        }
-    )
+    per_text = model.told(theme, similarity).with_columns(group=pl.int_range(found.n))
     rows = folded_into(found.rows).join(per_text, on="group", how="left", maintain_order="left")
     columns = ("id", "theme_id", "similarity", "low_similarity", "folded_into", "campaign")
     return rows.with_columns(pl.col("low_similarity").fill_null(value=True)).select(columns)
 
 
 def save(model: ThemeModel, folder: Path) -> None:
-    """Write the model as ``model.json`` and ``arrays.npz``; a crash leaves the older model whole."""
+    """Write the model as ``model.json`` and the file of arrays that it names; a crash leaves the older model whole."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, np.ndarray] = {"centroids": model.centroids, "mean": model.mean}
+    arrays: dict[str, np.ndarray] = {
+        "centroids": model.leaves.themes, "leaf_centres": model.leaves.centres, "owner": model.leaves.owner,
+        "mean": model.mean,
+    }  # fmt: skip
     languages = sorted(model.language_means)
     if languages:
         arrays["language_means"] = np.stack([model.language_means[name] for name in languages])
     if model.fused is not None:
         parts = {name: getattr(model.fused, name) for name in _ARRAYS}
         arrays |= {f"fused_{name}": part for name, part in parts.items() if part is not None}
+    held = f"arrays-{_digest(arrays)}.npz"
     card = {
         "version": VERSION,
+        "arrays": held,
         "view": model.view,
         "seed": model.seed,
         "issued": model.issued,
@@ -152,9 +155,19 @@ def save(model: ThemeModel, folder: Path) -> None:
     partial = folder / ".arrays.partial"
     with partial.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
-    partial.replace(folder / "arrays.npz")
+    partial.replace(folder / held)
     (folder / ".model.partial").write_text(json.dumps(card, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     (folder / ".model.partial").replace(folder / "model.json")
+    for older in folder.glob("arrays*.npz"):
+        if older.name != held:
+            older.unlink()
+
+
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+    found = blake2b(digest_size=8)
+    for name, array in arrays.items():
+        found.update(f"{name} {array.dtype} {array.shape} ".encode() + array.tobytes())
+    return found.hexdigest()
 
 
 def load(folder: Path, cache_dir: Path | None = None) -> ThemeModel:
@@ -162,18 +175,24 @@ def load(folder: Path, cache_dir: Path | None = None) -> ThemeModel:
     folder = Path(folder)
     try:
         card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        with np.load(folder / "arrays.npz", allow_pickle=False) as file:
+        held = str(card.get("arrays", "arrays.npz"))
+        if not fullmatch(r"arrays(-[0-9a-f]+)?\.npz", held):
+            raise ValueError(f"{held!r} is no file of arrays")
+        with np.load(folder / held, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        if card["version"] != VERSION:
+        if card["version"] not in (VERSION, WITHOUT_LEAVES):
             raise DataError(f"{folder} holds a theme model of version {card['version']}; fit it again.")
         fused = None
         if "fused_e5_mean" in arrays:
             parts = {name: arrays.get(f"fused_{name}") for name in _ARRAYS}
             fused = Fused(**parts, fidelity=float(card["fidelity"]), cache_dir=cache_dir)  # type: ignore[arg-type]
+        leaves = _leaves(arrays, card["version"])
+        if not len(card["themes"]) == len(card["floors"]) == len(leaves.themes):
+            raise ValueError("its arrays are not those of its themes")
         return ThemeModel(
             view=card["view"],
             themes=tuple(Theme.model_validate(theme) for theme in card["themes"]),
-            centroids=arrays["centroids"],
+            leaves=leaves,
             mean=arrays["mean"],
             floors=tuple(card["floors"]),
             embedder_name=card["embedder"]["name"],
@@ -185,3 +204,12 @@ def load(folder: Path, cache_dir: Path | None = None) -> ThemeModel:
         )
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{folder} holds no theme model that can be read ({error}); fit the themes again.") from error
+
+
+def _leaves(arrays: dict[str, np.ndarray], version: int) -> Leaves:
+    if version == WITHOUT_LEAVES:
+        return Leaves.whole(arrays["centroids"])
+    leaves = Leaves(arrays["leaf_centres"], arrays["owner"], arrays["centroids"])
+    if leaves.owner.shape != leaves.centres.shape[:1] or set(leaves.owner.tolist()) != set(range(len(leaves.themes))):
+        raise ValueError("its leaves are not those of its themes")
+    return leaves

@@ -18,11 +18,11 @@ from gne_analytics.evidence.types import Counts, Estimate
 from gne_analytics.metrics.discoveries import benjamini_hochberg
 from gne_analytics.metrics.intervals import Difference, rate_difference, t_two_sided
 from gne_analytics.tables.derived import FOLDS, fold_of
-from gne_analytics.themes.cards import unit_codes
 from gne_analytics.themes.graph import Labels
 from gne_analytics.themes.keyness import LEVEL, log_odds, p_two_sided
 from gne_analytics.themes.places import Places
 from gne_analytics.themes.segments import spelt
+from gne_analytics.themes.texts import unit_codes, voter
 from gne_analytics.themes.tokens import function_words, prune, words
 from gne_analytics.themes.views import FACTS
 
@@ -168,12 +168,13 @@ def theme_outcomes(view: str, groups: Sequence[Group], places: Places, texts: pl
     if rows.is_empty():
         return Outcomes(view=view, themes=(), notes=("No text of this view has a final outcome.",))
     rows = rows.with_columns(
-        voter=pl.coalesce("unit", pl.concat_str(pl.lit("row "), "id")),
-        fold=pl.coalesce("fold", pl.col("id").map_elements(fold_of, return_dtype=pl.Int64)),
+        voter=voter(),
+        fold=pl.coalesce("fold", pl.coalesce("unit", "id").map_elements(fold_of, return_dtype=pl.Int64)),
     )
     decided = _Decided(rows)
-    tested = [g for g in groups if decided.enough(decided.group == g.id)]
-    leads = [decided.apart(decided.group == g.id) for g in tested]
+    within = {g.id: decided.group == g.id for g in groups}
+    tested = [g for g in groups if decided.enough(within[g.id], ~within[g.id])]
+    leads = [decided.apart(within[g.id], ~within[g.id]) for g in tested]
     dims = [d for d in texts.columns if d not in (*FACTS, "group")]
     parts = {WHOLE: decided, **{g.id: _Decided(rows.filter(pl.col("group") == g.id)) for g in tested}}
     signs = _signs(parts, places, dims)
@@ -183,7 +184,7 @@ def theme_outcomes(view: str, groups: Sequence[Group], places: Places, texts: pl
     told = []
     for theme, (search, held), q in zip(tested, leads, q_held, strict=True):
         sure = q <= LEVEL and np.sign(search.value) == np.sign(held.value)
-        inside = decided.group == theme.id
+        inside = within[theme.id]
         told.append(ThemeOutcome(
             theme_id=theme.id, label=theme.label, decided=decided.counts(inside),
             tends=("overturned" if held.value > 0 else "upheld") if sure else "",
@@ -198,10 +199,15 @@ def theme_outcomes(view: str, groups: Sequence[Group], places: Places, texts: pl
 
 def _notes(themes: Sequence[Group], tested: Sequence[Group], rows: pl.DataFrame) -> tuple[str, ...]:
     notes = ["Differences between texts are no effects: what is offered and who offers it are not drawn by lot."]
-    if len(themes) > len(tested):
+    if tested:
         notes.append(
-            f"{len(themes) - len(tested)} themes have fewer than {LEAST_DECIDED} decided texts in one half of the "
-            "sellers and are not judged."
+            "An interval is of one theme alone. A difference is verified if the searching half of the sellers shows it "
+            f"first and the held-out half confirms it, at a false-discovery level of {LEVEL} over all that were shown."
+        )
+    if (few := len(themes) - len(tested)) > 0:
+        notes.append(
+            f"Not judged, since one half of the sellers has fewer than {LEAST_DECIDED} of its decided texts: "
+            f"{few:,} of {len(themes):,} themes."
         )
     if rows["unit"].null_count() == rows.height:
         notes.append("No seller is known, so the halves are of texts, and intervals take texts as independent.")
@@ -219,20 +225,19 @@ class _Decided:
         self._unit = unit_codes(rows)
         self._voter: Labels = rows["voter"].rank("dense").to_numpy().astype(np.int64) - 1
 
-    def enough(self, has: Mask) -> bool:
+    def enough(self, has: Mask, lacks: Mask) -> bool:
         """Whether either half holds enough texts that have it and that lack it."""
-        return (
-            min(int((side & half).sum()) for side in (has, ~has) for half in (self.held, ~self.held)) >= LEAST_DECIDED
-        )
+        halves = (self.held, ~self.held)
+        return min(int((side & half).sum()) for side in (has, lacks) for half in halves) >= LEAST_DECIDED
 
-    def apart(self, has: Mask) -> tuple[Difference, Difference]:
+    def apart(self, has: Mask, lacks: Mask) -> tuple[Difference, Difference]:
         """The share overturned of those that have it less that of those that lack it: searching half, held-out half."""
-        return self._difference(has, ~self.held), self._difference(has, self.held)
+        return self._difference(has, lacks, ~self.held), self._difference(has, lacks, self.held)
 
-    def _difference(self, has: Mask, half: Mask) -> Difference:
-        k, one = self.over[half].astype(np.float64), has[half].astype(np.float64)
+    def _difference(self, has: Mask, lacks: Mask, half: Mask) -> Difference:
+        k, one, none = (side[half].astype(np.float64) for side in (self.over, has, lacks))
         unit = None if self._unit is None else np.unique(self._unit[half], return_inverse=True)[1]
-        return rate_difference(k * (1 - one), 1 - one, k * one, one, unit)
+        return rate_difference(k * none, none, k * one, one, unit)
 
     def counts(self, part: Mask) -> Counts:
         """Overturned of decided."""
@@ -245,13 +250,19 @@ class _Decided:
 
 @dataclass(frozen=True)
 class _Lead:
-    """A sign as it is looked for: which of the decided texts of its theme have it."""
+    """A sign as it is looked for: which of the decided texts of its theme have it, and which are known to lack it."""
 
     group: str
     kind: Kind
     name: str
     value: str
     has: Mask
+    lacks: Mask
+
+    @property
+    def parting(self) -> bytes:
+        """How it parts the texts, whichever side is said to have it."""
+        return min(self.has.tobytes(), self.lacks.tobytes())
 
 
 def _signs(parts: Mapping[str, _Decided], places: Places, dims: Sequence[str]) -> dict[str, list[Sign]]:
@@ -259,32 +270,32 @@ def _signs(parts: Mapping[str, _Decided], places: Places, dims: Sequence[str]) -
     p: list[float] = []
     for group, part in parts.items():
         for family in _families(group, part, places, dims):
-            over, up = (
-                np.array([part.votes(lead.has & ~part.held & side) for lead in family], dtype=np.float64)
-                for side in (part.over, ~part.over)
-            )
-            ratio, error = log_odds(over, up, over.sum(), up.sum())
+            if not family:
+                continue
+            known = family[0].has | family[0].lacks
+            over, up = (~part.held & known & side for side in (part.over, ~part.over))
+            inside, outside = ([part.votes(lead.has & side) for lead in family] for side in (over, up))
+            ratio, error = log_odds(inside, outside, part.votes(over), part.votes(up))
             leads += family
             p += p_two_sided(ratio / error).tolist()
     sent: list[_Lead] = []
     taken: dict[str, list[bytes]] = {}
     for i in np.argsort(np.asarray(p), kind="stable"):
         same = taken.setdefault(leads[i].group, [])
-        mark = min(leads[i].has.tobytes(), (~leads[i].has).tobytes())
-        if p[i] <= SCREEN and len(same) < CANDIDATES and mark not in same:
-            same.append(mark)
+        if p[i] <= SCREEN and len(same) < CANDIDATES and leads[i].parting not in same:
+            same.append(leads[i].parting)
             sent.append(leads[i])
     return _verified(sent, parts)
 
 
 def _verified(sent: Sequence[_Lead], parts: Mapping[str, _Decided]) -> dict[str, list[Sign]]:
-    apart = [parts[lead.group].apart(lead.has) for lead in sent]
+    apart = [parts[lead.group].apart(lead.has, lead.lacks) for lead in sent]
     kept: dict[str, list[Sign]] = {}
     for lead, (search, held), q in zip(sent, apart, benjamini_hochberg([_p(h) for _, h in apart]), strict=True):
         if q > LEVEL or np.sign(search.value) != np.sign(held.value):
             continue
         part = parts[lead.group]
-        having, lacking = part.counts(lead.has & part.held), part.counts(~lead.has & part.held)
+        having, lacking = part.counts(lead.has & part.held), part.counts(lead.lacks & part.held)
         kept.setdefault(lead.group, []).append(Sign(
             kind=lead.kind, name=lead.name, value=lead.value, having=having, lacking=lacking,
             effect=held.estimate(having.n + lacking.n, "held-out sellers, clustered by seller"), q=float(q),
@@ -299,31 +310,40 @@ def _verified(sent: Sequence[_Lead], parts: Mapping[str, _Decided]) -> dict[str,
 
 
 def _families(group: str, part: _Decided, places: Places, dims: Sequence[str]) -> Iterator[list[_Lead]]:
-    """What is compared with one another: the terms, the kinds of evidence, the values of each dimension."""
+    """What is looked at together: the terms, the kinds of evidence, the values of each dimension."""
     said = [frozenset(words(places.corpus.texts[g])) - function_words() for g in part.rows["text"]]
     yield _held_by(group, "term", "term", said, part)
     offered = part.rows["evidence"]
     if offered.null_count() < len(offered):
-        lists = [frozenset(x) or frozenset({NOTHING}) if x is not None else frozenset() for x in offered.to_list()]
+        lists = [frozenset(x) or frozenset({NOTHING}) if x is not None else None for x in offered.to_list()]
         yield _held_by(group, "evidence", "evidence", lists, part)
     for dim in dims:
-        values = [frozenset({v}) if v is not None else frozenset() for v in part.rows[dim].to_list()]
+        values = [frozenset({v}) if v is not None else None for v in part.rows[dim].to_list()]
         yield _held_by(group, "segment", dim, values, part)
 
 
-def _held_by(group: str, kind: Kind, name: str, values: Sequence[frozenset[str]], part: _Decided) -> list[_Lead]:
+def _held_by(
+    group: str, kind: Kind, name: str, values: Sequence[frozenset[str] | None], part: _Decided
+) -> list[_Lead]:  # fmt: skip
+    """The leads of one kind, one for each way to part the texts.
+
+    A text of which nothing is known (None) neither has nor lacks any.
+    """
+    known = np.array([held is not None for held in values], dtype=bool)
     where: dict[str, list[int]] = {}
     for row, held in enumerate(values):
-        for value in held:
+        for value in held or ():
             where.setdefault(value, []).append(row)
-    often = sorted((v for v in where if len(where[v]) >= 2 * LEAST_DECIDED), key=lambda v: (-len(where[v]), v))
-    leads = []
+    often = [v for v in where if len(where[v]) >= 2 * LEAST_DECIDED]
+    often.sort(key=lambda v: (v == NOTHING, -len(where[v]), v))  # what is offered speaks, not that nothing else is
+    leads: dict[bytes, _Lead] = {}
     for value in often[:MOST_TERMS]:
         has = np.zeros(len(values), dtype=bool)
         has[where[value]] = True
-        if part.enough(has):
-            leads.append(_Lead(group, kind, name, value, has))
-    return leads
+        if part.enough(has, known & ~has):
+            lead = _Lead(group, kind, name, value, has, known & ~has)
+            leads.setdefault(lead.parting, lead)
+    return list(leads.values())
 
 
 def _p(difference: Difference) -> float:

@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 from gne_analytics.evidence.types import Theme
 from gne_analytics.themes.embedders import Vectors
 from gne_analytics.themes.graph import SMALLEST, Labels, Partition, centroids
+from gne_analytics.themes.leaves import Leaves
 from gne_analytics.themes.texts import Corpus, folded_into, shortened
 
 AXES = 32
@@ -75,10 +76,7 @@ class Ground:
     """
 
     fitted: Stand
-    centres: Vectors
-    leaf_centres: Vectors
-    owner: Labels
-    """The theme of each leaf."""
+    leaves: Leaves
     axes: Vectors
     means: Vectors
     cuts: tuple[Labels, ...]
@@ -95,28 +93,27 @@ class Ground:
         means = (_sums(placed, leaf) / np.bincount(leaf)[:, None]).astype(np.float32)
         groups = tuple(_majority(leaf, labels) for labels in finer)
         fitted = Stand(theme, similarity, leaf, placed @ axes)
-        return cls(fitted, centres, centroids(placed, leaf), owner, axes, means, groups)
+        return cls(fitted, Leaves(centroids(placed, leaf), owner, centres), axes, means, groups)
 
     def renumbered(self, order: Labels, stands: Stand) -> "tuple[Ground, Stand]":
         """Number the themes in that order, the leaves by theme; of the ground and of the texts that stand on it."""
         theme = np.argsort(order)
-        leaves = np.argsort(theme[self.owner], kind="stable")
+        leaves = np.argsort(theme[self.leaves.owner], kind="stable")
         leaf = np.argsort(leaves)
         ground = Ground(
-            self.fitted.renumbered(theme, leaf), self.centres[order], self.leaf_centres[leaves],
-            theme[self.owner][leaves], self.axes, self.means[leaves], tuple(cut[leaves] for cut in self.cuts),
+            self.fitted.renumbered(theme, leaf), self.leaves.renumbered(order, leaves),
+            self.axes, self.means[leaves], tuple(cut[leaves] for cut in self.cuts),
         )  # fmt: skip
         return ground, stands.renumbered(theme, leaf)
 
     def stand(self, placed: Vectors) -> Stand:
-        """Give texts that were not fitted the nearest leaf, and its theme: a theme may have several kernels."""
-        leaf: Labels = (placed @ self.leaf_centres.T).argmax(axis=1).astype(np.int64)
-        theme = self.owner[leaf]
-        return Stand(theme, np.einsum("ij,ij->i", placed, self.centres[theme]), leaf, placed @ self.axes)
+        """Give texts that were not fitted the nearest leaf, and its theme."""
+        found = self.leaves.nearest(placed)
+        return Stand(found.theme, found.similarity, found.leaf, placed @ self.axes)
 
     def places(self, found: Corpus, languages: Sequence[str | None], stands: Stand) -> Places:
         """Lay themes and texts out flat; the same input, the same map."""
-        spots = _spots(stands.along, stands.theme, self.centres)
+        spots = _spots(stands.along, stands.theme, self.leaves.themes)
         return Places(found, tuple(languages), stands.theme, stands.leaf, self.means, spots, self.cuts)
 
 

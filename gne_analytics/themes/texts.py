@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from gne_analytics.errors import DataError
 from gne_analytics.evidence.redact import MARK, redact
@@ -72,7 +73,7 @@ def corpus(frame: pl.DataFrame, view: str) -> Corpus:
     Columns: id and text; unit and language where known. Texts that hold no letter (empty, emoji, digits) belong to no
     theme; they are counted in ``wordless``. A frame without a single word is a DataError.
     """
-    rows = _checked(frame, view)
+    rows = checked(frame, view)
     texts = [clean(t) for t in rows["text"].to_list()]
     bones = [skeleton(t) for t in texts]
     representative: dict[str, str] = {}
@@ -94,6 +95,18 @@ def corpus(frame: pl.DataFrame, view: str) -> Corpus:
     )
 
 
+def voter() -> pl.Expr:
+    """Who speaks in a row: its unit or, where nobody knows that, the row; a unit never bears the name of a row."""
+    return pl.coalesce(pl.concat_str(pl.lit("unit "), "unit"), pl.concat_str(pl.lit("row "), "id"))
+
+
+def unit_codes(rows: pl.DataFrame) -> NDArray[np.int64] | None:
+    """Number the voters of rows from zero; None where no unit is known, so that rows are taken as independent."""
+    if rows["unit"].null_count() == rows.height:
+        return None
+    return rows.select(voter().rank("dense").cast(pl.Int64) - 1).to_series().to_numpy()
+
+
 def folded_into(rows: pl.DataFrame) -> pl.DataFrame:
     """Add folded_into (the id that speaks for a seller's near-identical texts) and campaign (what many sellers paste).
 
@@ -101,14 +114,16 @@ def folded_into(rows: pl.DataFrame) -> pl.DataFrame:
     """
     voice = pl.col("id").first().over("group", "unit")
     known = pl.col("group").is_not_null()
-    pasted = (pl.len().over("group") >= CAMPAIGN_ROWS) & (pl.col("unit").n_unique().over("group") >= CAMPAIGN_UNITS)
+    sellers = pl.col("unit").drop_nulls().n_unique().over("group")
+    pasted = (pl.len().over("group") >= CAMPAIGN_ROWS) & (sellers >= CAMPAIGN_UNITS)
     return rows.with_columns(
         folded_into=pl.when(known & (voice != pl.col("id"))).then(voice),
         campaign=pl.when(known & pasted).then(pl.col("id").first().over("group")),
     )
 
 
-def _checked(frame: pl.DataFrame, view: str) -> pl.DataFrame:
+def checked(frame: pl.DataFrame, view: str) -> pl.DataFrame:
+    """Return id, text (empty where null), unit and language, in order of id; what is no such frame is a DataError."""
     for column in ("id", "text"):
         if column not in frame.columns:
             raise DataError.missing_column(view, column, frame.columns, "themes")

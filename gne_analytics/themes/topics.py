@@ -95,7 +95,7 @@ def find_topics(
     """
     held = [frozenset(words(text)) for text in texts]
     if len(texts) < FEWEST or len(frozenset().union(*held)) < TERMS:
-        return _one_theme(held)
+        return _one_theme(texts, held, speakers)
     # BERTopic switches warnings off for the whole process when it is imported; that does not leave this block.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -157,9 +157,12 @@ def _stop_words(
     return stop if len(left) >= TERMS else frozenset()
 
 
-def _one_theme(held: Sequence[frozenset[str]]) -> Topics:
-    often = Counter(word for those in held for word in those)
-    terms = prune(sorted(often, key=lambda word: (-often[word], word)), often)
+def _one_theme(texts: Sequence[str], held: Sequence[frozenset[str]], speakers: Sequence[frozenset[str]]) -> Topics:
+    """What most sellers say, without function words; words said as often stand in the order of the texts."""
+    said = _speakers_of_words(range(len(texts)), held, speakers)
+    every = list(dict.fromkeys(word for text in texts for word in words(text)))
+    telling = [word for word in every if word not in function_words()] or every
+    terms = prune(sorted(telling, key=lambda word: -said[word]), said)
     return Topics(np.zeros(len(held), dtype=np.int64), (tuple(terms[:TERMS]),), (0,), None)
 
 

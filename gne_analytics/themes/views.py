@@ -9,7 +9,7 @@ import polars as pl
 
 from gne_analytics.errors import DataError, did_you_mean
 from gne_analytics.evidence.segment import Segment
-from gne_analytics.metrics.definitions import DECIDED, OVERTURNED
+from gne_analytics.metrics.definitions import DECIDED, LEVEL_ORDER, OVERTURNED
 from gne_analytics.metrics.observations import observe
 from gne_analytics.tables.record import Record, appealed
 
@@ -38,7 +38,8 @@ def view_named(name: str) -> str:
 def texts_of(record: Record, view: str) -> pl.DataFrame:
     """Return the texts of one view, ready for ``fit_themes``.
 
-    Columns: id, text, unit, language, overturned (null while undecided or never appealed), violation_id, event_date.
+    Columns: id, text, unit, language, overturned (null while undecided or never appealed; of a violation, what the
+    highest decided level said), violation_id, event_date.
     A record without such a text is a DataError that names the columns that would hold it.
     """
     view = view_named(view)
@@ -119,10 +120,19 @@ def _joined(record: Record, table: str, column: str) -> pl.DataFrame:
     key = "violation_id" if table == "violations" else "signal_id"
     rows = record.table(table).with_columns(id=pl.col(key), text=pl.col(column))
     if table == "violations" and record.has("appeals"):
-        last = record.appeals.filter(pl.col("outcome").is_in(DECIDED)).sort("filed_at", "appeal_id")
-        last = last.unique("violation_id", keep="last").select("violation_id", "outcome")
-        rows = rows.join(last, on="violation_id", how="left").with_columns(overturned=_overturned(pl.col("outcome")))
+        final = _final(record.appeals)
+        rows = rows.join(final, on="violation_id", how="left", maintain_order="left")
+        rows = rows.with_columns(overturned=_overturned(pl.col("outcome")))
     return rows
+
+
+def _final(appeals: pl.DataFrame) -> pl.DataFrame:
+    """What the highest decided level said of each violation."""
+    level = pl.col("level") if "level" in appeals.columns else pl.lit("1")
+    rank = level.replace_strict(dict(LEVEL_ORDER), default=1, return_dtype=pl.Int64)
+    decided = appeals.filter(pl.col("outcome").is_in(DECIDED)).sort(rank, "filed_at", "appeal_id")
+    last = decided.unique("violation_id", keep="last", maintain_order=True)
+    return last.select("violation_id", "outcome")
 
 
 def _overturned(outcome: pl.Expr) -> pl.Expr:

@@ -11,6 +11,7 @@ from gne_analytics.errors import DataError
 from gne_analytics.evidence.types import Theme
 from gne_analytics.metrics.intervals import wilson
 from gne_analytics.themes.fit import Themes
+from gne_analytics.themes.texts import voter
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class ThemeWeeks:
     said that week), n (sellers who said something), share, lo, hi (Wilson, 95 %; null in an empty week); in order of
     week and theme_id, a row for every theme and week."""
     labels: Mapping[str, str]
-    """theme_id -> label."""
+    """theme_id -> label as a reader sees it."""
     undated: int = 0
     """Texts without a day; they are in no week."""
 
@@ -79,16 +80,17 @@ def weekly(
     days = dated(texts, view)
     held = assigned.drop_nulls("theme_id").join(days, on="id")
     rows = held.drop_nulls("day").with_columns(
-        week=pl.col("day").dt.truncate("1w"), said=pl.coalesce("folded_into", "id"), voice=pl.coalesce("unit", "id")
+        week=pl.col("day").dt.truncate("1w"), said=pl.coalesce("folded_into", "id"), voice=voter()
     )
     # A seller's copies are one text also where the week's copy is not the one that speaks for them.
-    said = rows.unique(["week", "voice", "said"]).with_columns(vote=1 / pl.len().over("week", "voice"))
+    once = rows.sort("id").unique(["week", "voice", "said"], keep="first", maintain_order=True)
+    said = once.with_columns(vote=1 / pl.len().over("week", "voice"))
     mondays = _mondays(rows["week"], since, until)
     said = said.join(mondays, on="week", how="semi")
     voices = said.group_by("week").agg(n=pl.col("voice").n_unique().cast(pl.Int64))
     # Sums of thirds and the like: rounded, since the order of summation is not kept.
     counts = said.group_by("week", "theme_id").agg(texts=pl.len().cast(pl.Int64), k=pl.col("vote").sum().round(9))
-    labels = {theme.id: theme.label for theme in themes}
+    labels = {theme.id: theme.shown for theme in themes}
     names = pl.DataFrame({"theme_id": sorted({*labels, *said["theme_id"]})}, schema={"theme_id": pl.String})
     grid = mondays.join(names, how="cross").join(voices, on="week", how="left")
     full = grid.join(counts, on=["week", "theme_id"], how="left").with_columns(

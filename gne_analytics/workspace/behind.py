@@ -25,6 +25,7 @@ from gne_analytics.workspace.handover import changes_near, changes_of
 if TYPE_CHECKING:
     from gne_analytics.causes.explain import Explanation
     from gne_analytics.tables.record import Record
+    from gne_analytics.themes.crossed import Crossed, Pair
     from gne_analytics.themes.hierarchy import Node
 
 EXAMPLES = 6
@@ -127,6 +128,36 @@ def texts_of_node(record: Record, view: str, assignments: pl.DataFrame, node: No
     return rows.with_columns(pl.Series("text", told, dtype=pl.String)).drop([
         c for c in rows.columns if c not in ("id", "text") and rows[c].null_count() == rows.height
     ])  # fmt: skip
+
+
+def texts_of_pair(record: Record, crossed: Crossed, pair: Pair, one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """Return the violations of which both themes of a pair are said: both texts, then what the record knows of the one.
+
+    ``one`` and ``other`` are the assignments of the two views. Texts are redacted and cut, and hostile all the same;
+    near-identical ones of a seller come last, since the pair counts a seller once.
+    """
+    from gne_analytics.themes.views import FACTS, about_texts
+
+    views = (crossed.one, crossed.other)
+    first, second = (
+        _texts_in(record, view, held, theme).rename({"text": view.replace("_", " ")})
+        for view, held, theme in zip(views, (one, other), (pair.one, pair.other), strict=True)
+    )
+    both = first.join(second.select("violation_id", pl.last()), on="violation_id", maintain_order="left")
+    both = both.unique("violation_id", keep="first", maintain_order=True)
+    known = about_texts(record, crossed.one).drop(set(FACTS) - {"id", "event_date", "overturned"})
+    rows = both.join(known, on="id", how="left", maintain_order="left").drop("id")
+    return rows.drop([c for c in rows.columns if rows.height and rows[c].null_count() == rows.height])
+
+
+def _texts_in(record: Record, view: str, assignments: pl.DataFrame, theme_id: str) -> pl.DataFrame:
+    """The texts of a theme with their violations: id, violation_id, text; folded ones last."""
+    from gne_analytics.themes.views import texts_of
+
+    held = assignments.filter(pl.col("theme_id") == theme_id).sort(pl.col("folded_into").is_not_null(), "id")
+    texts = texts_of(record, view).select(pl.col("id", "violation_id", "text").cast(pl.String))
+    rows = held.select("id").join(texts, on="id", maintain_order="left").drop_nulls("violation_id")
+    return rows.with_columns(pl.col("text").map_elements(_readable, pl.String))
 
 
 def causes_of_node(causes: Sequence[Cause], node: Node) -> list[Cause]:

@@ -5,20 +5,25 @@ The stages do not know each other, so the workspace hands these over.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from gne_analytics.errors import DataError
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.types import Cause, Period, Shift, Theme
 
 if TYPE_CHECKING:
     from gne_analytics.causes.context import MechanismContext
     from gne_analytics.tables.record import Record
+    from gne_analytics.themes.crossed import Crossed
+    from gne_analytics.themes.weeks import ThemeWeeks
     from gne_analytics.workspace.loop import Said
 
+CROSSED = ("seller_text", "reviewer_rationale")
+"""The views that a run crosses: what is said, and where."""
 NEAR = timedelta(days=90)
 """Changes of the world so long before the focus window, or in it, are drawn beside a series."""
 
@@ -79,6 +84,35 @@ def rising_of(record: Record, said: Said | None) -> pl.DataFrame | None:
     found = emerging(themed, record.as_of.date(), since=record.signals["event_date"].drop_nulls()[0]).filter("rising")
     labels = {t.id: t.label for t in said.themes}
     return found.with_columns(label=pl.col("theme_id").replace_strict(labels, default=None, return_dtype=pl.String))
+
+
+def weeks_of(record: Record, said: Mapping[str, Said]) -> dict[str, ThemeWeeks]:
+    """Return the themes of each view over weeks, named as a reader sees them; a view without a dated text is left out.
+
+    Texts are those of a run's assignments.
+    """
+    from gne_analytics.themes.views import texts_of
+    from gne_analytics.themes.weeks import weekly
+
+    weeks = {v: weekly(v, s.themes, s.assignments, texts_of(record, v)) for v, s in said.items() if s.themes}
+    return {view: found for view, found in weeks.items() if not found.weeks.is_empty()}
+
+
+def crossed_of(record: Record, said: Mapping[str, Said]) -> Crossed | None:
+    """Return what sellers say where reviewers say something; None where the views speak of no violation in common."""
+    from gne_analytics.themes.crossed import Side, cross
+    from gne_analytics.themes.views import texts_of
+
+    sides = []
+    for view in CROSSED:
+        if view not in said or not said[view].themes:
+            return None
+        about = texts_of(record, view).select(pl.col("id", "violation_id", "unit").cast(pl.String))
+        sides.append(Side(view, said[view].themes, said[view].assignments, about))
+    try:
+        return cross(*sides)
+    except DataError:
+        return None
 
 
 def changes_near(record: Record, shift: Shift) -> tuple[tuple[date, str], ...]:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 EXPLAINED = 12
 """So many shifts are explained, strongest first; the rest are listed."""
-THEME_VIEWS = ("seller_text", "signals")
+THEME_VIEWS = ("seller_text", "reviewer_rationale", "signals")
 """Views that every run clusters, where the record has them."""
 VERDICT_ORDER = (
     Recommendation.RECOMMEND,

@@ -18,8 +18,10 @@ from gne_analytics.workspace.folder import MANIFEST
 if TYPE_CHECKING:
     from gne_analytics.release.ledger import Ledger
     from gne_analytics.themes.cards import ThemeCard
+    from gne_analytics.themes.crossed import Crossed
     from gne_analytics.themes.hierarchy import Hierarchy
     from gne_analytics.themes.outcomes import Outcomes
+    from gne_analytics.themes.weeks import ThemeWeeks
 
 T = TypeVar("T")
 BEHIND = "Its series, siblings, rival descriptions with their counts and example rows"
@@ -73,6 +75,24 @@ class Run:
         from gne_analytics.themes.outcomes import Outcomes
 
         return self._read_if_there("theme_outcomes", list[Outcomes])
+
+    @cached_property
+    def theme_crossed(self) -> "list[Crossed]":
+        """What sellers say where reviewers say something, only the pairs that are beyond chance.
+
+        All pairs are in the table ``crossed``. None in a run of an older version.
+        """
+        from gne_analytics.themes.crossed import Crossed
+
+        return self._read_if_there("theme_crossed", list[Crossed])
+
+    def theme_weeks(self, view: str) -> "ThemeWeeks | None":
+        """Return the themes of a view over weeks; None where no text has a day, or in a run of an older version."""
+        from gne_analytics.themes.weeks import ThemeWeeks
+
+        held = self.path / "tables" / f"weeks_{view}.parquet"
+        labels = {t.id: t.shown for t in self.themes if t.view == view}
+        return ThemeWeeks(view, pl.read_parquet(held), labels) if held.exists() else None
 
     @cached_property
     def proposals(self) -> list[Proposal]:

@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 
 from gne_analytics.evidence.claims import Claim, Finding
 from gne_analytics.evidence.redact import redact
-from gne_analytics.evidence.render import number, render
+from gne_analytics.evidence.render import number, percent, render
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Edit, EditKind, Proposal, Recommendation
-from gne_analytics.release.view import answers, arguments, closed, counted, diff_lines, interval, stories, verdict
+from gne_analytics.release.view import answers, arguments, closed, counted, diff_lines, interval, says, stories, verdict
+from gne_analytics.themes.crossed import Crossed, Pair
 from gne_analytics.themes.hierarchy import Node
 from gne_analytics.themes.outcomes import ThemeOutcome
 from gne_analytics.workspace.run import Run
@@ -161,6 +162,42 @@ def nodes_table(nodes: Sequence[Node], links: Mapping[str, str]) -> str:
         '<table class="gne-table"><thead><tr><th>theme</th><th>texts</th><th>sellers</th><th>terms</th></tr></thead>'
         f"<tbody>{body}</tbody></table></div></details>"
     )
+
+
+def crossed_table(crossed: Crossed, links: Mapping[tuple[str, str], str]) -> str:
+    """Return the pairs of two views that meet more often than by chance as a table, each a link to its rows.
+
+    ``links`` maps a pair's two ids to the address of its rows.
+    """
+    where, who = says(crossed.other), says(crossed.one)
+    body = "".join(
+        f"<tr><td><bdi>{escape(p.other_label)}</bdi></td>"
+        f'<td><a href="{escape(links[p.one, p.other])}"><bdi>{escape(p.one_label)}</bdi></a></td>'
+        f"<td>{number(p.k)}</td><td>{p.by_chance}</td><td>{_lift(p)}</td>"
+        f"<td>{percent(p.share, p.n_other)}</td><td>{percent(p.elsewhere, p.n - p.n_other)}</td></tr>"
+        for p in crossed.meeting
+    )
+    heads = (f"where {where}", who, "both", "by chance", "times as often", "of all said there", "elsewhere")
+    return (
+        f"<details><summary>All {number(len(crossed.meeting))} pairs as a table; a name opens its cases</summary>"
+        f'<div class="gne-scroll"><table class="gne-table"><thead><tr>'
+        f"{''.join(f'<th>{escape(h)}</th>' for h in heads)}</tr></thead><tbody>{body}</tbody></table></div></details>"
+    )
+
+
+def pair_said(crossed: Crossed, pair: Pair) -> str:
+    """Return a pair of crossed views in one sentence, its labels as they came."""
+    return (
+        f'<article class="gne-card"><h3><bdi>{escape(pair.one_label)}</bdi> where {escape(says(crossed.other))} '
+        f"<bdi>{escape(pair.other_label)}</bdi></h3><p>{number(pair.k)} times, one for each seller; chance alone would "
+        f"give {pair.by_chance}. It is {percent(pair.share, pair.n_other)} of all that is said there, and "
+        f"{percent(pair.elsewhere, pair.n - pair.n_other)} elsewhere.</p></article>"
+    )
+
+
+def _lift(pair: Pair) -> str:
+    span = pair.lift.interval
+    return f"{pair.lift.value:.1f}" + (f" ({span.lo:.1f} to {span.hi:.1f})" if span else "")
 
 
 def node_card(node: Node) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from gne_analytics.agents.model import Model
-    from gne_analytics.agents.session import ModelSession
+    from gne_analytics.agents.session import Budget, ModelSession
     from gne_analytics.causes.context import MechanismContext
     from gne_analytics.causes.explain import Explanation
     from gne_analytics.enforcement.replay import Replay
@@ -36,9 +36,12 @@ if TYPE_CHECKING:
     from gne_analytics.metrics.judged import Unjudged
     from gne_analytics.policy.files import PolicySet
     from gne_analytics.strategy.audits import AuditPlan
+    from gne_analytics.strategy.canary import CanaryPlan
     from gne_analytics.strategy.identify import Label
+    from gne_analytics.strategy.monitor import Monitor
     from gne_analytics.strategy.propose import Answer
     from gne_analytics.strategy.study import Study
+    from gne_analytics.strategy.wording import Judgement
     from gne_analytics.tables.record import Record
     from gne_analytics.themes.births import Update
     from gne_analytics.themes.crossed import Crossed
@@ -232,6 +235,15 @@ class Workspace:
 
         return cross(self.themes(one), self.themes(other))
 
+    def crossed_rows(self, crossed: Crossed, rank: int = 1) -> pl.DataFrame:
+        """Return the violations behind a pair of crossed views, with both texts redacted; ``rank`` 1 is the surest."""
+        from gne_analytics.workspace.behind import texts_of_pair
+
+        if not 1 <= rank <= len(crossed.pairs):
+            raise DataError(f"There is no pair {rank}; the views crossed have {len(crossed.pairs):,}, counted from 1.")
+        one, other = (self.themes(view).assignments for view in (crossed.one, crossed.other))
+        return texts_of_pair(self.record, crossed, crossed.pairs[rank - 1], one, other)
+
     def propose(self, causes: Sequence[Cause] | None = None) -> list[Proposal]:
         """Return typed edits for causes, each judged by its backtest; without causes, for those of the shifts found."""
         return list(self.answer(causes).proposals)
@@ -273,11 +285,35 @@ class Workspace:
 
         return counterexamples(proposal, self.record, self._needed_policies(), limit=limit, study=self._replayed())
 
-    def audit_plan(self, proposal: Proposal | Sequence[Edit], *, budget: int = 200) -> AuditPlan:
+    def audit_plan(self, proposal: Proposal | Sequence[Edit], *, budget: int | None = None) -> AuditPlan:
         """Return the audits that would settle a change; see `strategy.audit_plan`."""
         from gne_analytics.strategy.audits import audit_plan
 
         return audit_plan(proposal, self.record, self._needed_policies(), budget=budget, study=self._replayed())
+
+    def canary_plan(self, proposal: Proposal, *, start: date | None = None) -> CanaryPlan:
+        """Return who sees a proposal first, by a stated hash, what is watched and for how long."""
+        from gne_analytics.strategy.launch import plan_canary
+
+        cases = self._replayed().population
+        return plan_canary(proposal, self.record, self._needed_policies(), start=start, population=cases)
+
+    def watch(self, canary: CanaryPlan | Monitor) -> Monitor:
+        """Look at a canary for every week that has become mature; hand the result in again with a later record."""
+        from gne_analytics.strategy.monitor import Monitor, follow
+
+        return follow(canary if isinstance(canary, Monitor) else Monitor(plan=canary), self.record)
+
+    def score_wording(self, proposal: Proposal | Sequence[Edit]) -> list[Judgement]:
+        """Score every clause that a proposal rewords on its own held-out labelled examples, with the model if any."""
+        from gne_analytics.agents.judging import BUDGET, clause_judge
+        from gne_analytics.policy.edits import applied
+        from gne_analytics.strategy.wording import reworded, score_wording
+
+        edits = proposal.edits if isinstance(proposal, Proposal) else tuple(proposal)
+        today = self._needed_policies()
+        judge = clause_judge(self.model_session(BUDGET))
+        return [score_wording(old, new, judge) for old, new in reworded(today, applied(today, edits))]
 
     def run(
         self,
@@ -352,13 +388,14 @@ class Workspace:
 
         return verify(Path(release), self.record, by=by)
 
-    def model_session(self) -> ModelSession | None:
+    def model_session(self, budget: Budget | None = None) -> ModelSession | None:
         """Return a session with the model, None where none is configured and the narrator works alone."""
-        from gne_analytics.agents.session import ModelSession
+        from gne_analytics.agents.session import DEFAULT_BUDGET, ModelSession
 
+        budget = budget or DEFAULT_BUDGET
         if self.model is not None:
-            return ModelSession(self.model, cache_dir=self.cache / "model")
-        return ModelSession.from_env(cache_dir=self.cache / "model")
+            return ModelSession(self.model, budget, cache_dir=self.cache / "model")
+        return ModelSession.from_env(budget=budget, cache_dir=self.cache / "model")
 
     def _findings_of(self, result: Explanation | Shift | Proposal | Backtest) -> list[Finding]:
         from gne_analytics.agents.narrate_proposals import backtest_finding, proposal_finding

@@ -14,20 +14,23 @@ from gne_analytics import __version__
 from gne_analytics.agents.phrases import MECHANISMS, capital, spell_segment
 from gne_analytics.atomic import write_json
 from gne_analytics.causes.explain import Explanation
+from gne_analytics.errors import DataError
 from gne_analytics.evidence.claims import Finding
 from gne_analytics.evidence.store import Evidence
-from gne_analytics.evidence.types import Backtest, Cause, Decomposition, Proposal, Shift, Theme
+from gne_analytics.evidence.types import Backtest, Cause, Decomposition, Proposal, Recommendation, Shift, Theme
 from gne_analytics.release.report import ProposalPart, ReportInput, ShiftPart, write_report
 from gne_analytics.strategy.propose import Referral
 from gne_analytics.tables.contract import TABLES
 from gne_analytics.themes.cards import ThemeCard
+from gne_analytics.themes.crossed import Crossed
 from gne_analytics.themes.hierarchy import Hierarchy
 from gne_analytics.themes.outcomes import Outcomes
 from gne_analytics.workspace.behind import part_of
-from gne_analytics.workspace.handover import rising_of
+from gne_analytics.workspace.handover import crossed_of, rising_of, weeks_of
 from gne_analytics.workspace.session import REPLAY
 
 if TYPE_CHECKING:
+    from gne_analytics.themes.weeks import ThemeWeeks
     from gne_analytics.workspace.loop import Proposals, Said, Told
     from gne_analytics.workspace.session import Workspace
 
@@ -39,6 +42,7 @@ KINDS: Mapping[str, TypeAdapter[object]] = {
     "theme_cards": TypeAdapter(list[ThemeCard]),
     "theme_trees": TypeAdapter(list[Hierarchy]),
     "theme_outcomes": TypeAdapter(list[Outcomes]),
+    "theme_crossed": TypeAdapter(list[Crossed]),
     "proposals": TypeAdapter(list[Proposal]),
     "backtests": TypeAdapter(list[Backtest]),
     "findings": TypeAdapter(list[Finding]),
@@ -69,7 +73,8 @@ def write_run(
     """Write everything that a run holds into its folder, but for the manifest."""
     parts = tuple(_parts(ws, shifts, explanations))
     themes = [t for view in said.values() for t in view.themes]
-    _write_tables(folder / "tables", parts, said)
+    weeks, crossed = weeks_of(ws.record, said), crossed_of(ws.record, said)
+    _write_tables(folder / "tables", parts, said, weeks, crossed)
     _write_rejects(folder, ws.record.rejects)
     patches = _write_drafts(folder, ws, offered)
     title = told.findings[0].title.template if told.findings else ""
@@ -87,6 +92,8 @@ def write_run(
             findings=told.findings,
             shifts=parts,
             themes=tuple(themes),
+            weeks=next(iter(weeks.values()), None),
+            crossed=crossed,
             rising=rising_of(ws.record, said.get("signals")),
             funnel=ws.funnel() if ws.record.has("appeals") else None,
             proposals=tuple(
@@ -97,7 +104,7 @@ def write_run(
             rows={t: ws.record.table(t).height for t in TABLES if ws.record.has(t)},
             rejects=ws.record.rejects,
             capabilities=ws.record.capabilities,
-            notes=told.notes,
+            notes=(*told.notes, *(_undated(w) for w in weeks.values() if w.undated)),
         ),
     )
     results = {
@@ -108,6 +115,7 @@ def write_run(
         "theme_cards": [card for view in said.values() for card in view.cards],
         "theme_trees": [view.tree for view in said.values() if view.tree is not None],
         "theme_outcomes": [view.outcomes for view in said.values() if view.outcomes is not None],
+        "theme_crossed": [crossed.only_sure()] if crossed is not None else [],
         "proposals": offered.proposals,
         "backtests": offered.backtests,
         "findings": told.findings,
@@ -147,7 +155,10 @@ def _proposal_part(ws: Workspace, proposal: Proposal, test: Backtest | None, pat
     return ProposalPart(proposal, test, patch, plan, ws.counterexamples(proposal, limit=EXAMPLES))
 
 
-def _write_tables(folder: Path, parts: Sequence[ShiftPart], said: Mapping[str, Said]) -> None:
+def _write_tables(
+    folder: Path, parts: Sequence[ShiftPart], said: Mapping[str, Said], weeks: Mapping[str, ThemeWeeks],
+    crossed: Crossed | None,
+) -> None:  # fmt: skip
     folder.mkdir(exist_ok=True)
     series = [p.series.with_columns(shift_id=pl.lit(p.shift.id)) for p in parts if p.series is not None]
     if series:
@@ -156,6 +167,14 @@ def _write_tables(folder: Path, parts: Sequence[ShiftPart], said: Mapping[str, S
         found.assignments.write_parquet(folder / f"themes_{view}.parquet")
         if found.spots is not None:
             found.spots.write_parquet(folder / f"map_{view}.parquet")
+    for view, over in weeks.items():
+        over.weeks.write_parquet(folder / f"weeks_{view}.parquet")
+    if crossed is not None:
+        crossed.table().write_parquet(folder / "crossed.parquet")
+
+
+def _undated(weeks: ThemeWeeks) -> str:
+    return f"{weeks.undated:,} texts of the view {weeks.view.replace('_', ' ')} have no day and are in no week."
 
 
 def _write_rejects(folder: Path, rejects: pl.DataFrame) -> None:
@@ -171,7 +190,17 @@ def _write_drafts(folder: Path, ws: Workspace, offered: Proposals) -> dict[str, 
     from gne_analytics.release.export import patch_of, write_proposed
 
     write_proposed(folder, ws.policies, offered.proposals)
+    recommended = [p for p in offered.proposals if p.recommendation is Recommendation.RECOMMEND]
+    write_json(folder / "canary.json", {p.id: _canary(ws, p) for p in recommended})
     return {p.id: patch_of(ws.policies, p) for p in offered.proposals}
+
+
+def _canary(ws: Workspace, proposal: Proposal) -> object:
+    """Return a proposal's canary plan as JSON, or why the record allows none."""
+    try:
+        return ws.canary_plan(proposal).model_dump(mode="json")
+    except DataError as error:
+        return {"off": str(error)}
 
 
 def _referral(referral: Referral, explanations: Sequence[Explanation], ws: Workspace) -> str:

@@ -107,7 +107,7 @@ def test_a_link_is_a_view_and_hostile_texts_run_nothing_there(page, address):
     alerts = []
     page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
     page.goto(f"{address}?view=themes")
-    page.get_by_text("refund me").first.wait_for()
+    page.get_by_text("refund me").locator("visible=true").first.wait_for()
     page.goto(f"{address}?view=proposals")
     page.get_by_text("cases would be released").first.wait_for()
     assert alerts == []
@@ -121,6 +121,18 @@ def test_the_slider_of_themes_and_a_theme_have_their_address(page, address):
     page.goto(f"{address}?view=themes&of=seller_text&theme=T1")
     page.get_by_text("Part of, and parts").first.wait_for()
     page.get_by_text("texts of this theme").first.wait_for()
+
+
+def test_weeks_and_crossed_views_are_shown_and_a_pair_opens_its_cases(page, address):
+    alerts = []
+    page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+    page.goto(f"{address}?view=themes&of=seller_text")
+    page.get_by_text("leads the week of").first.wait_for()
+    page.get_by_text("pairs as a table").click()
+    page.get_by_role("link", name="logo is our own brand").last.click()
+    page.wait_for_url(re.compile("with=R2"))
+    page.get_by_text("cases behind the pair").wait_for()
+    assert alerts == []
 
 
 def test_a_missing_run_is_said_in_plain_words(page, address):

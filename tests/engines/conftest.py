@@ -1,5 +1,6 @@
 """One fixture per engine: it takes a Polars frame and gives the same rows as that engine's own kind of frame."""
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,6 +37,7 @@ def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         for name in SET_BY_THE_USER:
             environment.delenv(name, raising=False)
         environment.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+        environment.setenv("PYSPARK_PYTHON", sys.executable)  # what runs on a worker finds the package there
         builder = SparkSession.builder.master("local[2]").appName("gne tests")
         for key, value in SETTINGS.items():
             builder = builder.config(key, value)

@@ -8,7 +8,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from gne_analytics.policy.predicates import compile as compile_predicate
-from gne_analytics.strategy.cells import NO_SCORE, count_cells
+from gne_analytics.strategy.cells import count_cells
+from gne_analytics.strategy.rows import NO_SCORE, Condition
 
 EDGES = [0.9, 0.1 + 0.2, 0.3, 0.5, 0.7, 1.0]
 TESTS = {
@@ -50,7 +51,8 @@ def counted_by_hand(frame, by, bits, edges):
 @pytest.mark.parametrize("score", [pl.Float64, pl.Float32], ids=str)
 def test_cells_are_those_counted_by_hand(engine, score):
     frame = cases(score)
-    predicates = {sql: compile_predicate(sql, frame.schema).expr() for sql in TESTS}
+    compiled = {sql: compile_predicate(sql, frame.schema) for sql in TESTS}
+    predicates = {sql: Condition(p.expr(), p.columns) for sql, p in compiled.items()}
     cells = count_cells(engine(frame), predicates, EDGES, by=["market", "tier"], sums=["weight"])
     edges = sorted({float(np.float32(e)) if score == pl.Float32 else e for e in EDGES})
     assert cells.edges.tolist() == edges

@@ -15,6 +15,7 @@ from gne_analytics.figures.shifts import adds_up
 from gne_analytics.figures.theme import BLUE, GREY
 from gne_analytics.figures.wording import kind_of, sides
 from gne_analytics.testing import results
+from gne_analytics.testing.said import a_crossing
 from gne_analytics.themes import ThemeWeeks
 
 FUNNEL = pl.DataFrame(
@@ -66,6 +67,7 @@ DRAWN = {
     "guardrails_plot": lambda: figures.guardrails_plot(results.a_backtest().guardrails),
     "themes_bar": lambda: figures.themes_bar(results.some_themes()),
     "themes_weekly": lambda: figures.themes_weekly(SAID),
+    "themes_crossed": lambda: figures.themes_crossed(a_crossing()),
     "appeals_funnel": lambda: figures.appeals_funnel(FUNNEL),
     "inside_series": lambda: figures.inside_series(
         results.a_series(),
@@ -87,6 +89,7 @@ EMPTY = {
     "guardrails": lambda: figures.guardrails_plot(()),
     "themes": lambda: figures.themes_bar(()),
     "weekly": lambda: figures.themes_weekly(ThemeWeeks("signals", SAID.weeks.clear(), {})),
+    "crossed": lambda: figures.themes_crossed(a_crossing().model_copy(update={"pairs": ()})),
     "funnel": lambda: figures.appeals_funnel(FUNNEL.clear()),
     "frontier": lambda: figures.frontier(FRONTIER.clear(), title="none", subtitle="none"),
 }
@@ -363,3 +366,9 @@ def test_a_shift_that_is_none_says_so():
     still = results.a_shift().model_copy(update={"after": Counts(k=1_312, n=7_204)})
     still = still.model_copy(update={"delta": still.delta.model_copy(update={"value": 0.0})})
     assert figures.words_of(figures.shift_series(results.a_series(), still)).title.endswith("did not move")
+
+
+def test_one_theme_over_weeks_is_told_by_its_peak_and_named_themes_are_limited():
+    title = figures.words_of(figures.themes_weekly(SAID, ids=["T1"])).title
+    assert "was said most in the week of 23 March 2026, by 50 % of sellers" in title
+    assert len([t for t in figures.themes_weekly(SAID, ids=["T1", "T2"], limit=1).data if t.mode != "lines"]) == 1

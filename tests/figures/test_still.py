@@ -8,7 +8,7 @@ import pytest
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.figures import causes_ranked, inside_series, siblings, still, waterfall
 from gne_analytics.testing import results
-from gne_analytics.testing.results import HOSTILE
+from gne_analytics.testing.said import HOSTILE
 
 CAUSES = results.some_causes()
 NAMES = {c.id: str(c.segment) for c in CAUSES}

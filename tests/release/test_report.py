@@ -7,14 +7,17 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
+import polars as pl
 import pytest
 
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Recommendation
+from gne_analytics.evidence.types import Contribution, Estimate, Interval, Recommendation
 from gne_analytics.release.report import ProposalPart, ReportInput, report_html, write_report
 from gne_analytics.release.traceable import untraced
-from gne_analytics.testing.results import HOSTILE, a_proposal, a_report, some_themes
+from gne_analytics.strategy.experiment import plan_experiment
+from gne_analytics.testing.results import a_proposal, a_report
+from gne_analytics.testing.said import HOSTILE, some_themes
 
 
 @pytest.fixture
@@ -119,13 +122,25 @@ def test_the_report_stays_under_six_megabytes(tmp_path, run):
 def test_hostile_texts_are_escaped_everywhere(run):
     themes = (some_themes()[0].model_copy(update={"label": HOSTILE, "terms": (HOSTILE,)}),)
     proposal = a_proposal().model_copy(update={"title": HOSTILE, "owner": HOSTILE})
-    part = ProposalPart(proposal, run.proposals[0].backtest, HOSTILE)
+    cases = run.proposals[0].examples.with_columns(case_id=pl.lit(HOSTILE), market=pl.lit(HOSTILE))
+    part = ProposalPart(proposal, run.proposals[0].backtest, HOSTILE, examples=cases)
     shift = replace(run.shifts[0], changes=((run.as_of.date(), HOSTILE),), refused={HOSTILE: HOSTILE})
     hostile = replace(run, title=HOSTILE, source=HOSTILE, themes=themes, proposals=(part,), shifts=(shift,))
     page = report_html(hostile)
     assert '<script>alert("7")' not in page
     assert "<b>refund" not in page
     assert untraced(page, hostile.store) == ()
+
+
+@pytest.mark.parametrize(("weeks", "said"), [(9, "needs"), (None, "the record does not tell")])
+def test_an_experiment_says_its_weeks_its_correlation_and_how_sellers_are_assigned(run, weeks, said):
+    plan = plan_experiment("cure_rate", 0.1, rows_per_unit=4).model_copy(update={"weeks": weeks})
+    part = ProposalPart(a_proposal().model_copy(update={"experiment": plan}))
+    planned = replace(run, proposals=(part,))
+    page = report_html(planned)
+    for words in (said, "correlation of one seller's rows that is assumed", "blake2b-512"):
+        assert words in page
+    assert untraced(page, planned.store) == ()
 
 
 def test_a_json_block_cannot_end_its_script(run):
@@ -262,6 +277,26 @@ def test_audits_are_planned_where_a_proposal_is_not_recommended(run):
         assert ("The audits that would settle it" in page) is shown
 
 
+def test_of_several_edits_each_is_shown_with_what_it_brings_and_what_the_others_bring_without_it(run, html):
+    part = run.proposals[0]
+    interval = Interval(lo=-900.0, hi=-100.0)
+    alone, without = (Estimate(value=v, interval=interval, n=4_100) for v in (-512.0, -301.0))
+    second = part.proposal.edits[0].model_copy(update={"rule": "replica-wording"})
+    several = part.proposal.model_copy(
+        update={
+            "edits": (*part.proposal.edits, second),
+            "contributions": tuple(Contribution(edit=i, alone=alone, without=without) for i in range(2)),
+        }
+    )
+    shown = replace(run, proposals=(replace(part, proposal=several), *run.proposals[1:]))
+    page = report_html(shown)
+    table = re.search(r"What each edit brings to the loss.*?</table>", page, re.DOTALL)[0]
+    assert table.count("512") == table.count("301") == 2
+    assert "replica-wording" in table
+    assert untraced(page, shown.store) == ()
+    assert "What each edit brings" not in html
+
+
 def test_rejects_are_counted_by_reason_with_examples(html):
     assert "appeal without its violation" in html
     assert "ap-17, ap-18" in html
@@ -287,3 +322,18 @@ def test_the_page_draws_its_figures_offline_without_a_word_of_complaint(tmp_path
     assert "CONSOLE" not in shown.stderr
     drawn = set(re.findall(r'id="plot-(\d+)"[^>]*js-plotly-plot|js-plotly-plot[^>]*id="plot-(\d+)"', shown.stdout))
     assert len(drawn) >= 8
+
+
+def test_themes_over_weeks_and_crossed_views_are_shown_with_counts_and_chance(html, run):
+    assert "Themes over weeks" in html
+    assert "chance alone would give" in html
+    table = html[html.index("Pairs of themes that meet") :].split("</table>")[0]
+    assert table.count("<tr>") == 1 + len(run.crossed.meeting)
+    assert "By chance" in table
+
+
+def test_without_a_pair_beyond_chance_or_a_second_week_neither_is_shown(run):
+    still = replace(run, crossed=run.crossed.model_copy(update={"pairs": ()}), weeks=None)
+    page = report_html(still)
+    assert "Themes over weeks" not in page
+    assert "chance alone" not in page

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import duckdb
 import narwhals as nw
 import numpy as np
@@ -12,7 +14,9 @@ from gne_analytics.evidence.types import Edit, EditKind
 from gne_analytics.policy.edits import applied
 from gne_analytics.policy.predicates import compile as compile_predicate
 from gne_analytics.simulate.world import default_policies
+from gne_analytics.strategy import rows
 from gne_analytics.strategy.cells import CellRule, count_cells, densify
+from gne_analytics.strategy.rows import NO_SCORE, Bins, Condition
 from gne_analytics.strategy.rules import compile_rules
 
 DAY = pl.date_range(pl.date(2026, 5, 1), pl.date(2026, 5, 1), eager=True)[0]
@@ -79,6 +83,8 @@ def test_cells_decide_every_case_as_a_replay_of_random_policies_does(seed):
             for case, action, review in said.select("case_id", "action", "review").iter_rows()
         }
         assert got == want
+        decided = Counter(map(bool, (review for action, review in want.values() if action)))
+        assert tuple(part.sum() for part in tensor.acted(rules)) == (decided[False], decided[True])
 
 
 @pytest.mark.parametrize("dtype", [pl.Float64, pl.Float32])
@@ -131,3 +137,51 @@ def test_more_predicates_than_one_word_holds_keep_their_bits():
     tensor = densify(count_cells(cases, predicates, [0.5], by=["x"]))
     for s, _, c in np.argwhere(tensor.counts() > 0):
         assert [values[i] for i in np.flatnonzero(tensor.signatures[s])] == [tensor.classes["x"][int(c)]]
+
+
+AWKWARD = (0.1 + 0.2, 0.3, np.nextafter(0.3, 1), 1e-300, 0.999999, 1.0)
+
+
+@pytest.mark.parametrize("edges", [AWKWARD, np.linspace(0, 1, 301), np.array([0.7]), np.array([]), np.arange(-3.0, 4)])
+def test_a_score_finds_its_bin_exactly_however_close_the_edges_lie(edges):
+    r = np.random.default_rng(0)
+    edges = np.sort(np.asarray(edges, np.float64))
+    near = np.concatenate(
+        [edges, np.nextafter(edges, -9), np.nextafter(edges, 9), r.uniform(-4, 5, 500), [np.inf, -np.inf]]
+    )
+    assert Bins(edges).of(near).tolist() == np.searchsorted(edges, near, side="right").tolist()
+    assert Bins(edges).of(np.array([np.nan])).tolist() == [NO_SCORE]
+
+
+def test_rows_counted_by_position_are_the_rows_that_were_grouped():
+    cases = random_cases(3, 3_000).with_columns(
+        weight=pl.int_range(pl.len()),
+        size=pl.int_range(pl.len()) % 7 - 3,
+        day=DAY,
+        flag=pl.int_range(pl.len()) % 2 == 0,
+    )
+    told = {m: compile_predicate(m, cases.schema) for m in (*MATCHES, "score < 0.7", "size > 0 OR flag = true")}
+    counted, grouped = (
+        count_cells(frame, conditions, [0.5, 0.7, 0.71], by=["object_type", "size", "day"], sums=["weight"]).frame
+        for frame, conditions in (
+            (cases, {m: Condition(p.expr(), p.columns) for m, p in told.items()}),
+            (cases.lazy(), {m: p.expr() for m, p in told.items()}),
+        )
+    )
+    assert counted.equals(grouped)
+
+
+def test_a_score_that_is_no_number_is_no_score():
+    cases = pl.DataFrame({"score": [0.9, float("nan"), None]})
+    for frame in (cases, cases.lazy()):
+        assert count_cells(frame, {}, [0.5]).frame.rows() == [(0, NO_SCORE, 2), (0, 1, 1)]
+
+
+def test_a_class_with_more_values_than_can_be_counted_by_position_is_grouped(monkeypatch):
+    cases = random_cases(4, 300)
+    predicates = {"id": Condition(nw.col("market") == "ID", ("market",))}
+    want = count_cells(cases, predicates, [0.5], by=["case_id"]).frame
+    for name in ("MOST_VALUES", "MOST_GROUPS", "MOST_CELLS"):
+        with monkeypatch.context() as limit:
+            limit.setattr(rows, name, 100)
+            assert count_cells(cases, predicates, [0.5], by=["case_id"]).frame.equals(want)

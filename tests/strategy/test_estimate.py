@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from scipy.optimize import brentq
 from scipy.stats import norm
-from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from gne_analytics.strategy.estimate import (
     Price,
@@ -14,6 +14,7 @@ from gne_analytics.strategy.estimate import (
     difference,
     imbens_manski,
     mover,
+    stratified,
     tally,
     wilson,
 )
@@ -40,6 +41,29 @@ def test_mover_of_one_share_is_its_wilson_interval_and_turns_with_the_sign():
     lo, hi = wilson(share, labels, 1.96)
     assert mover(np.array([10.0]), share, labels, 1.96) == pytest.approx((10 * (0.2 - lo[0]), 10 * (hi[0] - 0.2)))
     assert mover(np.array([-10.0]), share, labels, 1.96) == pytest.approx((10 * (hi[0] - 0.2), 10 * (0.2 - lo[0])))
+
+
+@pytest.mark.parametrize(("counts", "sizes"), [((56, 48), (70, 80)), ((9, 3), (10, 10)), ((0, 5), (40, 30))])
+def test_mover_of_a_difference_is_newcombes_interval_of_statsmodels(counts, sizes):
+    shares = np.array(counts) / np.array(sizes)
+    below, above = mover(np.array([1.0, -1.0]), shares, np.array(sizes, float), norm.ppf(0.975))
+    want = confint_proportions_2indep(counts[0], sizes[0], counts[1], sizes[1], method="newcomb")
+    assert (shares[0] - shares[1] - below, shares[0] - shares[1] + above) == pytest.approx(want, abs=1e-9)
+
+
+def test_strata_alike_have_the_interval_of_the_whole_as_if_it_were_one_sample():
+    """As the score interval of one sample of all labels, which statsmodels gives: nothing is lost by cutting it up."""
+    strata, k, n = 8, 2, 40
+    below, above = mover(
+        np.full(strata, 1 / strata), np.full(strata, k / n), np.full(strata, float(n)), norm.ppf(0.975)
+    )
+    want = proportion_confint(strata * k, strata * n, method="wilson")
+    assert (k / n - below, k / n + above) == pytest.approx(want, abs=2e-4)
+
+
+def test_strata_without_a_single_failure_still_have_a_reach():
+    below, above = mover(np.full(5, 0.2), np.ones(5), np.full(5, 40.0), norm.ppf(0.975))
+    assert (1 - below, 1 + above) == pytest.approx(proportion_confint(200, 200, method="wilson"), abs=1e-4)
 
 
 @pytest.mark.parametrize(("width", "sigma"), [(0.0, 1.0), (0.5, 1.0), (3.0, 1.0), (100.0, 1.0)])
@@ -127,3 +151,54 @@ def test_the_share_overturned_among_appeals_does_not_cover_where_the_estimator_d
         lo, hi = proportion_confint((decided == 0).sum(), decided.len(), method="wilson")
         usual += lo <= 1 - cases["final"].mean() <= hi
     assert usual == 0
+
+
+@pytest.mark.parametrize("share", [0.9, 0.96, 0.99])
+def test_many_small_strata_of_nearly_sure_cases_are_covered(share):
+    r = np.random.default_rng(0)
+    weights, labels = np.full(4, 0.25), np.full(4, 30.0)
+    found = r.binomial(30, share, (2_000, 4)) / 30
+    limits = [stratified(weights, f, labels, norm.ppf(0.975)) for f in found]
+    held = [below >= f.mean() - share >= -above for f, (below, above) in zip(found, limits, strict=True)]
+    assert 0.935 <= np.mean(held) <= 0.98
+
+
+def test_a_census_adds_nothing_to_the_reach_of_a_sample():
+    weights, shares = np.array([5.0, 3.0]), np.array([0.2, 0.7])
+    alone = stratified(weights[:1], shares[:1], np.array([40.0]), 1.96)
+    assert stratified(weights, shares, np.array([40.0, np.inf]), 1.96) == pytest.approx(alone)
+    assert stratified(weights, shares, np.array([40.0, 10.0]), 0.0) == (0.0, 0.0)
+
+
+def audited_strata(often, rarely, violating_often, violating_rarely):
+    """One domain of two strata: (audits, probability) and how many of the audits found a violation."""
+    rows = [
+        {"audit_prob": prob, "audit_violating": float(i < k)}
+        for (n, prob), k in ((often, violating_often), (rarely, violating_rarely))
+        for i in range(n)
+    ]
+    unaudited = sum(round(n / prob) - n for n, prob in (often, rarely))
+    frame = pl.DataFrame(rows + [{"audit_prob": None, "audit_violating": None}] * unaudited)
+    return frame.with_columns(
+        case_id=pl.int_range(pl.len()), cell=pl.lit("c"), policy=pl.lit("p"), appealed=False, score=0.5,
+        decided_violating=pl.lit(None, pl.Float64), alpha=-1.0, beta=0.0,
+    )  # fmt: skip
+
+
+def test_labels_are_worth_their_variance_where_audits_are_rarest_among_what_is_hard_to_tell():
+    cases = audited_strata((60, 0.1), (20, 0.02), 60, 10)
+    w = np.repeat([10.0, 50.0], [60, 20])
+    y = np.repeat([1.0, 1.0, 0.0], [60, 10, 10])
+    share = np.average(y, weights=w)
+    variance = (w * (w - 1) * (y - share) ** 2).sum() / w.sum() ** 2
+    (labels,) = domains_of(cases, "latent").labels
+    kish = w.sum() ** 2 / (w**2).sum() / (1 - 80 / len(cases))
+    assert labels == pytest.approx(share * (1 - share) / variance)
+    assert labels < kish / 1.2
+
+
+def test_labels_are_never_more_than_the_weights_allow():
+    cases = audited_strata((60, 0.1), (20, 0.02), 30, 20)  # what is rarely audited is plain
+    w = np.repeat([10.0, 50.0], [60, 20])
+    (labels,) = domains_of(cases, "latent").labels
+    assert labels == pytest.approx(w.sum() ** 2 / (w**2).sum() / (1 - 80 / len(cases)))

@@ -1,6 +1,9 @@
+from collections import Counter
 from datetime import date, timedelta
 
+import numpy as np
 import polars as pl
+import pytest
 
 from gne_analytics.policy.model import Margins, Objective
 from gne_analytics.strategy.estimate import Reviewers
@@ -71,3 +74,59 @@ def test_sellers_are_new_for_a_month_but_not_because_the_record_begins():
 def test_a_path_is_sliced_by_its_top_level_and_null_by_its_own_name():
     frame = pl.DataFrame({"category": ["beauty/sun-care", None, "toys"]})
     assert frame.select(slice_value("category"))["category"].to_list() == ["beauty", "(missing)", "toys"]
+
+
+def draw_slice(r, *, sellers, per_seller, touched, violating, audited=0.4, alike=False):
+    """Draw a slice's cases and those a release touches; where sellers are alike, all their cases fare the same."""
+    n = sellers * per_seller
+    unit = np.repeat(np.arange(sellers), per_seller)
+    pick = (lambda share: (r.random(sellers) < share)[unit]) if alike else (lambda share: r.random(n) < share)
+    moves, y = pick(touched), pick(violating)
+    appealed = r.random(n) < 0.2
+    seen = ~appealed & (r.random(n) < audited)
+    flows = pl.DataFrame({
+        "case_id": [f"c{i}" for i in range(n)], "unit": [f"s{i}" for i in unit], "market": "ID", "cell": "released",
+        "policy": "p", "appealed": appealed, "decided_violating": np.where(appealed, y, np.nan),
+        "audit_violating": np.where(seen, y, np.nan), "audit_prob": np.where(seen, audited, np.nan),
+        "score": r.random(n), "alpha": -1.0, "beta": 0.0,
+    }).with_columns(pl.col("decided_violating", "audit_violating", "audit_prob").fill_nan(None))  # fmt: skip
+    return flows, flows.filter(pl.Series(moves))
+
+
+def verdicts(margin, worlds, **shape):
+    r = np.random.default_rng(5)
+    objective = Objective(guardrails=Margins(wrongful_enforcement=0.05, missed_violation=margin, slices=("market",)))
+    drawn = (draw_slice(r, **shape) for _ in range(worlds))
+    found = (check_slices(*world, objective, Reviewers(), "final_decision") for world in drawn)
+    return Counter(guardrail.verdict for (guardrail,) in found)
+
+
+SHAPES = {
+    "many sellers": {"sellers": 500, "per_seller": 2, "touched": 0.1, "violating": 0.8},
+    "few audits": {"sellers": 500, "per_seller": 4, "touched": 0.2, "violating": 0.5, "audited": 0.2},
+    "sellers alike": {"sellers": 120, "per_seller": 10, "touched": 0.3, "violating": 0.5, "alike": True},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_harm_at_the_margin_is_rarely_called_anything_else(shape):
+    at_margin = verdicts(shape["touched"] * shape["violating"], 80, **shape)
+    assert max(at_margin["pass"], at_margin["fail"]) <= 11  # P(more than 11 of 80 at 5 %) = .0006
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_harm_far_from_the_margin_is_usually_told(shape):
+    harm = shape["touched"] * shape["violating"]
+    assert verdicts(harm * 2, 20, **shape)["pass"] >= 16
+    assert verdicts(harm / 2, 20, **shape)["fail"] >= 16
+
+
+def test_settled_cases_without_harm_are_too_few_to_pass_however_well_they_are_known(affected_cases):
+    settled = affected_cases(3, n=6).with_columns(appealed=True, decided_violating=0.0, audit_violating=None)
+    (found,) = check_slices(
+        affected_cases(3, n=60).with_columns(market=pl.lit("ID")), settled.with_columns(market=pl.lit("ID")),
+        Objective(guardrails=Margins(wrongful_enforcement=0.01, missed_violation=0.01, slices=("market",))),
+        Reviewers(), "final_decision",
+    )  # fmt: skip
+    assert found.difference.value == 0
+    assert found.verdict == "cannot_tell"

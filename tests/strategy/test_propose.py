@@ -1,3 +1,6 @@
+import sys
+
+import polars as pl
 import pytest
 
 from gne_analytics.evidence.render import render
@@ -197,9 +200,11 @@ def test_one_class_that_several_rules_forget_gets_one_proposal_whose_every_edit_
     assert len({e.rule for e in made.edits}) == len(made.edits)
     assert {e.new["match"] for e in made.edits} == {"seller_tier = 'brand_authorised'"}
     assert all(f"{e.rule}" in made.title for e in made.edits)
-    for edit in made.edits:
-        alone = backtest([edit], world.record, world.policies, store=EvidenceStore(), study=world.study, on="confirm")
-        assert alone.outcomes[-1].difference.value < 0
+    for edit, share in zip(made.edits, made.contributions, strict=True):
+        alone = backtest([edit], world.record, world.policies, store=EvidenceStore(), study=world.study, on="confirm",
+                         since=made.since)  # fmt: skip
+        assert alone.outcomes[-1].difference.value == pytest.approx(share.alone.value)
+        assert share.alone.value < 0
 
 
 @pytest.mark.parametrize("mechanism", [Mechanism.CLAUSE_SCOPE, Mechanism.THRESHOLD])
@@ -227,3 +232,23 @@ def test_a_segment_that_no_predicate_can_name_does_not_edit_the_whole_rule(quiet
     found = propose([cause(Mechanism.THRESHOLD, {"policy_id": policy, "queue": queue})], quiet.record, quiet.policies,
                     store=EvidenceStore(), study=quiet.study)  # fmt: skip
     assert found == []
+
+
+@pytest.mark.parametrize(("dimension", "value"), [("mood", "true"), ("category", "/x")])
+def test_a_segment_of_any_column_and_value_is_answered_without_a_crash(small_market, draw_cases, dimension, value):
+    cases = draw_cases(1, 400).with_columns(mood=pl.Series([i % 2 == 0 for i in range(400)]), category=pl.lit("/x"))
+    rule = "- {id: r, clause: c, status: live, detector: d, action: remove, threshold: {default: 0.4}}"
+    market = small_market(cases.with_columns(violating=pl.col("violating") & ~pl.col("mood")), rule)
+    for mechanism in (Mechanism.THRESHOLD, Mechanism.CLAUSE_SCOPE, Mechanism.DETECTOR_ERROR, Mechanism.TAXONOMY_GAP):
+        found = propose([cause(mechanism, {dimension: value, "policy_id": "p"})], market.record, market.policies,
+                        store=EvidenceStore(), study=market.study)  # fmt: skip
+        if mechanism is Mechanism.CLAUSE_SCOPE:
+            assert [p.edits[0].new["match"] for p in found] == ["mood = true"]
+
+
+def test_a_proposal_keeps_what_the_elimination_keeps(demo, monkeypatch):
+    monkeypatch.setattr(sys.modules["gne_analytics.strategy.propose"], "minimal", lambda edits, study, since: edits[:1])
+    (made,) = propose([of_planted(demo, Mechanism.CLAUSE_SCOPE)], demo.record, demo.policies, store=EvidenceStore(),
+                      study=demo.study)  # fmt: skip
+    assert len(made.edits) == 1
+    assert made.contributions == ()

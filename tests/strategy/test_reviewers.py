@@ -45,3 +45,11 @@ def test_too_few_labels_on_what_reviewers_let_pass_tell_nothing():
     cases = reviewed(800, 0.7, 0.9).filter(pl.col("enforced") | (pl.int_range(pl.len()) < 20))
     found = reviewer_rates(like(rerouted(0.75, 0.85), cases, ["market"]))
     assert (found.wrong, found.right) == (None, None)
+
+
+def test_under_the_latent_label_appeals_tell_nothing_of_reviewers():
+    refused = pl.when(pl.col("enforced") & (pl.int_range(pl.len()) % 2 == 0)).then(1.0)  # rightly or not
+    cases = reviewed(800, 0.7, 0.9).with_columns(decided_violating=refused)
+    by_appeals, by_audits = (reviewer_rates(cases, label) for label in ("final_decision", "latent"))
+    assert by_audits.wrong.value == pytest.approx(0.2, abs=0.06)
+    assert by_appeals.wrong.value < by_audits.wrong.value - 0.05

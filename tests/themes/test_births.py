@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from gne_analytics.errors import DataError
-from gne_analytics.themes import ThemeModel, fit_themes, load, save, update
+from gne_analytics.themes import ThemeModel, births, fit_themes, load, save, update
 from gne_analytics.themes.births import BORN_SELLERS, BORN_TEXTS
 from gne_analytics.themes.embedders import Ngrams, Vectors
 
@@ -70,6 +70,16 @@ def test_what_was_said_as_much_before_is_not_new(model: ThemeModel, past: pl.Dat
         pl.col("id") + "-old", event_date=pl.lit(LAST) - pl.duration(days=pl.int_range(12) + 20)
     )
     assert update(model, pl.concat([past, novel(12), old])).births == ()
+
+
+def test_new_texts_where_nearly_all_texts_are_recent_bear_no_theme(model: ThemeModel, past: pl.DataFrame) -> None:
+    early = pl.int_range(pl.len()) % 8 == 0
+    rush = past.with_columns(
+        event_date=pl.when(early).then(pl.lit(LAST - timedelta(days=30))).otherwise(pl.lit(LAST)).cast(pl.Date)
+    )
+    found = update(model, pl.concat([rush, novel(12)]))
+    assert found.strange >= 12
+    assert found.births == ()
 
 
 def test_texts_after_the_day_asked_about_are_not_seen(model: ThemeModel, past: pl.DataFrame) -> None:
@@ -135,3 +145,25 @@ def test_what_many_sellers_paste_is_told_as_a_campaign_and_not_as_a_theme(
     assert "pasted by 12 sellers" in found.summary()
     old = pasted.with_columns(pl.col("id") + "-old", event_date=pl.lit(LAST - timedelta(days=30)))
     assert update(model, pl.concat([past, pasted, old])).campaigns.is_empty()
+
+
+def test_blocks_change_no_birth_and_a_part_of_the_past_is_enough_to_tell_it(
+    model: ThemeModel, past: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = pl.concat([past, novel(12)])
+    whole = update(model, texts)
+    monkeypatch.setattr(births, "_BLOCK", 7)
+    in_blocks = update(model, texts)
+    assert in_blocks.strange == whole.strange
+    assert in_blocks.assignments.equals(whole.assignments)
+    monkeypatch.setattr(births, "COMPARED", 90)
+    in_part = update(model, texts)
+    assert in_part.assignments.equals(whole.assignments)
+    assert len(in_part.births) == 1
+
+
+def test_the_newborn_is_a_theme_of_one_leaf_and_the_others_keep_theirs(model: ThemeModel, past: pl.DataFrame) -> None:
+    grown = update(model, pl.concat([past, novel(12)])).model.leaves
+    assert grown.owner.tolist() == [*model.leaves.owner.tolist(), len(model.themes)]
+    assert grown.centres[-1].tolist() == grown.themes[-1].tolist()
+    assert grown.centres[:-1].tolist() == model.leaves.centres.tolist()

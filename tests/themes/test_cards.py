@@ -1,6 +1,7 @@
 """A theme's card: figures that add up, segments that were planted and none that were not, hostile text escaped."""
 
 from dataclasses import replace
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -8,8 +9,8 @@ import pytest
 
 from gne_analytics.errors import DataError
 from gne_analytics.themes import Themes
-from gne_analytics.themes.cards import ThemeCard, _spread, card_table, theme_cards
-from gne_analytics.themes.segments import segments_of
+from gne_analytics.themes.cards import ThemeCard, _growth, _spread, card_table, theme_cards
+from gne_analytics.themes.segments import LEAST_VOTES, segments_of
 
 
 def card_of(themes: Themes, word: str) -> ThemeCard:
@@ -73,6 +74,51 @@ def test_a_theme_without_a_record_still_has_a_card(voices: Themes) -> None:
 def test_an_unknown_theme_is_answered_with_the_nearest(voices: Themes) -> None:
     with pytest.raises(DataError, match="did you mean 'seller_text-01'"):
         voices.card("seller_text-1")
+
+
+@pytest.mark.parametrize(("sellers", "told"), [(LEAST_VOTES - 1, []), (LEAST_VOTES, ["rare"])])
+def test_a_value_of_few_sellers_is_not_looked_at(sellers: int, told: list[str]) -> None:
+    value = ["rare"] * sellers + ["common"] * (1020 - sellers)
+    votes = pl.DataFrame({
+        "voter": [f"S{i}" for i in range(1020)], "theme_id": ["a"] * 20 + ["b"] * 1000, "market": value,
+    })  # fmt: skip
+    assert [s.value for s in segments_of(votes, ["market"]).get("a", []) if s.odds.value > 1] == told
+
+
+def test_a_seller_who_says_it_often_makes_no_segment() -> None:
+    votes = pl.DataFrame({
+        "voter": [f"S{i}" for i in range(400)] + ["loud"] * 400, "theme_id": ["a", "b"] * 200 + ["a"] * 400,
+        "market": ["TH", "TH", "ID", "ID"] * 100 + ["TH"] * 400,
+    })  # fmt: skip
+    assert not segments_of(votes, ["market"])
+
+
+def test_themes_without_a_trend_are_rarely_said_to_grow_or_shrink_however_many_there_are() -> None:
+    names = [f"t{i:02}" for i in range(25)]
+    alone = told = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        days = [date(2026, 1, 5) + timedelta(days=int(d)) for d in rng.integers(0, 112, 1500)]
+        votes = pl.DataFrame({
+            "id": [f"A{i}" for i in range(1500)], "unit": [f"S{u}" for u in rng.integers(0, 500, 1500)],
+            "theme_id": rng.choice(names, 1500), "event_date": pl.Series(days),
+        })  # fmt: skip
+        found = _growth(votes, names).values()
+        alone += sum(g.interval is not None and not g.interval.lo <= 0 <= g.interval.hi for _, _, g, _ in found)
+        told += any(q <= 0.05 for *_, q in found)
+    assert alone > 5
+    assert told <= 2
+
+
+def test_a_theme_that_grows_by_itself_but_not_among_many_is_not_said_to_grow(voices: Themes) -> None:
+    logo = card_of(voices, "logo")
+    assert logo.grew is True
+    chance = logo.model_copy(update={"growth_q": 0.2})
+    assert chance.grew is None
+    assert "gives so many themes" in chance.summary()
+    assert logo.growth is not None
+    less = logo.model_copy(update={"growth": logo.growth.model_copy(update={"value": -0.2})})
+    assert less.grew is False
 
 
 def test_null_segments_are_rarely_reported() -> None:

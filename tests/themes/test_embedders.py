@@ -1,5 +1,6 @@
 """Embedders by name, behind one contract, cached by content."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from gne_analytics.errors import DataError, ModelError
+from gne_analytics.themes import cache
 from gne_analytics.themes.cache import embed
 from gne_analytics.themes.embedders import Endpoint, Ngrams, Use, Vectors, make_embedder
 from gne_analytics.themes.student import teach
@@ -73,6 +75,39 @@ def test_what_was_embedded_before_a_failure_is_kept(tmp_path: Path) -> None:
     embed(later, texts, tmp_path)
     assert len(later.asked) == 600 - 256
     assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_vectors_are_read_from_the_files_that_hold_them_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"text number {i}" for i in range(3 * cache.BLOCK)]
+    embed(Counting(), texts, tmp_path)
+    loaded: list[Path] = []
+    load = cache._load
+
+    def noting(file: Path, *names: str) -> tuple[np.ndarray, ...]:
+        if "vectors" in names:
+            loaded.append(file)
+        return load(file, *names)
+
+    monkeypatch.setattr(cache, "_load", noting)
+    reader = Counting()
+    assert np.allclose(embed(reader, texts[:1], tmp_path), Ngrams().encode(texts[:1]), atol=1e-5)
+    assert len(loaded) == 1
+    assert reader.asked == []
+
+
+def test_files_of_another_run_are_found_and_texts_of_a_deleted_one_read_anew(tmp_path: Path) -> None:
+    embed(Counting(), ["a"], tmp_path / "one")
+    embed(Counting(), ["b"], tmp_path / "other")
+    (file,) = (tmp_path / "other" / "counting").iterdir()
+    shutil.copy(file, tmp_path / "one" / "counting")
+    reader = Counting()
+    embed(reader, ["a", "b"], tmp_path / "one")
+    assert reader.asked == []
+    (tmp_path / "one" / "counting" / file.name).unlink()
+    embed(reader, ["a", "b"], tmp_path / "one")
+    assert reader.asked == ["b"]
 
 
 def test_a_broken_cache_file_is_named(tmp_path: Path) -> None:

@@ -51,6 +51,13 @@ def test_labels_are_short_and_hold_only_words_of_the_texts(themes: Themes, compl
         assert all(term in said for term in theme.terms)
 
 
+@pytest.mark.parametrize("outcome", ["yes", 1.5])
+def test_outcomes_that_are_not_true_or_false_are_refused(outcome: object) -> None:
+    frame = pl.DataFrame({"id": ["1"], "text": ["a word"], "overturned": [outcome]})
+    with pytest.raises(DataError, match=r"'overturned' is \w+; it holds true, false or null"):
+        fit_themes(frame, "seller_text", embedder="ngrams")
+
+
 def test_largest_themes_come_first(themes: Themes) -> None:
     sizes = [t.folded for t in themes.themes]
     assert sizes == sorted(sizes, reverse=True)
@@ -119,6 +126,24 @@ def test_odd_texts_never_crash_a_fit(texts: list[str]) -> None:
     assert len(found.themes) >= 1
     assert found.assignments.height == len(texts)
     assert found.assignments["theme_id"].null_count() == found.wordless
+
+
+def test_printed_themes_are_a_page_and_their_repr_a_line(tmp_path: Path) -> None:
+    texts = pl.DataFrame({"id": ["1", "2"], "text": ["the parcel is late", "the licence is attached"]})
+    found = fit_themes(texts, "signals", embedder="ngrams")
+    save(found.model, tmp_path)
+    assert str(found) == found.summary()
+    for result in (found, found.model, load(tmp_path)):
+        assert "\n" not in repr(result)
+        assert len(repr(result)) < 300
+
+
+def test_too_few_texts_to_part_are_said_to_be_and_named_by_what_most_sellers_say() -> None:
+    texts = ["And now the parcel is late"] * 9 + ["about an apple"]
+    rows = pl.DataFrame({"id": [str(i) for i in range(10)], "text": texts, "unit": [f"S{i}" for i in range(10)]})
+    found = fit_themes(rows, "signals", embedder="ngrams")
+    assert found.themes[0].label == "parcel, late, apple"
+    assert found.notes == ("Too little is said to part it (distinct texts: 2): all of it is one theme.",)
 
 
 def test_a_foreign_clusterers_outliers_are_settled(complaints: pl.DataFrame) -> None:

@@ -1,12 +1,14 @@
 """The clusterer, against planted groups and an independent oracle."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from gne_analytics.themes import graph
 from gne_analytics.themes.embedders import Vectors, unit_length
-from gne_analytics.themes.graph import GraphClusterer, adjusted_rand, nearest, partition, settle
+from gne_analytics.themes.graph import GraphClusterer, adjusted_rand, nearest, partition, settle, shared_neighbour_graph
 
 
 def blobs(groups: int, each: int, noise: float = 0.25, seed: int = 0) -> tuple[Vectors, np.ndarray]:
@@ -31,6 +33,37 @@ def test_where_nothing_parts_the_texts_the_cut_is_unsure_and_no_crumbs() -> None
     cut = partition(unit_length(np.random.default_rng(1).normal(size=(400, 64))))
     assert cut.unsure
     assert 400**0.25 <= cut.chosen.themes <= graph.FINEST * 400**0.5
+
+
+def test_blocks_change_no_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, _ = blobs(6, 30)
+    whole = shared_neighbour_graph(vectors)
+    monkeypatch.setattr(graph, "_BLOCK", 7)
+    assert np.allclose((shared_neighbour_graph(vectors) - whole).toarray(), 0, atol=1e-6)
+
+
+def test_an_edge_weighs_the_root_of_shared_neighbours_and_likeness() -> None:
+    vectors, _ = blobs(4, 10)
+    index, cosine = nearest(vectors, 5)
+    around = [{i, *row} for i, row in enumerate(index.tolist())]
+    weights = shared_neighbour_graph(vectors, 5)
+    for i, (row, likeness) in enumerate(zip(index.tolist(), cosine.tolist(), strict=True)):
+        for j, alike in zip(row, likeness, strict=True):
+            jaccard = len(around[i] & around[j]) / len(around[i] | around[j])
+            assert weights[i, j] == pytest.approx((jaccard * max(alike, 0)) ** 0.5, abs=1e-6)
+            assert weights[j, i] == pytest.approx(weights[i, j])
+
+
+def test_a_text_that_is_near_to_all_costs_no_matrix_of_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    n = 4000
+    hub = np.zeros((n, 1), dtype=np.int64), np.ones((n, 1), dtype=np.float32)
+    hub[0][0] = 1
+    monkeypatch.setattr(graph, "nearest", lambda vectors, k: hub)
+    tracemalloc.start()
+    shared_neighbour_graph(np.ones((n, 2), dtype=np.float32))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * n * n
 
 
 @pytest.mark.parametrize("groups", [40, 90])

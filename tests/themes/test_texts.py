@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from gne_analytics.errors import DataError
-from gne_analytics.themes.texts import MAX_CHARS, clean, content_key, corpus, folded_into
+from gne_analytics.themes.texts import MAX_CHARS, clean, content_key, corpus, folded_into, unit_codes, voter
 
 
 def frame(texts: list[str | None], units: list[str | None] | None = None) -> pl.DataFrame:
@@ -37,6 +37,21 @@ def test_one_seller_has_one_vote_and_two_sellers_two() -> None:
 def test_a_text_that_many_sellers_paste_is_a_campaign() -> None:
     rows = corpus(frame([LONG] * 6 + ["my own words about this"], ["S1", "S2", "S3", "S4", "S5", "S6", "S7"]), "v").rows
     assert folded_into(rows)["campaign"].to_list() == ["A0"] * 6 + [None]
+
+
+def test_unknown_sellers_are_no_further_seller_of_a_campaign() -> None:
+    found = folded_into(corpus(frame([LONG] * 6, ["S1", "S1", "S1", "S2", None, None]), "v").rows)
+    assert found["campaign"].null_count() == 6
+
+
+def test_a_seller_and_a_row_of_one_name_are_two_voters() -> None:
+    rows = pl.DataFrame({"id": ["1", "2", "3"], "unit": ["2", None, "2"]})
+    assert rows.select(voter()).to_series().to_list() == ["unit 2", "row 2", "unit 2"]
+    codes = unit_codes(rows)
+    assert codes is not None
+    assert len(set(codes.tolist())) == 2
+    assert set(codes.tolist()) == {0, 1}
+    assert unit_codes(rows.with_columns(unit=pl.lit(None, pl.String))) is None
 
 
 def test_copies_of_one_seller_are_no_campaign() -> None:

@@ -29,6 +29,20 @@ def test_pending_appeals_have_no_outcome() -> None:
     assert texts["overturned"].null_count() == texts.height
 
 
+def test_a_violation_ended_as_its_highest_decided_level_did_whenever_that_was_filed() -> None:
+    violations = violations_frame(n=1).with_columns(facts=pl.lit("a blade"))
+    first = appeals_frame(violations, appealed=1).with_columns(outcome=pl.lit("upheld"), level=pl.lit("1"))
+    second = first.with_columns(
+        appeal_id=pl.lit("A2"),
+        outcome=pl.lit("overturned"),
+        level=pl.lit("2"),
+        filed_at=first["filed_at"].dt.offset_by("-1h"),
+    )
+    third = first.with_columns(appeal_id=pl.lit("A3"), outcome=pl.lit("pending"), level=pl.lit("out_of_court"))
+    record = record_from_frames({"violations": violations, "appeals": pl.concat([first, second, third])})
+    assert texts_of(record, "facts")["overturned"].to_list() == [True]
+
+
 def test_a_record_without_the_text_names_the_columns_that_would_hold_it() -> None:
     record = record_from_frames({"violations": violations_frame()})
     with pytest.raises(DataError, match=r"violations\.facts or violations\.content_text"):

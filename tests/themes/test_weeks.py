@@ -34,11 +34,28 @@ def test_a_seller_who_writes_much_has_one_vote() -> None:
     assert shares(found, MONDAY) == {"T1": 0.5, "T2": 0.5}
 
 
+def test_a_seller_named_as_anothers_text_has_a_vote_of_its_own() -> None:
+    found = weeks_of([("7", None, MONDAY, "T1", None), ("8", "7", MONDAY, "T2", None)])
+    assert found.weeks["n"].to_list() == [2, 2]
+
+
 def test_a_sellers_vote_is_parted_among_what_was_said() -> None:
     found = weeks_of(
         [("a", "S1", MONDAY, "T1", None), ("b", "S1", MONDAY, "T2", None), ("c", "S2", MONDAY, "T2", None)]
     )
     assert shares(found, MONDAY) == {"T1": 0.25, "T2": 0.75}
+
+
+def test_a_seller_has_a_whole_vote_in_every_week() -> None:
+    later = date(2026, 3, 9)
+    found = weeks_of([("a", "S1", MONDAY, "T1", None), ("b", "S1", later, "T2", None)])
+    assert shares(found, MONDAY) == {"T1": 1.0, "T2": 0.0}
+    assert shares(found, later) == {"T1": 0.0, "T2": 1.0}
+
+
+def test_the_summary_names_the_last_weeks_largest_theme_first() -> None:
+    told = weeks_of([(f"{i}", f"S{i}", MONDAY, "T2" if i < 7 else "T1", None) for i in range(9)]).summary()
+    assert told.index("T2  77.8%") < told.index("T1  22.2%")
 
 
 def test_copies_of_one_seller_count_once_in_a_week_and_again_in_another() -> None:
@@ -86,3 +103,10 @@ def test_instants_serve_as_days_and_words_do_not() -> None:
         weekly("signals", THEMES, assigned, at.with_columns(event_date=pl.lit("last week")))
     with pytest.raises(DataError, match="event_date"):
         weekly("signals", THEMES, assigned, at.drop("event_date"))
+
+
+def test_copies_of_one_text_that_stand_apart_count_once_where_the_first_stands() -> None:
+    texts = pl.DataFrame({"id": ["3", "1", "2"], "unit": "s", "event_date": date(2026, 1, 6)})
+    columns = {"id": ["3", "1", "2"], "theme_id": ["x-02", "x-01", "x-02"], "folded_into": ["1", None, "1"]}
+    weeks = weekly("x", (), pl.DataFrame(columns), texts).weeks
+    assert weeks.filter(pl.col("k") > 0).select("theme_id", "texts", "k").rows() == [("x-01", 1, 1.0)]

@@ -1,10 +1,12 @@
 """A run with a language model: its words stand where they pass the checks, and any failure leaves the narrator's."""
 
+import polars as pl
 import pytest
 
 from gne_analytics.errors import ModelError
 from gne_analytics.evidence.claims import check_template
 from gne_analytics.release.traceable import untraced
+from gne_analytics.tables.record import record_from_frames
 from gne_analytics.testing.frames import record
 from gne_analytics.testing.models import FunctionModel, rewriting_model
 from gne_analytics.themes.embedders import Ngrams
@@ -76,3 +78,25 @@ def test_a_reader_of_another_language_gets_a_run_of_their_own(run_with, monkeypa
     monkeypatch.setenv("GNE_LANGUAGE", "id")
     assert run_with(FunctionModel(unreachable)).path != english.path
     assert run_with(None).path == run_with(None).path
+
+
+def test_a_run_crosses_what_sellers_say_with_reviewers_reasons_and_keeps_the_weeks(tmp_path, monkeypatch):
+    monkeypatch.setenv("GNE_CACHE", str(tmp_path / "cache"))
+    made = record(400)
+    said, meant = ("no logo on this shirt", "which rule did I break"), ("image misread", "clause not named")
+    seq = range(made.appeals.height)
+    texts = {
+        "reason_text": [f"{said[i % 2]} {chr(97 + i % 23) * 3} {chr(97 + i % 19) * 4}" for i in seq],
+        "outcome_reason": [f"{meant[i % 2]} {chr(97 + i % 17) * 3}" for i in seq],
+    }
+    appeals = made.appeals.with_columns(pl.Series(name, values) for name, values in texts.items())
+    held = record_from_frames({"violations": made.violations, "appeals": appeals})
+    run = Workspace(held, embedder="ngrams").run(tmp_path / "runs", baseline="market=TH", focus="market=ID")
+    (crossed,) = run.theme_crossed
+    assert crossed.meeting
+    assert run.table("crossed").height == crossed.tested
+    assert run.theme_weeks("seller_text").weeks["n"].sum() > 0
+    page = run.report.read_text(encoding="utf-8")
+    assert "chance alone would give" in page
+    assert "Themes over weeks" in page
+    assert untraced(page, run.store) == ()

@@ -4,17 +4,20 @@ import polars as pl
 import pytest
 
 from gne_analytics.evidence.types import Edit, EditKind
-from gne_analytics.testing.results import HOSTILE, a_tree
+from gne_analytics.testing.results import a_tree
 from gne_analytics.testing.runs import write_a_run
+from gne_analytics.testing.said import HOSTILE, a_crossing
 from gne_analytics.workspace.run import open_run
 from gne_analytics.workspace.screen import (
     address,
     badge,
     cards,
+    crossed_table,
     links_list,
     node_card,
     nodes_table,
     outcome_card,
+    pair_said,
     patch,
     proposal_cards,
     table,
@@ -109,3 +112,23 @@ def test_a_run_reads_its_trees_and_cards_and_has_none_where_an_older_version_wro
     assert run.theme_trees == [a_tree()]
     assert [c.theme for c in run.theme_cards] == run.themes
     assert run.theme_outcomes == []
+
+
+def test_pairs_of_crossed_views_are_a_table_of_links_and_a_sentence_each():
+    crossed = a_crossing()
+    links = {(p.one, p.other): f"?theme={p.one}&with={p.other}" for p in crossed.pairs}
+    shown = crossed_table(crossed, links)
+    assert shown.count("<a href=") == len(crossed.meeting) == 2
+    assert 'href="?theme=T1&amp;with=R1"' in shown
+    assert f"<td>{crossed.meeting[0].k}</td><td>{crossed.meeting[0].by_chance}</td>" in shown
+    told = pair_said(crossed, crossed.meeting[0])
+    assert "chance alone would give" in told
+    assert "<script" not in shown + told
+
+
+def test_a_run_hands_over_its_weeks_and_its_crossed_views(run):
+    assert [c.one for c in run.theme_crossed] == ["seller_text"]
+    weeks = run.theme_weeks("seller_text")
+    assert weeks.labels["T1"] == "authorised reseller, invoice attached"
+    assert len(weeks.empty) == 1
+    assert run.theme_weeks("signals") is None

@@ -129,6 +129,19 @@ def test_new_texts_are_given_the_themes_of_a_saved_model(told):
     assert 0 < late.assignments.height < found.assignments.height
 
 
+def test_the_cases_of_crossed_views_are_asked_for_by_rank(told):
+    ws, _ = told
+    reasons = pl.Series(
+        [f"the {'logo' if i % 2 else 'clause'} was read wrongly" for i in range(ws.record.appeals.height)]
+    )
+    tables = {"violations": ws.record.violations, "appeals": ws.record.appeals.with_columns(outcome_reason=reasons)}
+    ws = Workspace(record_from_frames(tables), embedder="ngrams")
+    crossed = ws.crossed()
+    assert ws.crossed_rows(crossed).height >= crossed.pairs[0].k > 0
+    with pytest.raises(DataError, match="There is no pair 0"):
+        ws.crossed_rows(crossed, 0)
+
+
 def test_a_folder_without_a_theme_model_is_a_data_error(ws, tmp_path):
     with pytest.raises(DataError, match="no theme model"):
         ws.update_themes(tmp_path)

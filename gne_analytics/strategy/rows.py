@@ -1,0 +1,244 @@
+"""The kernel's row pass over rows in memory: one integer per row, counted by position.
+
+Rows that share the values of every column a condition reads, the class and the score bin fall into one cell. So
+conditions are evaluated on one row of each such group, however many rows there are, and a score finds its bin through a
+table of equal steps, then exactly by its edge.
+"""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+NO_SCORE = -1
+"""The bin of cases without a score, which no threshold reaches."""
+MOST_VALUES = 1 << 16
+"""Values that a column may have to be counted by position."""
+MOST_GROUPS, MOST_CELLS = 1 << 22, 1 << 25
+"""Combinations of values, and cells, beyond which rows are grouped by hashing instead."""
+STEPS = 1 << 13
+"""Equal steps between the lowest and the highest edge in the table of bins."""
+THREADS = min(4, os.cpu_count() or 1)
+STRETCH, PART = 1 << 16, 1 << 20
+"""Rows whose intermediate results fit into a core's cache, and rows that are counted at once."""
+
+
+class Condition(NamedTuple):
+    """A two-valued expression over cases, with the columns that it reads (none told: it is read row by row)."""
+
+    expr: nw.Expr
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Edges, and where scores lie among them: the bin of a score counts the edges at or below it."""
+
+    edges: Floats
+
+    def of(self, scores: Floats) -> NDArray[np.int32]:
+        """Return the bin of each score, ``NO_SCORE`` for NaN; exact, ``>=`` at the edge."""
+        if not len(self.edges):
+            bins = np.zeros(len(scores), np.int32)
+        elif self._crowded:
+            bins = np.searchsorted(self.edges, scores, side="right").astype(np.int32)
+        else:
+            bins = self._below.take(self._steps(scores))
+            bins += scores >= self._next.take(bins)
+        bins[np.isnan(scores)] = NO_SCORE
+        return bins
+
+    def _steps(self, scores: Floats) -> NDArray[np.int32]:
+        """Return the step of the table that a score falls in; monotone in the score, as rounding is."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            scaled = scores - self.edges[0]
+            scaled *= self._scale
+        np.clip(scaled, 0, STEPS, out=scaled)
+        np.nan_to_num(scaled, copy=False)
+        return np.asarray(scaled, np.int32)
+
+    @cached_property
+    def _scale(self) -> float:
+        span = float(self.edges[-1] - self.edges[0])
+        return min(STEPS / span, 1e300) if span > 0 else 1.0
+
+    @cached_property
+    def _at(self) -> NDArray[np.int32]:
+        return self._steps(self.edges.copy())
+
+    @cached_property
+    def _crowded(self) -> bool:
+        """Two edges in one step: the table cannot tell them apart."""
+        return len(np.unique(self._at)) < len(self.edges)
+
+    @cached_property
+    def _below(self) -> NDArray[np.int32]:
+        """The edges in earlier steps, per step."""
+        return np.searchsorted(self._at, np.arange(STEPS + 1)).astype(np.int32)
+
+    @cached_property
+    def _next(self) -> Floats:
+        return np.append(self.edges, np.nan)  # nothing reaches NaN
+
+
+def count_rows(
+    cases: pl.DataFrame,
+    words: Sequence[Sequence[Condition]],
+    bins: Bins,
+    by: Sequence[str],
+    sums: Sequence[str],
+    score: str,
+) -> pl.DataFrame | None:
+    """Count rows by condition, bin and class; None where columns have too many values to be counted by position.
+
+    Args:
+        cases: rows in memory.
+        words: conditions, those of one integer column together.
+        bins: where scores lie.
+        by: columns whose values are kept apart.
+        sums: numeric columns to add up.
+        score: the column of scores.
+
+    Returns:
+        One row per cell, in no order: ``sig_0``, ... (bit i: condition i of the word holds), ``bin``, the columns of
+        ``by``, ``n`` and the sums.
+    """
+    found = _groups(cases, [condition for word in words for condition in word], by)
+    if found is None:
+        return None
+    of_row, example = found
+    told = _signatures(example, words, by)
+    keys = told.unique().with_row_index("key")
+    width = len(bins.edges) + 2
+    if keys.height * width > MOST_CELLS:
+        return None
+    of_group = told.join(keys, on=told.columns, how="left", nulls_equal=True, maintain_order="left")["key"].to_numpy()
+    counts = np.zeros(keys.height * width, np.int64)
+    totals = {c: np.zeros(len(counts)) for c in sums}
+
+    def cells_of(start: int) -> Ints:
+        scores = cases[score][start : start + PART].cast(pl.Float64).fill_null(np.nan).to_numpy()
+        return _cells(of_group.take(of_row[start : start + PART]), scores, bins)
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        starts = range(0, cases.height, PART)
+        for start, cells in zip(starts, threads.map(cells_of, starts), strict=True):
+            counts += np.bincount(cells, minlength=len(counts))
+            for name, total in totals.items():
+                weight = cases[name][start : start + PART].cast(pl.Float64).fill_null(0.0).to_numpy()
+                total += np.bincount(cells, weight, minlength=len(total))
+    full = np.flatnonzero(counts)
+    return keys[full // width].select(
+        pl.exclude("key"),
+        pl.Series("bin", full % width + NO_SCORE, pl.Int32),
+        pl.Series("n", counts[full], pl.Int64),
+        *[pl.Series(name, total[full], pl.Float64) for name, total in totals.items()],
+    )
+
+
+def _cells(of_row: Ints, scores: Floats, bins: Bins) -> Ints:
+    """Return the position of each row's cell, stretch by stretch."""
+    cells = np.empty(len(scores), np.int64)
+    for start in range(0, len(scores), STRETCH):
+        inside = slice(start, start + STRETCH)
+        np.multiply(of_row[inside], len(bins.edges) + 2, out=cells[inside], dtype=np.int64)
+        cells[inside] += bins.of(scores[inside])
+    return cells - NO_SCORE
+
+
+def _signatures(example: pl.DataFrame, words: Sequence[Sequence[Condition]], by: Sequence[str]) -> pl.DataFrame:
+    """Return the packed conditions and the kept columns of one row per group."""
+    packed = []
+    for i, word in enumerate(words):
+        bits, numbers = _evaluated(example, [condition.expr for condition in word])
+        signature = np.zeros(example.height, np.int64)
+        for bit, number in enumerate(numbers):
+            signature |= bits[number].fill_null(False).to_numpy().astype(np.int64) << bit
+        packed.append(pl.Series(f"sig_{i}", signature))
+    return example.select(*packed, *by)
+
+
+def _groups(
+    cases: pl.DataFrame, conditions: Sequence[Condition], by: Sequence[str]
+) -> tuple[NDArray[np.int32], pl.DataFrame] | None:
+    """Return the group of each row, and one row of each: rows that no condition and no column of ``by`` tells apart."""
+    columns = dict.fromkeys([*by, *(c for condition in conditions for c in condition.columns)])
+    of_row, size, many = np.zeros(cases.height, np.int32), 1, set()
+    for name in columns:
+        codes = _codes(cases[name])
+        if codes is None:
+            many.add(name)
+        elif (size := _join(of_row, codes, size)) > MOST_GROUPS:
+            return None
+    if many & set(by):
+        return None
+    rowwise = [k.expr for k in conditions if not k.columns or many & set(k.columns)]
+    read, numbers = _evaluated(cases, rowwise)
+    for number in numbers:
+        codes = _codes(read[number])
+        if codes is None or (size := _join(of_row, codes, size)) > MOST_GROUPS:
+            return None
+    present = np.flatnonzero(np.bincount(of_row, minlength=size))
+    position = np.zeros(size, np.int32)
+    position[present] = np.arange(len(present), dtype=np.int32)
+    of_row = position.take(of_row)
+    first = np.zeros(len(present), np.int64)
+    first[of_row] = np.arange(cases.height)
+    # An expression whose columns are not told may read any.
+    return of_row, (cases if rowwise or not columns else cases.select(columns.keys()))[first]
+
+
+def _evaluated(cases: pl.DataFrame, expressions: Sequence[nw.Expr]) -> tuple[pl.DataFrame, list[str]]:
+    """Add a column per expression, under its number."""
+    numbers = [str(i) for i in range(len(expressions))]
+    named = [expression.alias(i) for i, expression in zip(numbers, expressions, strict=True)]
+    return nw.from_native(cases).with_columns(*named).to_native(), numbers
+
+
+def _join(of_row: NDArray[np.int32], codes: NDArray[np.int32], size: int) -> int:
+    """Tell rows of one group apart by one column more, in place; return the new number of groups that there may be."""
+    width = int(codes.max(initial=0)) + 1
+    if size * width <= MOST_GROUPS:
+        of_row *= np.int32(width)
+        of_row += codes
+    return size * width
+
+
+def _codes(values: pl.Series) -> NDArray[np.int32] | None:
+    """Number the values of a column from one, a missing one with nought; None where it has too many."""
+    text = isinstance(values.dtype, pl.Categorical | pl.String)
+    if text:
+        if values.head(2 * MOST_VALUES).n_unique() >= MOST_VALUES:
+            return None
+        anew = pl.Categorical(pl.Categories.random())  # numbers its values from nought
+    elif values.dtype.is_integer() or values.dtype.is_temporal() or values.dtype in (pl.Boolean, pl.Enum):
+        physical = values.to_physical() if values.dtype != pl.Boolean else values.cast(pl.UInt8)
+        low, high = physical.min(), physical.max()
+        lowest, highest = (low, high) if isinstance(low, int) and isinstance(high, int) else (0, 0)
+        if highest - lowest >= MOST_VALUES:
+            return None
+    else:
+        return None
+    codes = np.empty(len(values), np.int32)
+
+    def number(start: int) -> None:
+        part = values[start : start + PART]
+        if text:
+            numbers = part.cast(pl.String).cast(anew).to_physical().cast(pl.Int64)
+        else:
+            numbers = physical[start : start + PART].cast(pl.Int64) - lowest
+        codes[start : start + PART] = (numbers + 1).fill_null(0).to_numpy()
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        list(threads.map(number, range(0, len(values), PART)))
+    return codes if codes.max(initial=0) <= MOST_VALUES else None
