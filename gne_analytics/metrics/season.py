@@ -20,6 +20,8 @@ CLEAR = 4.0
 not be plain for that."""
 SHORTEST = 2
 """A window is not cut shorter than so many bins."""
+WHOLE = 2
+"""Windows of so many cycles each hold like shares of peaks and lulls, so that a shorter season moves nothing there."""
 MOSTLY = 2 / 3
 """So large a share of the other cycles must have moved the same way."""
 VARIES = 0.5
@@ -98,7 +100,7 @@ def _explains(
 ) -> float | None:  # fmt: skip
     """How plainly the other cycles moved the same way, in standard errors; None where that leaves most of the move."""
     held = season.held(*pair, n.size)
-    if held is None:
+    if held is None or (season.cycles > 1 and min(pair[1] - pair[0], pair[2] - pair[1]) >= WHOLE * season.period):
         return None
     sign = 1.0 if rising else -1.0
     earlier = [_step(k, n, held.a + x, held.b + x, held.c + x, design) for x in held.offsets]

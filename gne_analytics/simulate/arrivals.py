@@ -25,10 +25,18 @@ MAX_BURST = 40
 
 @dataclass(frozen=True)
 class Calendar:
-    """The span of a world: whole weeks from a Monday."""
+    """The span of a world: whole weeks from a Monday, of which the record holds the first ones."""
 
     weeks: int
+    """Weeks of the record."""
     start: datetime = datetime(2026, 1, 5, tzinfo=UTC)
+    beyond: int = 0
+    """Weeks that the world goes on after the record."""
+
+    @property
+    def all_weeks(self) -> int:
+        """The weeks of the record and those after it."""
+        return self.weeks + self.beyond
 
     @property
     def end(self) -> datetime:
@@ -126,8 +134,9 @@ def _dress(
     """Add times, the seller's columns and the object's language to repeated burst rows."""
     n = frame.height
     seconds = (frame["burst_at"].to_numpy() + offset * 3600).astype(np.int64)
-    # A burst that would run past the end of the record wraps to its start, so that the last day is not thin.
-    seconds = np.where(seconds >= calendar.weeks * 7 * 86_400, frame["burst_at"].to_numpy().astype(np.int64), seconds)
+    # A burst that would run past the end of the world wraps to its start, so that the last day is not thin.
+    end, starts = calendar.all_weeks * 7 * 86_400, frame["burst_at"].to_numpy().astype(np.int64)
+    seconds = np.where(seconds >= end, starts, seconds)
     who = frame["seller"]
     columns = ["seller_id", "seller_language", "seller_tier", "account_type", "appeal_bias"]
     english = pl.Series(draws.uniform(f"{name}.english", n) < 0.08)
@@ -191,7 +200,7 @@ def _categories(draws: Draws, name: str, detector: Ints, narrow: Narrow) -> list
 
 def _starts(draws: Draws, name: str, n: int, calendar: Calendar, narrow: Narrow) -> Floats:
     """Seconds since the start of the record; growth of a fifth over the record, weekends fuller."""
-    weeks = np.arange(calendar.weeks)
+    weeks = np.arange(calendar.all_weeks)
     share = np.where(weeks >= narrow.from_week, 1.0 + 0.2 * weeks / calendar.weeks, 0.0)
     week = pick(draws.uniform(f"{name}.week", n), share)
     day = pick(draws.uniform(f"{name}.day", n), DAY_SHARES)

@@ -59,6 +59,8 @@ def enforce(
     return decisions.with_columns(
         enforced=pl.Series(enforced),
         reviewed=pl.Series(reviewed),
+        confirms=pl.Series(confirms),
+        ordered=pl.Series(ordered),
         source_type=pl.Series(source.tolist(), dtype=pl.String),
         decided_seconds=pl.Series(np.floor(cases["seconds"].to_numpy() + delay)),
     )

@@ -158,7 +158,8 @@ def place(ground: Ground, site: Site, bursts: int) -> Placed:
     metric, direction = METRICS[kind]
     extra = None
     if site.narrow is not None:
-        count = max(20, round(bursts * ground.incident.effect("volume")))
+        longer = (ground.calendar.all_weeks - ground.onset) / max(1, ground.calendar.weeks - ground.onset)
+        count = max(20, round(bursts * ground.incident.effect("volume") * longer))
         extra = arrive(ground.draws, ground.id, ground.sellers, count, ground.calendar, site.narrow)
     planted = Planted(
         id=ground.id,

@@ -145,6 +145,7 @@ def assessments(h: Happened) -> pl.DataFrame:
         .with_columns(
             review_outcome=pl.when("reviewed").then(confirmed), violation_id=pl.when("inside").then(VIOLATION_ID)
         )
+        .filter(pl.col("assessed_at").is_not_null())  # null: after the record's end
         .drop("inside", "reviewed", "enforced")
         .sort("assessed_at", "case_id")
     )

@@ -28,7 +28,7 @@ from gne_analytics.simulate.incidents import Incident, Planted
 from gne_analytics.simulate.mechanisms import MECHANISM_SITES
 from gne_analytics.simulate.outcomes import Sides, appeal
 from gne_analytics.simulate.place import Placed, place_all
-from gne_analytics.simulate.record import Happened, assessments, violations
+from gne_analytics.simulate.record import SUBJECT, Happened, assessments, violations
 from gne_analytics.simulate.sampling import audits, signals
 from gne_analytics.simulate.shipped import default_policies
 
@@ -50,6 +50,8 @@ class Size:
     """Chance that a standard seller contests a right decision of middling weight."""
     empty_weeks: tuple[int, ...] = ()
     """Weeks in which nothing was logged."""
+    beyond: int = 0
+    """Weeks that the world goes on after the record: the truth holds them, the tables do not."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,10 @@ class Truth:
     incidents: tuple[Planted, ...]
     latent: pl.DataFrame = field(repr=False)
     """case_id, policy_id, violating."""
+    cases: pl.DataFrame = field(repr=False)
+    """Every scored case of the record and of the weeks after it, as a replay reads it, with what became of it: week,
+    policy_id, violating, enforced, reviewed, confirms (what a reviewer answers, asked or not), ordered (by an
+    authority)."""
     world: Mapping[str, object]
 
 
@@ -77,19 +83,30 @@ class World:
         return f"World({self.name!r}, seed {self.seed}: {counts}; {len(self.truth.incidents)} planted)"
 
 
-def build(name: str, seed: int, size: Size, incidents: Sequence[Incident], policies: PolicySet | None = None) -> World:
-    """Run one world. With ``policies`` the same sellers, truth, scores and draws meet another policy set."""
+def build(
+    name: str,
+    seed: int,
+    size: Size,
+    incidents: Sequence[Incident],
+    policies: PolicySet | None = None,
+    *,
+    tables: bool = True,
+) -> World:
+    """Run one world. With ``policies`` the same sellers, truth, scores and draws meet another policy set.
+
+    Without ``tables`` only the truth is written down, in half the time.
+    """
     draws = Draws(seed)
-    calendar = Calendar(size.weeks)
+    calendar = Calendar(size.weeks, beyond=size.beyond)
     sellers = make_sellers(draws, size.sellers, size.top_share)
     bursts = round(size.violations / VIOLATIONS_PER_BURST)
-    base = arrive(draws, "base", sellers, bursts, calendar)
+    base = arrive(draws, "base", sellers, round(bursts * calendar.all_weeks / calendar.weeks), calendar)
     shipped = default_policies()
     sites = MECHANISM_SITES | DECOY_SITES
     placed, in_force = place_all(incidents, sites, (base, sellers, calendar, draws), bursts, shipped)
     happened = _happen(draws, calendar, size, base, placed, policies or in_force)
     log = _change_log(happened, placed)
-    tables = _tables(happened, placed, shipped, log.drop("planted"))
+    written = _tables(happened, placed, shipped, log.drop("planted")) if tables else {}
     change_of = dict(log.select("planted", "change_id").iter_rows())
     planted = tuple(p.planted.model_copy(update={"change_id": change_of.get(p.planted.id)}) for p in placed)
     latent = happened.cases.select("case_id", policy_id="policy", violating=pl.Series(happened.violating)).sort(
@@ -102,7 +119,7 @@ def build(name: str, seed: int, size: Size, incidents: Sequence[Incident], polic
         "start": calendar.start.isoformat(),
         "sellers": size.sellers,
     }
-    return World(name, seed, tables, policies or in_force, Truth(planted, latent, facts))
+    return World(name, seed, written, policies or in_force, Truth(planted, latent, _fates(happened), facts))
 
 
 def _happen(
@@ -138,6 +155,14 @@ def _happen(
     at = decided["decided_seconds"].to_numpy()
     first, second, corrected = appeal(cases, decided, Sides(violating, forgotten), at, noise, knobs, size.appeal_rate)
     return Happened(cases, decided, violating, first, second, corrected, noise, knobs, policies, calendar, draws.seed)
+
+
+def _fates(h: Happened) -> pl.DataFrame:
+    """Every case with the attributes that rules read, what it really is and what became of it."""
+    attributes = (*SUBJECT, "detector", "detector_version", "score", "event_date", "week")
+    fate = h.decided.select("enforced", "reviewed", "confirms", "ordered")
+    truth = h.cases.select("case_id", policy_id="policy", violating=pl.Series(h.violating))
+    return truth.hstack(h.cases.select(attributes)).hstack(fate).sort("case_id")
 
 
 def _identified(cases: pl.DataFrame, noise: Noise, calendar: Calendar) -> pl.DataFrame:

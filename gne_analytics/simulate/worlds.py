@@ -60,6 +60,7 @@ def simulate(
     top_share: float | None = None,
     appeal_rate: float | None = None,
     empty_weeks: Sequence[int] = (),
+    beyond: int = 0,
     dirty: float = 0.0,
 ) -> World:
     """Simulate a marketplace.
@@ -75,6 +76,7 @@ def simulate(
         top_share: give one seller this share of all activity, e.g. 0.5.
         appeal_rate: chance that a standard seller contests a right decision of middling weight (0.13).
         empty_weeks: weeks, counted from 0, in which nothing was logged.
+        beyond: weeks that the world goes on after the record: only its truth holds them.
         dirty: share of rows to spoil, to exercise sifting.
     """
     planted = tuple(incidents) if incidents is not None else planted_in(world, seed)
@@ -86,6 +88,7 @@ def simulate(
         top_share=top_share,
         appeal_rate=appeal_rate or default.appeal_rate,
         empty_weeks=tuple(empty_weeks),
+        beyond=beyond,
     )
     built = build(world, seed, size, planted, policies)
     return replace(built, tables=spoil(built.tables, dirty, Draws(seed))) if dirty else built

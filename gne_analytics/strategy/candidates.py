@@ -91,7 +91,7 @@ def search_thresholds(target: Target, study: Study, reviewers: Reviewers, reason
     if rule.threshold is None:
         return []
     today, override = _threshold_now(target, study)
-    grid = _grid(today, lower)
+    grid = _grid(today, rule.threshold.default, lower)
     if target.all_of_rule and override is None:
         arena = build_arena(study, target.policy, rule, [], grid, reviewers, target.since)
         edit = _edit(target, EditKind.SET_THRESHOLD, reason, old=rule.threshold.default)
@@ -190,10 +190,11 @@ def _edit(target: Target, kind: EditKind, reason: str, item: str | None = None, 
     return Edit(kind=kind, policy=target.policy.id, rule=target.rule.id, item=item, old=old, reason=reason)
 
 
-def _grid(today: float, lower: bool) -> list[float]:
+def _grid(today: float, default: float, lower: bool) -> list[float]:
+    """Return the thresholds to try: the rule's own first, which undoes what sets a segment apart, then the nearest."""
     steps = range(-REACH_DOWN if lower else 1, REACH_UP + 1)
     values = [v for v in (round(today + STEP * i, 2) for i in steps) if 0.02 <= v <= 0.99 and v != today]
-    return sorted(values, key=lambda v: abs(v - today))
+    return sorted(values, key=lambda v: (v != default, abs(v - today)))
 
 
 def _threshold_now(target: Target, study: Study) -> tuple[float, Override | None]:

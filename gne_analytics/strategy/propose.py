@@ -20,6 +20,7 @@ from gne_analytics.evidence.types import (
 )
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import Policy
+from gne_analytics.strategy.admissible import choose_threshold
 from gne_analytics.strategy.arena import policy_reviewers
 from gne_analytics.strategy.backtest import replay_change
 from gne_analytics.strategy.candidates import (
@@ -179,7 +180,8 @@ def _searched(
         found: list[Candidate | None] = []
         if kind is EditKind.ADD_OVERRIDE:
             lower = cause.mechanism is Mechanism.THRESHOLD and cause.effect.value < 0
-            found = [choose(search_thresholds(t, study, reviewers, reason, lower)) for t in targets]
+            tried = [search_thresholds(t, study, reviewers, reason, lower) for t in targets]
+            found = [choose_threshold(c, study, targets[0].since) for c in tried]
         elif kind is EditKind.ADD_EXEMPTION:
             found = [choose(joined([search_exemptions(t, study, reviewers, reason, signatures) for t in targets]))]
         elif kind is EditKind.SET_HUMAN_REVIEW and reviewers.wrong and reviewers.right:

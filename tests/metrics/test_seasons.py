@@ -119,6 +119,13 @@ def test_a_step_that_stays_is_no_season_of_its_own():
     assert season_behind((k, n), [(k, n)], (0, 20, 33), "day", 1.0, rising=True) is None
 
 
+def test_a_step_between_windows_of_two_cycles_each_is_not_a_shorter_seasons():
+    peaks = np.where(np.arange(40) % 7 < 2, 60.0, 30.0)
+    moved, n = peaks + np.where(np.arange(40) >= 21, 20.0, 0.0), np.full(40, 100.0)
+    assert season_behind((moved, n), [(peaks, n)], (18, 21, 25), "day", 1.0, rising=True) == Season(7, 2)
+    assert season_behind((moved, n), [(peaks, n)], (0, 21, 37), "day", 1.0, rising=True) is None
+
+
 def of_two_years(last, this):
     """Hits and rows of a hundred and twenty weeks: two peaks a year apart, so much above the rest."""
     week = np.arange(120)

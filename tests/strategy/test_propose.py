@@ -18,7 +18,7 @@ from gne_analytics.evidence.types import (
 )
 from gne_analytics.policy.edits import applied
 from gne_analytics.strategy import answer, backtest, propose, replay_change
-from gne_analytics.strategy.candidates import Candidate, choose
+from gne_analytics.strategy.candidates import Candidate, _grid, choose
 from gne_analytics.strategy.kinds import proposal_id
 from gne_analytics.strategy.levers import LEVERS
 
@@ -171,6 +171,11 @@ def test_the_simplest_candidate_that_does_nearly_as_well_is_chosen(answered):
     assert choose(made).edits[0].new == 2
     assert choose([Candidate((edit,), 1.0)]) is None
     assert choose([]) is None
+
+
+def test_going_back_to_the_rules_own_threshold_is_the_simplest_change_then_the_nearest():
+    assert _grid(0.5, 0.68, lower=False)[:3] == [0.68, 0.51, 0.52]
+    assert set(_grid(0.68, 0.68, lower=True)[:2]) == {0.67, 0.69}
 
 
 def test_review_is_offered_but_never_recommended_where_nothing_is_known_of_reviewers(quiet):
