@@ -220,7 +220,10 @@ def _codes(values: pl.Series) -> NDArray[np.int32] | None:
     if text:
         if values.head(2 * MOST_VALUES).n_unique() >= MOST_VALUES:
             return None
-        anew = pl.Categorical(pl.Categories.random())  # numbers its values from nought
+        seen = values.drop_nulls().unique().cast(pl.String)
+        if len(seen) >= MOST_VALUES:
+            return None
+        told = pl.Enum(seen)
     elif values.dtype.is_integer() or values.dtype.is_temporal() or values.dtype in (pl.Boolean, pl.Enum):
         physical = values.to_physical() if values.dtype != pl.Boolean else values.cast(pl.UInt8)
         low, high = physical.min(), physical.max()
@@ -234,7 +237,7 @@ def _codes(values: pl.Series) -> NDArray[np.int32] | None:
     def number(start: int) -> None:
         part = values[start : start + PART]
         if text:
-            numbers = part.cast(pl.String).cast(anew).to_physical().cast(pl.Int64)
+            numbers = part.cast(pl.String).cast(told).to_physical().cast(pl.Int64)
         else:
             numbers = physical[start : start + PART].cast(pl.Int64) - lowest
         codes[start : start + PART] = (numbers + 1).fill_null(0).to_numpy()

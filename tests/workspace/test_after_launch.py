@@ -59,7 +59,8 @@ def test_wording_is_scored_for_reworded_clauses_alone_and_refused_on_two_example
     assert found == score_wording(*_both("counterfeit.logo"), None)
 
 
-def test_a_configured_model_reads_the_wordings(workspace, monkeypatch):
+def test_a_configured_model_reads_the_wordings(workspace, monkeypatch, tmp_path):
+    monkeypatch.setenv("GNE_CACHE", str(tmp_path))  # an answer of an earlier run is not asked for again
     monkeypatch.setattr("gne_analytics.strategy.wording.MIN_HOLDOUT", 1)
     monkeypatch.setattr("gne_analytics.strategy.wording.MIN_EACH", 0)
     model = FunctionModel(lambda material: {"violating": "copy" in material["case"]})
