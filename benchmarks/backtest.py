@@ -2,8 +2,9 @@
 
     python -m benchmarks.backtest [--rows 10000000] [--policies 1000] [--json FILE]
 
-Cases are drawn with three attributes (480 segments), a flag, scores, some missing, and the logged outcome. Every
-candidate is a whole rule: today's overrides, exemptions and review, and one change. Asked for is how many cases of
+Cases are drawn with three attributes (480 segments), a flag, one of four detectors, scores, some missing, and the
+logged outcome. Every candidate is a whole policy: a rule per detector with overrides, exemptions and review, and one
+change to one of them. Asked for is how many cases of
 each segment and outcome it would enforce by itself, and send to a person. Attributes are text, as in a record, and
 then once more coded beforehand.
 
@@ -49,8 +50,8 @@ Match = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True)
-class Policy:
-    """One candidate: a rule with everything a rule may have."""
+class Rule:
+    """A rule with everything a rule may have."""
 
     default: float
     overrides: tuple[tuple[Match, float], ...]
@@ -59,16 +60,25 @@ class Policy:
     review: Match
 
 
-TODAY = Policy(
-    0.55,
-    (
-        ((("market", ("ID", "PH")),), 0.6),
-        ((("category", ("beauty/a", "beauty/b", "beauty/c")),), 0.5),
-        ((("market", ("DE",)), ("tier", ("gold",))), 0.71),
-    ),
-    (((("official", ("yes",)), ("tier", ("brand",)))), (("category", ("home/c",)), ("market", ("SG",)))),
-    (("tier", ("new",)),),
-)
+def _today(i: int) -> Rule:
+    """Return the rule of the i-th detector; they differ in their thresholds."""
+    off = i / 50
+    return Rule(
+        0.55 + off,
+        (
+            ((("market", ("ID", "PH")),), 0.6 + off),
+            ((("category", ("beauty/a", "beauty/b", "beauty/c")),), 0.5 + off),
+            ((("market", ("DE",)), ("tier", ("gold",))), 0.71 + off),
+        ),
+        (((("official", ("yes",)), ("tier", ("brand",)))), (("category", ("home/c",)), ("market", ("SG",)))),
+        (("tier", ("new",)),),
+    )
+
+
+DETECTORS = ("logo", "claims", "price", "media")
+Policy = Mapping[str, Rule]
+"""Detector -> its rule."""
+TODAY: Policy = {name: _today(i) for i, name in enumerate(DETECTORS)}
 
 
 def draw(rows: int, coded: bool = False) -> pl.DataFrame:
@@ -86,46 +96,51 @@ def draw(rows: int, coded: bool = False) -> pl.DataFrame:
     score = pl.Series(np.where(r.random(rows) < NO_SCORES, np.nan, r.beta(2, 3, rows).round(6))).fill_nan(None)
     columns = {name: text(values) for name, values in VALUES.items()}
     return pl.DataFrame(
-        columns | {"official": text(("no", "yes"), (19, 1)), "score": score, "outcome": text(OUTCOMES, (5, 3, 1, 91))}
+        columns
+        | {"detector": text(DETECTORS), "official": text(("no", "yes"), (19, 1)), "score": score}
+        | {"outcome": text(OUTCOMES, (5, 3, 1, 91))}
     )
 
 
 def candidates(n: int) -> list[Policy]:
-    """Return policies that differ from today's in a threshold, an override, an exemption or a review."""
+    """Return policies that differ from today's in a threshold, an override, an exemption or a review of one rule."""
     r = np.random.default_rng(1)
 
     def some(column: str) -> tuple[str, tuple[str, ...]]:
         return column, (str(r.choice(VALUES[column])),)
 
-    def change(i: int) -> Policy:
+    def change(i: int, today: Rule) -> Rule:
         value = round(float(r.uniform(0.3, 0.95)), 3)
         match: Match = tuple(some(c) for c in VALUES if r.random() < 0.6) or (some("market"),)
         return (
-            replace(TODAY, default=value),
-            replace(TODAY, overrides=(*TODAY.overrides, (match, value))),
-            replace(TODAY, default=value, exempt=(*TODAY.exempt, match)),
-            replace(TODAY, default=value, review=match),
+            replace(today, default=value),
+            replace(today, overrides=(*today.overrides, (match, value))),
+            replace(today, default=value, exempt=(*today.exempt, match)),
+            replace(today, default=value, review=match),
         )[i % 4]
 
-    return [change(i) for i in range(n)]
+    names = [str(r.choice(DETECTORS)) for _ in range(n)]
+    return [{**TODAY, name: change(i, TODAY[name])} for i, name in enumerate(names)]
 
 
 def ask_cells(path: Path, policies: Sequence[Policy], kept: int) -> dict[str, Any]:
     """Answer for every policy from cells: seconds per step, peak memory, and the counts of the first ``kept``."""
     cases = pl.read_parquet(path)
     begun = time.perf_counter()
-    matches = dict.fromkeys(m for p in policies for m in (*(o for o, _ in p.overrides), *p.exempt, p.review))
+    rules = dict.fromkeys(rule for policy in policies for rule in policy.values())
+    said = [m for rule in rules for m in (*(o for o, _ in rule.overrides), *rule.exempt, rule.review)]
+    matches: dict[Match, None] = dict.fromkeys([*((("detector", (d,)),) for d in DETECTORS), *said])
     conditions = {sql(m): compile_predicate(sql(m), cases.schema) for m in matches}
     start = time.perf_counter()
-    edges = sorted({v for p in policies for v in (p.default, *(value for _, value in p.overrides))})
+    edges = sorted({v for rule in rules for v in (rule.default, *(value for _, value in rule.overrides))})
     known = {t: Condition(c.expr(), c.columns) for t, c in conditions.items()}
     cells = count_cells(cases, known, edges, by=["outcome"], slices=list(VALUES))
     tensor = densify(cells)
     counted = time.perf_counter()
     bits = {m: i for i, m in enumerate(matches)}
-    answers = [tensor.acted([rule(policy, bits)]) for policy in policies]
+    answers = [tensor.acted(_rules(policy, bits)) for policy in policies]
     ended = time.perf_counter()
-    one = min(_timed(lambda p=policy: tensor.acted([rule(p, bits)])) for policy in policies[:20])  # type: ignore[misc]
+    one = min(_timed(lambda p=policy: tensor.acted(_rules(p, bits))) for policy in policies[:20])  # type: ignore[misc]
     return {
         "compile_s": start - begun,
         "count_s": counted - start,
@@ -138,10 +153,19 @@ def ask_cells(path: Path, policies: Sequence[Policy], kept: int) -> dict[str, An
     }
 
 
-def rule(policy: Policy, bits: Mapping[Match, int]) -> CellRule:
+def _rules(policy: Policy, bits: Mapping[Match, int]) -> list[CellRule]:
     """Write a policy in the kernel's terms."""
-    overrides = tuple((bits[m], value, i) for i, (m, value) in enumerate(policy.overrides))
-    return CellRule("r", (), policy.default, overrides, tuple(bits[m] for m in policy.exempt), bits[policy.review])
+    return [
+        CellRule(
+            name,
+            (bits[(("detector", (name,)),)],),
+            rule.default,
+            tuple((bits[m], value, i) for i, (m, value) in enumerate(rule.overrides)),
+            tuple(bits[m] for m in rule.exempt),
+            bits[rule.review],
+        )
+        for name, rule in policy.items()
+    ]
 
 
 def sql(match: Match) -> str:
@@ -165,11 +189,14 @@ def in_polars(cases: pl.DataFrame, policy: Policy) -> dict[str, int]:
     def holds(match: Match) -> pl.Expr:
         return reduce(and_, (pl.col(c) == v[0] if len(v) == 1 else pl.col(c).is_in(v) for c, v in match))
 
-    threshold: pl.Expr = pl.lit(policy.default)
-    for match, value in policy.overrides:
-        threshold = pl.when(holds(match)).then(value).otherwise(threshold)
-    fires = (pl.col("score") >= threshold) & ~reduce(or_, map(holds, policy.exempt))
-    found = cases.lazy().filter(fires).group_by(*SLICES, asks=holds(policy.review)).len().collect()
+    fires, asks = pl.lit(False), pl.lit(False)
+    for name, rule in policy.items():
+        mine, threshold = pl.col("detector") == name, pl.lit(rule.default)
+        for match, value in rule.overrides:
+            threshold = pl.when(holds(match)).then(value).otherwise(threshold)
+        fires |= mine & (pl.col("score") >= threshold) & ~reduce(or_, map(holds, rule.exempt))
+        asks |= mine & holds(rule.review)
+    found = cases.lazy().filter(fires).group_by(*SLICES, asks=asks).len().collect()
     return {"|".join((*row[:-2], "asked" if row[-2] else "automatic")): row[-1] for row in found.iter_rows()}
 
 
@@ -179,12 +206,15 @@ def in_pandas(cases: pd.DataFrame, policy: Policy) -> dict[str, int]:
     def holds(match: Match) -> Any:
         return reduce(and_, (cases[c] == v[0] if len(v) == 1 else cases[c].isin(v) for c, v in match))
 
-    threshold: Any = policy.default
-    for match, value in policy.overrides:
-        threshold = np.where(holds(match), value, threshold)
-    fires = (cases["score"] >= threshold) & ~reduce(or_, map(holds, policy.exempt))
-    asks = holds(policy.review).rename("asks")
-    found = cases[fires].groupby([*SLICES, asks[fires]], observed=True).size()
+    fires: Any = False
+    asks: Any = False
+    for name, rule in policy.items():
+        mine, threshold = cases["detector"] == name, np.full(len(cases), rule.default)
+        for match, value in rule.overrides:
+            threshold = np.where(holds(match), value, threshold)
+        fires = fires | (mine & (cases["score"] >= threshold) & ~reduce(or_, map(holds, rule.exempt)))
+        asks = asks | (mine & holds(rule.review))
+    found = cases[fires].groupby([*SLICES, asks[fires].rename("asks")], observed=True).size()
     return {"|".join((*map(str, key[:-1]), "asked" if key[-1] else "automatic")): int(n) for key, n in found.items()}
 
 

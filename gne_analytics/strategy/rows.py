@@ -6,7 +6,7 @@ table of equal steps, then exactly by its edge.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -192,8 +192,12 @@ def _groups(
     position = np.zeros(size, np.int32)
     position[present] = np.arange(len(present), dtype=np.int32)
     of_row = position.take(of_row)
-    first = np.zeros(len(present), np.int64)
-    first[of_row] = np.arange(cases.height)
+    first = np.full(len(present), -1, np.int64)
+    for start in range(0, cases.height, PART):  # mostly the first rows hold an example of every group
+        part = of_row[start : start + PART]
+        first[part] = np.arange(start, start + len(part))
+        if (first >= 0).all():
+            break
     # An expression whose columns are not told may read any.
     return of_row, (cases if rowwise or not columns else cases.select(columns.keys()))[first]
 
@@ -216,32 +220,41 @@ def _join(of_row: NDArray[np.int32], codes: NDArray[np.int32], size: int) -> int
 
 def _codes(values: pl.Series) -> NDArray[np.int32] | None:
     """Number the values of a column from one, a missing one with nought; None where it has too many."""
-    text = isinstance(values.dtype, pl.Categorical | pl.String)
-    if text:
-        if values.head(2 * MOST_VALUES).n_unique() >= MOST_VALUES:
-            return None
-        seen = values.drop_nulls().unique().cast(pl.String)
-        if len(seen) >= MOST_VALUES:
-            return None
-        told = pl.Enum(seen)
-    elif values.dtype.is_integer() or values.dtype.is_temporal() or values.dtype in (pl.Boolean, pl.Enum):
-        physical = values.to_physical() if values.dtype != pl.Boolean else values.cast(pl.UInt8)
-        low, high = physical.min(), physical.max()
-        lowest, highest = (low, high) if isinstance(low, int) and isinstance(high, int) else (0, 0)
-        if highest - lowest >= MOST_VALUES:
-            return None
-    else:
+    if isinstance(values.dtype, pl.Categorical | pl.String):
+        first = values.head(2 * MOST_VALUES).unique()  # mostly these are all
+        found = _text_codes(values, first)
+        return _text_codes(values, values.unique()) if found is None and len(first) < MOST_VALUES else found
+    if not (values.dtype.is_integer() or values.dtype.is_temporal() or values.dtype in (pl.Boolean, pl.Enum)):
         return None
-    codes = np.empty(len(values), np.int32)
+    physical = values.cast(pl.UInt8) if values.dtype == pl.Boolean else values.to_physical()
+    low, high = physical.min(), physical.max()
+    lowest, highest = (low, high) if isinstance(low, int) and isinstance(high, int) else (0, 0)
+    if highest - lowest >= MOST_VALUES:
+        return None
+    return _filled(len(values), lambda rows: physical[rows].cast(pl.Int64) - lowest)
 
-    def number(start: int) -> None:
-        part = values[start : start + PART]
-        if text:
-            numbers = part.cast(pl.String).cast(told).to_physical().cast(pl.Int64)
-        else:
-            numbers = physical[start : start + PART].cast(pl.Int64) - lowest
-        codes[start : start + PART] = (numbers + 1).fill_null(0).to_numpy()
+
+def _text_codes(texts: pl.Series, known: pl.Series) -> NDArray[np.int32] | None:
+    """Number texts by their place among known ones; None where one is not known, or these are too many."""
+    if len(known) >= MOST_VALUES:
+        return None
+    told = pl.Enum(known.drop_nulls().cast(pl.String))
+    codes = _filled(len(texts), lambda rows: texts[rows].cast(pl.String).cast(told, strict=False).to_physical())
+    return codes if int((codes == 0).sum()) == texts.null_count() else None
+
+
+def _filled(n: int, numbers: Callable[[slice], pl.Series]) -> NDArray[np.int32]:
+    """Fill codes part by part: one more than the numbers, nought for a missing one."""
+    codes = np.empty(n, np.int32)
+
+    def fill(start: int) -> None:
+        part = numbers(slice(start, start + PART))
+        inside = codes[start : start + PART]
+        inside[:] = part.fill_null(0).to_numpy()
+        inside += 1
+        if part.null_count():
+            inside[part.is_null().to_numpy()] = 0
 
     with ThreadPoolExecutor(THREADS) as threads:
-        list(threads.map(number, range(0, len(values), PART)))
-    return codes if codes.max(initial=0) <= MOST_VALUES else None
+        list(threads.map(fill, range(0, n, PART)))
+    return codes
