@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
@@ -247,8 +247,17 @@ class Workspace:
             within, self.record, self._needed_policies(), store=self.store, seed=self.seed, study=self._replayed()
         )
 
-    def backtest(self, proposal: Proposal | Sequence[Edit], *, label: Label = "final_decision") -> Backtest:
-        """Replay a proposal, or a list of edits, over the record with truth accounting."""
+    def backtest(
+        self,
+        proposal: Proposal | Sequence[Edit],
+        *,
+        label: Label = "final_decision",
+        target: Literal["retrospective", "prospective"] = "retrospective",
+    ) -> Backtest:
+        """Replay a proposal, or a list of edits, over the record with truth accounting.
+
+        ``target="prospective"`` asks for sellers and weeks to come, of which the record is one draw.
+        """
         from gne_analytics.strategy.backtest import backtest
 
         return backtest(
@@ -257,6 +266,7 @@ class Workspace:
             self._needed_policies(),
             store=self.store,
             label=label,
+            target=target,
             seed=self.seed,
             study=self._replayed(),
         )
