@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
@@ -261,8 +261,17 @@ class Workspace:
             within, self.record, self._needed_policies(), store=self.store, seed=self.seed, study=self._replayed()
         )
 
-    def backtest(self, proposal: Proposal | Sequence[Edit], *, label: Label = "final_decision") -> Backtest:
-        """Replay a proposal, or a list of edits, over the record with truth accounting."""
+    def backtest(
+        self,
+        proposal: Proposal | Sequence[Edit],
+        *,
+        label: Label = "final_decision",
+        target: Literal["retrospective", "prospective"] = "retrospective",
+    ) -> Backtest:
+        """Replay a proposal, or a list of edits, over the record with truth accounting.
+
+        ``target="prospective"`` asks for sellers and weeks to come, of which the record is one draw.
+        """
         from gne_analytics.strategy.backtest import backtest
 
         return backtest(
@@ -271,6 +280,7 @@ class Workspace:
             self._needed_policies(),
             store=self.store,
             label=label,
+            target=target,
             seed=self.seed,
             study=self._replayed(),
         )
