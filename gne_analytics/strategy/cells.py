@@ -214,8 +214,9 @@ class Tensor:
         asked = np.zeros_like(automatic)
         for rule, reads in zip(rules, every, strict=True):
             alone = np.flatnonzero(reads & ~contested)
-            found = above[alone, self.first_bins(rule, reads)[alone]]
-            asks = self._asks(rule)[alone]
+            mine = replace(self, signatures=self.signatures[alone])
+            found = above[alone, mine.first_bins(rule, np.ones(len(alone), bool))]
+            asks = mine._asks(rule)
             automatic[alone[~asks]], asked[alone[asks]] = found[~asks], found[asks]
         if contested.any():
             part = replace(self, signatures=self.signatures[contested])  # its rows alone decide
