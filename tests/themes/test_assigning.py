@@ -1,7 +1,6 @@
 """New texts get the themes of a saved model: each by itself, in batches, read once, and placed as the fit places."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,24 +11,13 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from gne_analytics.errors import DataError
+from gne_analytics.testing.embedders import Counting
 from gne_analytics.themes import Themes, assign, assigning, fit_themes, load, refit, save
-from gne_analytics.themes.embedders import Ngrams, Vectors
+from gne_analytics.themes.embedders import Vectors
 from gne_analytics.themes.fit import FIT_TEXTS
 from gne_analytics.themes.leaves import PLACED_AT_ONCE, Leaves, Nearest
 from gne_analytics.themes.model import READ_AT_ONCE, blocks_of
 from gne_analytics.themes.texts import clean, corpus
-
-
-class Counting(Ngrams):
-    """N-grams that remember what they were asked to read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[str] = []
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        self.asked += texts
-        return super().encode(texts)
 
 
 @pytest.fixture(scope="module")

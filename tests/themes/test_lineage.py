@@ -1,6 +1,5 @@
 """A refit: ids and names live on, and what is born, dies, parts or joins is said."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,22 +9,11 @@ import pytest
 
 from gne_analytics.errors import DataError
 from gne_analytics.evidence.types import Theme
+from gne_analytics.testing.embedders import Counting
 from gne_analytics.themes import Themes, assign, fit_themes, load, refit, save
 from gne_analytics.themes.embedders import Ngrams, Vectors, unit_length
 from gne_analytics.themes.graph import GraphClusterer, adjusted_rand
 from gne_analytics.themes.lineage import STEADY, Refit, Steady, _name_of
-
-
-class Counting(Ngrams):
-    """N-grams that remember what they were asked to read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[str] = []
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        self.asked += texts
-        return super().encode(texts)
 
 
 class ByWord:
