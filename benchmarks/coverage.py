@@ -114,13 +114,15 @@ def judged(domains: Domains, reviewers: Reviewers) -> tuple[Bounded, ...]:
     return tuple(difference(domains, price, reviewers) for price in PRICES.values())
 
 
-def reviewers_of(world: World, moved: pl.DataFrame, label: Label) -> Reviewers:
+def reviewers_of(world: World, moved: pl.DataFrame) -> Reviewers:
     """Learn how reviewers decide from the like of the cases that go to them, as ``replay_change`` does."""
     touched = moved.filter(pl.col("beta") != 0)
     if touched.is_empty():
         return Reviewers()
     reviewed = world.frame(world.columns["state_today"] == WORDS["state_today"].index_of(REVIEW))
-    return reviewer_rates(like(touched, reviewed, ATTRIBUTES), label)
+    return reviewer_rates(
+        like(touched, reviewed, ATTRIBUTES), world.frame(~np.isnan(world.columns["decided_violating"]))
+    )
 
 
 def look(world: World, helped: bool = False) -> dict[Label, Seen]:
@@ -131,12 +133,12 @@ def look(world: World, helped: bool = False) -> dict[Label, Seen]:
 
 def _help(world: World, moved: pl.DataFrame, label: Label) -> tuple[Bounded, ...]:
     told, _ = know(moved, world.frame(np.ones_like(world.moved)), label, ATTRIBUTES)
-    return judged(tally(told), reviewers_of(world, moved, label))
+    return judged(tally(told), reviewers_of(world, moved))
 
 
 def _look(world: World, moved: pl.DataFrame, label: Label, helped: bool) -> Seen:
     told = identify(moved.select(*NEEDED, "policy", "alpha", "beta"), label)
-    found = judged(tally(told), reviewers_of(world, moved, label))
+    found = judged(tally(told), reviewers_of(world, moved))
     better = _help(world, moved, label) if helped else None
     alone = pl.when(pl.col("standing") == "estimable").then(pl.lit("unidentified")).otherwise("standing")
     worst = judged(tally(told.with_columns(standing=alone)), Reviewers())
@@ -185,7 +187,7 @@ def agrees(kind: Kind, world: World, label: Label) -> bool:
     done = replay_change([kind.edit], open_study(record_of(world), POLICIES), label=label)
     ours = judged(
         tally(know(moved, world.frame(np.ones_like(world.moved)), label, ATTRIBUTES)[0]),
-        reviewers_of(world, moved, label),
+        reviewers_of(world, moved),
     )
     theirs = judged(done.domains, done.reviewers)
     pairs = [

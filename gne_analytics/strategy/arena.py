@@ -229,7 +229,8 @@ def build_arena(
 def policy_reviewers(policy_id: str, study: Study) -> Reviewers:
     """Return how people decide a policy's reviewed cases, to search by; a backtest learns from the like alone."""
     frame = flow_of(study.population.cases, study.today.decisions, study.today.decisions)
-    return reviewer_rates(frame.filter(pl.col("policy_today") == policy_id))
+    own = frame.filter(pl.col("policy_today") == policy_id)
+    return reviewer_rates(own, own)
 
 
 def _logit(share: Floats | float) -> Floats:

@@ -59,6 +59,8 @@ class Replayed:
     """The labelled cases that bound the modelled ones."""
     alike_reviewed: pl.DataFrame
     """The reviewed cases that tell how people would decide rerouted ones."""
+    appealed: pl.DataFrame
+    """The cases whose audits tell how appeals of rerouted ones err."""
 
 
 def backtest(
@@ -149,13 +151,14 @@ def replay_change(
 ) -> Replayed:
     """Replay edits, find the cases whose decision changes, and say what is known of each."""
     flows = study.flows([edit for edit in edits if edit.kind not in PRICELESS])
-    reviewers, alike_reviewed = Reviewers(), flows.clear()
+    reviewers, alike_reviewed, appealed = Reviewers(), flows.clear(), flows.clear()
     cell = pl.format("{}|{}|{}|{}", pl.col("policy"), pl.col("flow"), pl.col("alpha"), pl.col("beta"))
     flows = flows.with_columns(cell=cell, seller_age=seller_age(), seller_size=seller_size())
     touched = flows.filter((pl.col("beta") != 0) & pl.col("affected"))
     if touched.height:
         alike_reviewed = like(touched, flows, study.population.attributes)
-        reviewers = reviewer_rates(alike_reviewed, label)
+        appealed = flows.filter(pl.col("policy").is_in(touched["policy"].unique().implode()))
+        reviewers = reviewer_rates(alike_reviewed, appealed)
     if on != "all":
         flows = flows.filter(pl.col("part") == (1 if on == "confirm" else 0))
     if since is not None:
@@ -163,7 +166,7 @@ def replay_change(
     changed = flows.filter((pl.col("alpha") != 0) | (pl.col("beta") != 0))
     moved, windows = know(changed, flows, label, study.population.attributes)
     standings = count_standings(_with_reviewers(moved, reviewers))
-    return Replayed(flows, moved, tally(moved), reviewers, standings, windows, alike_reviewed)
+    return Replayed(flows, moved, tally(moved), reviewers, standings, windows, alike_reviewed, appealed)
 
 
 def know(
@@ -251,7 +254,8 @@ def _figures(done: Replayed, objectives: Mapping[str, Objective], times: pl.Data
     prices = _prices(domains, kept, objectives)
     again = Reviewers()
     if done.reviewers.wrong is not None:
-        again = reviewer_rates(done.alike_reviewed.join(times, on="case_id", how="semi"), min_labels=1)
+        told = (frame.join(times, on="case_id", how="semi") for frame in (done.alike_reviewed, done.appealed))
+        again = reviewer_rates(*told, min_labels=1)
     reviewers = again if again.wrong and again.right else done.reviewers
     bounds = [corners(domains, price, reviewers) for price in prices[:3]]
     ends = [(low.value + low.spread[0], high.value + high.spread[1]) for low, high in bounds]

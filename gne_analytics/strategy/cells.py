@@ -5,9 +5,10 @@ whose predicates and thresholds the cells know. So history is read once, by narw
 small. Edges are exact: all thresholds of all candidates, cast to the score's own type, ``>=`` at the edge.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import narwhals as nw
 import numpy as np
@@ -20,6 +21,8 @@ from gne_analytics.strategy.rows import NO_SCORE, Bins, Condition, Floats, count
 
 Bools = NDArray[np.bool_]
 
+MOST_KNOWN = 256
+"""Rules whose look-ups a tensor keeps."""
 WORD = 60
 """Predicate bits that share one integer column."""
 
@@ -29,7 +32,7 @@ class Cells:
     """The cells of a case table."""
 
     frame: pl.DataFrame
-    """sig_0, sig_1, ... (packed predicate bits), bin, the slice and class columns, n and the sums."""
+    """sig_0, sig_1, ... (packed predicate bits), the slice and class columns, bin, n and the sums; sorted."""
     predicates: tuple[str, ...]
     """Name of bit i of the signature."""
     edges: Floats
@@ -89,7 +92,7 @@ def count_cells(
     conditions = [p if isinstance(p, Condition) else Condition(p) for p in predicates.values()]
     words = [conditions[i : i + WORD] for i in range(0, len(conditions), WORD)] or [[]]
     kept = (*slices, *by)
-    keys = [*[f"sig_{i}" for i in range(len(words))], "bin", *kept]
+    keys = [*[f"sig_{i}" for i in range(len(words))], *kept, "bin"]
     found = count_rows(cases, words, Bins(exact), kept, sums, score) if isinstance(cases, pl.DataFrame) else None
     if found is None:
         packed = [_packed(word).alias(f"sig_{i}") for i, word in enumerate(words)]
@@ -97,14 +100,13 @@ def count_cells(
         keyed = frame.select(*packed, binned, *[nw.col(c) for c in (*kept, *sums)])
         grouped = keyed.group_by(keys).agg(nw.len().alias("n"), *[nw.col(c).sum() for c in sums])
         found = grouped.collect("polars").to_native() if isinstance(grouped, nw.LazyFrame) else grouped.to_polars()
+        found = found.sort(keys)
     return Cells(
         found.with_columns(
             pl.col(*keys[: len(words)], "n").cast(pl.Int64),
             pl.col("bin").cast(pl.Int32),
             pl.col(list(sums)).cast(pl.Float64),
-        )
-        .select(*keys, "n", *sums)
-        .sort(keys),
+        ).select(*keys, "n", *sums),
         tuple(predicates),
         exact,
         tuple(by),
@@ -148,6 +150,14 @@ class CellRule:
     review: int | None = None
     rank: int = 1
     """Strictness of the action; the strictest firing rule decides a case."""
+
+
+class _Read(NamedTuple):
+    """The signatures that a rule reads, and what it would do alone: signature x class."""
+
+    signatures: NDArray[np.int64]
+    automatic: Floats
+    asked: Floats
 
 
 @dataclass(frozen=True)
@@ -207,17 +217,14 @@ class Tensor:
 
         Where one rule alone reads a signature, a look-up among the reverse cumulative sums; else as ``states`` decides.
         """
-        every = [self._reads(rule) for rule in rules]
-        contested = np.sum(every, 0) > 1 if every else np.zeros(len(self.signatures), bool)
-        above = self._above[measure]
-        automatic = np.zeros((len(self.signatures), above.shape[2]))
+        readers = np.zeros(len(self.signatures), np.int8)
+        automatic = np.zeros((len(self.signatures), self._above[measure].shape[2]))
         asked = np.zeros_like(automatic)
-        for rule, reads in zip(rules, every, strict=True):
-            alone = np.flatnonzero(reads & ~contested)
-            mine = replace(self, signatures=self.signatures[alone])
-            found = above[alone, mine.first_bins(rule, np.ones(len(alone), bool))]
-            asks = mine._asks(rule)
-            automatic[alone[~asks]], asked[alone[asks]] = found[~asks], found[asks]
+        for rule in rules:
+            read = self._look_up(rule, measure)
+            readers[read.signatures] += 1
+            automatic[read.signatures], asked[read.signatures] = read.automatic, read.asked
+        contested = readers > 1
         if contested.any():
             part = replace(self, signatures=self.signatures[contested])  # its rows alone decide
             rank, review = part.states(rules)
@@ -225,6 +232,18 @@ class Tensor:
             automatic[contested] = (counts * ((rank > 0) & ~review)[:, :, None]).sum(1)
             asked[contested] = (counts * ((rank > 0) & review)[:, :, None]).sum(1)
         return automatic, asked
+
+    @cached_property
+    def _look_up(self) -> Callable[[CellRule, str], "_Read"]:
+        """Remember rules: most candidates of a search share all of them but one."""
+        return lru_cache(MOST_KNOWN)(self._read_by)
+
+    def _read_by(self, rule: CellRule, measure: str) -> "_Read":
+        signatures = np.flatnonzero(self._reads(rule))
+        mine = replace(self, signatures=self.signatures[signatures])
+        fired = self._above[measure][signatures, mine.first_bins(rule, np.ones(len(signatures), bool))]
+        asks = mine._asks(rule)[:, None]
+        return _Read(signatures, np.where(asks, 0.0, fired), np.where(asks, fired, 0.0))
 
     def _reads(self, rule: CellRule) -> Bools:
         """Say for each signature whether a rule looks at its score at all."""
@@ -259,18 +278,27 @@ class Tensor:
 def densify(cells: Cells) -> Tensor:
     """Lay the cells out as a dense tensor of signature (and slices) x bin x class."""
     words = [c for c in cells.frame.columns if c.startswith("sig_")]
-    signatures, s = _codes(cells.frame, [*words, *cells.slices])
-    classes, c = _codes(cells.frame, list(cells.by))
+    runs, run = _runs(cells.frame.select(*words, *cells.slices, *cells.by))
+    signatures, s = _codes(runs, [*words, *cells.slices])
+    classes, c = _codes(runs, list(cells.by))
     bits = np.zeros((signatures.height, len(cells.predicates)), bool)
     for i in range(len(cells.predicates)):
         bits[:, i] = (signatures[f"sig_{i // WORD}"].to_numpy() >> (i % WORD)) & 1
-    shape = (signatures.height, len(cells.edges) + 2, classes.height)
+    position = (s[run], cells.frame["bin"].to_numpy() - NO_SCORE, c[run])
     measures = {}
     for name in ("n", *cells.sums):
-        dense = np.zeros(shape)
-        np.add.at(dense, (s, cells.frame["bin"].to_numpy() - NO_SCORE, c), cells.frame[name].to_numpy())
-        measures[name] = dense
+        measures[name] = np.zeros((signatures.height, len(cells.edges) + 2, classes.height))
+        measures[name][position] = cells.frame[name].to_numpy()
     return Tensor(cells, bits, signatures.select(cells.slices), classes, measures)
+
+
+def _runs(sorted_rows: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+    """Return one row of each run of equal rows, and the run of each row."""
+    columns = sorted_rows.columns
+    begins = sorted_rows.select(pl.any_horizontal(pl.col(c).ne_missing(pl.col(c).shift()) for c in columns)).to_series()
+    first = begins.to_numpy().copy()
+    first[:1] = True
+    return sorted_rows.filter(pl.Series(first)), np.cumsum(first) - 1
 
 
 def _codes(frame: pl.DataFrame, columns: list[str]) -> tuple[pl.DataFrame, NDArray[np.int64]]:

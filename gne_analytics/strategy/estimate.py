@@ -13,7 +13,8 @@ Imbens and Manski (2004) round them. Modelled cases lie between two shares of ot
 own sampling error, beside the chance of so few cases.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from statistics import NormalDist
 
 import numpy as np
@@ -36,11 +37,17 @@ class Rate:
 class Reviewers:
     """How human reviewers decide: the chance that they enforce a legitimate case, and a violation.
 
-    ``None`` means that nothing is known, and every result takes the worst case over [0, 1].
+    They look at the case, not at its appeal, which may have been decided wrongly: where the decision counts as truth, a
+    wrongly upheld one is a violation that they would often let pass. ``None`` means that nothing is known, and every
+    result takes the worst case over [0, 1].
     """
 
     wrong: Rate | None = None
     right: Rate | None = None
+    overturned: Rate | None = None
+    """The chance that a case whose appeal was overturned is a violation all the same."""
+    upheld: Rate | None = None
+    """The chance that a case whose appeal was upheld is legitimate."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,8 @@ class Domains:
     """Cases of the domain of which nothing is known."""
     modelled: Modelled | None = None
     """Further cases, bounded by others of other scores."""
+    settled: NDArray[np.bool_] | None = None
+    """Domains whose cases an appeal settled; none by default."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +203,12 @@ def tally(identified: pl.DataFrame) -> Domains:
         labels=pl.when(pooled).then(labels).otherwise(pl.lit(np.inf)),
     )
     columns = {name: frame[name].to_numpy().astype(np.float64) for name in _COLUMNS}
-    return Domains(tuple(frame["policy"]), **columns, modelled=_modelled(frame) if bounded else None)
+    return Domains(
+        tuple(frame["policy"]),
+        **columns,
+        modelled=_modelled(frame) if bounded else None,
+        settled=(frame["domain"] < 0).to_numpy(),
+    )
 
 
 def _spread(times: pl.Expr) -> pl.Expr:
@@ -218,6 +232,10 @@ def _modelled(frame: pl.DataFrame) -> Modelled | None:
     return Modelled(some["at"].to_numpy().astype(np.int64), cases, shares, labels, windows.astype(np.int64))
 
 
+Errors = tuple[Rate, Rate]
+"""Of appeals: overturned violations, and upheld legitimate cases."""
+
+
 @dataclass(frozen=True)
 class Terms:
     """A total as offset + sum(weights * shares), with the spread that nothing known can narrow."""
@@ -234,21 +252,32 @@ class Terms:
         return self.offset + float((self.weights * self.shares).sum())
 
 
-def terms(domains: Domains, price: Price, wrong: Rate, right: Rate, *, high: bool = False) -> Terms:
-    """Write the priced difference as a linear function of the domains' shares and the reviewers' two rates.
+def terms(domains: Domains, price: Price, wrong: Rate, right: Rate, errors: Errors, *, high: bool = False) -> Terms:
+    """Write the priced difference as a linear function of the domains' shares and the rates of reviewers and appeals.
 
-    Modelled cases are read at the end that makes it low, or high.
+    Linear at the rates given: how a reviewer decides a case that an appeal settled is a product of two rates. Modelled
+    cases are read at the end that makes it low, or high.
     """
-    enforce_legitimate = domains.alpha + domains.beta * wrong.value
-    enforce_violation = domains.alpha + domains.beta * right.value
+    settled = np.zeros(len(domains.cases)) if domains.settled is None else domains.settled.astype(np.float64)
+    overturned, upheld = (settled * error.value for error in errors)
+    gap = right.value - wrong.value
+    enforce_legitimate = domains.alpha + domains.beta * (wrong.value + overturned * gap)
+    enforce_violation = domains.alpha + domains.beta * (right.value - upheld * gap)
     at_zero, at_one = price.wrong * enforce_legitimate, -price.missed * enforce_violation
-    by_wrong = float((price.wrong * domains.beta * domains.cases * (1 - domains.share)).sum())
-    by_right = -float((price.missed * domains.beta * domains.cases * domains.share).sum())
+    asked_zero = price.wrong * domains.beta * domains.cases * (1 - domains.share)
+    asked_one = -price.missed * domains.beta * domains.cases * domains.share
+    by_rate = [
+        float((asked_zero * (1 - overturned) + asked_one * upheld).sum()),
+        float((asked_zero * overturned + asked_one * (1 - upheld)).sum()),
+        float((asked_zero * settled).sum()) * gap,
+        -float((asked_one * settled).sum()) * gap,
+    ]
+    rates = (wrong, right, *errors)
     offset = price.fixed + float((domains.cases * at_zero).sum())
-    offset -= by_wrong * wrong.value + by_right * right.value
-    weights = np.append(domains.cases * (at_one - at_zero), [by_wrong, by_right])
-    shares = np.append(domains.share, [wrong.value, right.value])
-    labels = np.append(domains.labels, [wrong.labels, right.labels])
+    offset -= sum(weight * rate.value for weight, rate in zip(by_rate, rates, strict=True))
+    weights = np.append(domains.cases * (at_one - at_zero), by_rate)
+    shares = np.append(domains.share, [rate.value for rate in rates])
+    labels = np.append(domains.labels, [rate.labels for rate in rates])
     if (found := domains.modelled) is not None:
         zero = np.broadcast_to(at_zero, domains.cases.shape)[found.at]
         slope = found.cases * (np.broadcast_to(at_one, domains.cases.shape)[found.at] - zero)
@@ -306,7 +335,7 @@ def foreseen(reviewers: Reviewers, domains: Domains) -> Reviewers:
     """
     asked = np.abs(domains.beta) * domains.cases
     wrong, right = float((asked * (1 - domains.share)).sum()), float((asked * domains.share).sum())
-    return Reviewers(_foreseen(reviewers.wrong, wrong), _foreseen(reviewers.right, right))
+    return replace(reviewers, wrong=_foreseen(reviewers.wrong, wrong), right=_foreseen(reviewers.right, right))
 
 
 def _foreseen(rate: Rate | None, answers: float) -> Rate | None:
@@ -317,17 +346,23 @@ def _foreseen(rate: Rate | None, answers: float) -> Rate | None:
 
 def corners(domains: Domains, price: Price, reviewers: Reviewers) -> tuple[Terms, Terms]:
     """Return the lowest and the highest reading of the priced difference over what reviewers might do."""
-    unknown = [Rate(0.0, np.inf), Rate(1.0, np.inf)]
     reviewers = foreseen(reviewers, domains)
-    rates = [
-        (wrong, right)
-        for wrong in ([reviewers.wrong] if reviewers.wrong else unknown)
-        for right in ([reviewers.right] if reviewers.right else unknown)
-    ]
-    lowest = [terms(domains, price, *pair) for pair in rates]
-    highest = lowest if domains.modelled is None else [terms(domains, price, *pair, high=True) for pair in rates]
+    settled = domains.settled is not None and bool((domains.settled & (domains.beta != 0)).any())
+    wrong, right = _readings(reviewers.wrong), _readings(reviewers.right)
+    errors = [_readings(rate) if settled else [_NEVER] for rate in (reviewers.overturned, reviewers.upheld)]
+    rates = [(w, r, (o, u)) for w, r, o, u in product(wrong, right, *errors)]
+    lowest = [terms(domains, price, *read) for read in rates]
+    highest = lowest if domains.modelled is None else [terms(domains, price, *read, high=True) for read in rates]
     low = min(lowest, key=lambda t: t.value + t.spread[0])
     return low, max(highest, key=lambda t: t.value + t.spread[1])
+
+
+_NEVER, _ALWAYS = Rate(0.0, np.inf), Rate(1.0, np.inf)
+
+
+def _readings(rate: Rate | None) -> list[Rate]:
+    """A total is multilinear in its rates, so that those unknown take it furthest at either end."""
+    return [_NEVER, _ALWAYS] if rate is None else [rate]
 
 
 def difference(domains: Domains, price: Price, reviewers: Reviewers | None = None, level: float = 0.95) -> Bounded:

@@ -113,7 +113,8 @@ def check_slices(
                 price = Price(wrong=1.0) if metric == "wrongful_enforcement" else Price(missed=1.0)
                 low, high = corners(domains, price, reviewers)
                 between = _between(scored[name], identified, price, reviewers)
-                few = np.append(np.maximum(domains.cases, 1.0), [np.inf, np.inf])
+                few = np.full(len(low.labels), np.inf)  # beyond the domains: rates of other cases
+                few[: len(domains.cases)] = np.maximum(domains.cases, 1.0)
                 test = _Test(metric, segment, margin or 0.0, low, high, scored[name].height, between, few)
                 if test.possible():
                     tests.append(test)

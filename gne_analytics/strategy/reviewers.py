@@ -7,35 +7,35 @@ import polars as pl
 
 from gne_analytics.strategy.estimate import Rate, Reviewers, wilson
 from gne_analytics.strategy.flows import REVIEW
-from gne_analytics.strategy.identify import MIN_LABELS, Label, effective
+from gne_analytics.strategy.identify import MIN_LABELS, effective
 
 REACH = 0.95
 """The share of rerouted cases whose score must lie among those of reviewed ones."""
 
 
-def reviewer_rates(cases: pl.DataFrame, label: Label = "final_decision", *, min_labels: int = MIN_LABELS) -> Reviewers:
-    """Estimate the chance that a reviewer enforces a legitimate case, and a violation, from reviewed cases.
+def reviewer_rates(reviewed: pl.DataFrame, appealed: pl.DataFrame, *, min_labels: int = MIN_LABELS) -> Reviewers:
+    """Estimate the chance that a reviewer enforces a legitimate case, and a violation, from audits of reviewed cases.
 
-    Both sides of their work must be labelled: what they enforced (audits, and appeals under ``final_decision``) and
-    what they let pass (audits).
-    With fewer than ``min_labels`` effective labels on either side nothing is returned, and results are bounded.
+    Both sides of their work must be audited: what they enforced and what they let pass. With fewer than ``min_labels``
+    effective labels on either side neither is told, and results are bounded. Appeals tell nothing of it, since what
+    passed has none; how often their decisions disagree with audits is told beside, at any number of labels.
 
     Args:
-        cases: rows of the case table with ``state_today``; those in review are used.
-        label: under ``latent`` audits alone are taken as truth.
+        reviewed: rows of the case table with ``state_today``; those in review are used.
+        appealed: rows among which decided appeals that were audited too tell how appeals err.
         min_labels: effective audit labels needed on either side.
     """
-    if label == "latent":
-        cases = cases.with_columns(decided_violating=pl.lit(None, pl.Float64))
-    reviewed = cases.filter(pl.col("state_today") == REVIEW)
+    errors = (_error(appealed, decided=0), _error(appealed, decided=1))
+    reviewed = reviewed.filter(pl.col("state_today") == REVIEW)
     enforced = _side(reviewed.filter(pl.col("enforced") & pl.col("human").fill_null(False)), min_labels)
     passed = _side(reviewed.filter(~pl.col("enforced")), min_labels)
     if enforced is None or passed is None:
-        return Reviewers()
+        return Reviewers(None, None, *errors)
     (n1, violating1, labels1), (n0, violating0, labels0) = enforced, passed
     return Reviewers(
-        wrong=_ratio(n1, 1 - violating1, labels1, n0, 1 - violating0, labels0),
-        right=_ratio(n1, violating1, labels1, n0, violating0, labels0),
+        _ratio(n1, 1 - violating1, labels1, n0, 1 - violating0, labels0),
+        _ratio(n1, violating1, labels1, n0, violating0, labels0),
+        *errors,
     )
 
 
@@ -66,18 +66,22 @@ def same_segment(touched: pl.DataFrame, attributes: Sequence[str]) -> pl.Expr:
 
 
 def _side(cases: pl.DataFrame, min_labels: int) -> tuple[float, float, float] | None:
-    """Return cases, share violating and effective labels: decided appeals as they are, the rest weighted audits."""
-    settled = cases.filter(pl.col("decided_violating").is_not_null())
-    rest = cases.filter(pl.col("decided_violating").is_null())
-    audited = rest.filter(pl.col("audit_violating").is_not_null())
-    weights = (1 / audited["audit_prob"]).to_numpy()
-    labels = effective(weights)
-    if labels < min_labels:
+    """Return cases, share violating and effective labels."""
+    found = _share(cases.filter(pl.col("audit_violating").is_not_null()), pl.col("audit_violating"))
+    return None if found is None or found.labels < min_labels else (float(cases.height), found.value, found.labels)
+
+
+def _error(cases: pl.DataFrame, decided: int) -> Rate | None:
+    """Return how often audits contradict appeals that were decided one way; None where none was audited."""
+    both = cases.filter(pl.col("decided_violating") == decided, pl.col("audit_violating").is_not_null())
+    return _share(both, (pl.col("audit_violating") - decided).abs())
+
+
+def _share(audited: pl.DataFrame, of: pl.Expr) -> Rate | None:
+    if audited.is_empty():
         return None
-    share = float((weights * audited["audit_violating"].to_numpy()).sum() / weights.sum())
-    known = float(settled["decided_violating"].sum())
-    total = float(cases.height)
-    return total, (known + share * rest.height) / total, labels * (total / rest.height) ** 2
+    weights = (1 / audited["audit_prob"]).to_numpy()
+    return Rate(float(np.average(audited.select(of).to_series().to_numpy(), weights=weights)), effective(weights))
 
 
 def _ratio(n1: float, p1: float, labels1: float, n0: float, p0: float, labels0: float) -> Rate | None:

@@ -110,33 +110,22 @@ def count_rows(
         score: the column of scores.
 
     Returns:
-        One row per cell, in no order: ``sig_0``, ... (bit i: condition i of the word holds), ``bin``, the columns of
-        ``by``, ``n`` and the sums.
+        One row per cell, sorted: ``sig_0``, ... (bit i: condition i of the word holds), the columns of ``by``, ``bin``,
+        ``n`` and the sums.
     """
     found = _groups(cases, [condition for word in words for condition in word], by)
     if found is None:
         return None
     of_row, example = found
     told = _signatures(example, words, by)
-    keys = told.unique().with_row_index("key")
+    keys = told.unique().sort(told.columns).with_row_index("key")
     width = len(bins.edges) + 2
     if keys.height * width > MOST_CELLS:
         return None
-    of_group = told.join(keys, on=told.columns, how="left", nulls_equal=True, maintain_order="left")["key"].to_numpy()
-    counts = np.zeros(keys.height * width, np.int64)
-    totals = {c: np.zeros(len(counts)) for c in sums}
-
-    def cells_of(start: int) -> Ints:
-        scores = cases[score][start : start + PART].cast(pl.Float64).fill_null(np.nan).to_numpy()
-        return _cells(of_group.take(of_row[start : start + PART]), scores, bins)
-
-    with ThreadPoolExecutor(THREADS) as threads:
-        starts = range(0, cases.height, PART)
-        for start, cells in zip(starts, threads.map(cells_of, starts), strict=True):
-            counts += np.bincount(cells, minlength=len(counts))
-            for name, total in totals.items():
-                weight = cases[name][start : start + PART].cast(pl.Float64).fill_null(0.0).to_numpy()
-                total += np.bincount(cells, weight, minlength=len(total))
+    of_group = told.join(keys, on=told.columns, how="left", nulls_equal=True, maintain_order="left")["key"]
+    _to_cells(of_row, of_group.to_numpy().astype(np.int32), cases[score], bins)
+    counts = np.bincount(of_row, minlength=keys.height * width)
+    totals = {c: np.bincount(of_row, _numbers(cases[c], 0.0), minlength=len(counts)) for c in sums}
     full = np.flatnonzero(counts)
     return keys[full // width].select(
         pl.exclude("key"),
@@ -146,14 +135,21 @@ def count_rows(
     )
 
 
-def _cells(of_row: Ints, scores: Floats, bins: Bins) -> Ints:
-    """Return the position of each row's cell, stretch by stretch."""
-    cells = np.empty(len(scores), np.int64)
-    for start in range(0, len(scores), STRETCH):
-        inside = slice(start, start + STRETCH)
-        np.multiply(of_row[inside], len(bins.edges) + 2, out=cells[inside], dtype=np.int64)
-        cells[inside] += bins.of(scores[inside])
-    return cells - NO_SCORE
+def _to_cells(of_row: NDArray[np.int32], of_group: NDArray[np.int32], scores: pl.Series, bins: Bins) -> None:
+    """Turn each row's group into the position of its cell, in place."""
+
+    def fill(start: int) -> None:
+        inside = of_row[start : start + STRETCH]
+        inside[:] = of_group.take(inside)
+        inside *= np.int32(len(bins.edges) + 2)
+        inside += bins.of(_numbers(scores[start : start + STRETCH], np.nan)) - np.int32(NO_SCORE)
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        list(threads.map(fill, range(0, len(of_row), STRETCH)))
+
+
+def _numbers(values: pl.Series, missing: float) -> Floats:
+    return values.cast(pl.Float64).fill_null(missing).to_numpy()
 
 
 def _signatures(example: pl.DataFrame, words: Sequence[Sequence[Condition]], by: Sequence[str]) -> pl.DataFrame:

@@ -156,6 +156,7 @@ def test_a_score_finds_its_bin_exactly_however_close_the_edges_lie(edges):
 @pytest.mark.parametrize("part", [1 << 20, 7])
 def test_rows_counted_by_position_are_the_rows_that_were_grouped(monkeypatch, part):
     monkeypatch.setattr(rows, "PART", part)
+    monkeypatch.setattr(rows, "STRETCH", part)
     cases = random_cases(3, 3_000).with_columns(
         weight=pl.int_range(pl.len()),
         size=pl.int_range(pl.len()) % 7 - 3,

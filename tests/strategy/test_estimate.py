@@ -18,6 +18,7 @@ from gne_analytics.strategy.estimate import (
     mover,
     stratified,
     tally,
+    terms,
     wilson,
 )
 from gne_analytics.strategy.identify import identify
@@ -224,3 +225,37 @@ def test_unknown_reviewers_stay_certain_to_be_nought_or_one():
     known = foreseen(Reviewers(Rate(0.2, np.inf), Rate(0.9, 50.0)), violating)
     assert known.wrong == Rate(0.2, np.inf)  # no legitimate case is rerouted: nothing to foretell
     assert known.right.labels == pytest.approx(1 / (1 / 50 + 1))
+
+
+def settled_reroute():
+    """Three settled cases in four were upheld; all of them, and forty others, go to review."""
+    return Domains(
+        ("p", "p"), *(np.array(x) for x in ([-1.0, -1.0], [1.0, 1.0], [400.0, 40.0], [0.75, 0.5], [np.inf, 20.0])),
+        np.zeros(2), settled=np.array([True, False]),
+    )  # fmt: skip
+
+
+def test_a_wrongly_upheld_case_is_decided_by_reviewers_as_the_legitimate_one_that_it_is():
+    known = Reviewers(*(Rate(value, 50.0) for value in (0.2, 0.9, 0.1, 0.3)))
+    missed = difference(settled_reroute(), Price(missed=1.0), known)
+    assert missed.low == missed.high == pytest.approx(300 * (1 - (0.7 * 0.9 + 0.3 * 0.2)) + 20 * (1 - 0.9))
+    wrong = difference(settled_reroute(), Price(wrong=1.0), known)
+    assert wrong.low == pytest.approx(-100 * (1 - (0.9 * 0.2 + 0.1 * 0.9)) - 20 * (1 - 0.2))
+
+
+def test_where_no_appeal_was_audited_how_these_err_is_bounded():
+    unknown = difference(settled_reroute(), Price(missed=1.0), Reviewers(Rate(0.2, 50.0), Rate(0.9, 50.0)))
+    assert (unknown.low, unknown.high) == pytest.approx((300 * 0.1 + 20 * 0.1, 300 * 0.8 + 20 * 0.1))
+
+
+def test_each_rate_weighs_in_the_interval_by_how_far_it_moves_the_total():
+    rates = {"wrong": 0.2, "right": 0.9, "overturned": 0.1, "upheld": 0.3}
+    price, step = Price(wrong=2.0, missed=3.0), 1e-6
+
+    def at(**moved):
+        read = {name: Rate(value, 50.0) for name, value in (rates | moved).items()}
+        return terms(settled_reroute(), price, read["wrong"], read["right"], (read["overturned"], read["upheld"]))
+
+    weights = at().weights[-4:]
+    slopes = [(at(**{n: v + step}).value - at(**{n: v - step}).value) / (2 * step) for n, v in rates.items()]
+    assert weights == pytest.approx(slopes)
