@@ -5,6 +5,7 @@ conditions are evaluated on one row of each such group, however many rows there 
 table of equal steps, then exactly by its edge.
 """
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -55,7 +56,7 @@ class Bins:
         else:
             bins = self._below.take(self._steps(scores))
             bins += scores >= self._next.take(bins)
-        bins[np.isnan(scores)] = NO_SCORE
+        np.copyto(bins, NO_SCORE, where=np.isnan(scores))
         return bins
 
     def _steps(self, scores: Floats) -> NDArray[np.int32]:
@@ -63,8 +64,8 @@ class Bins:
         with np.errstate(invalid="ignore", over="ignore"):
             scaled = scores - self.edges[0]
             scaled *= self._scale
-        np.clip(scaled, 0, STEPS, out=scaled)
-        np.nan_to_num(scaled, copy=False)
+        np.fmax(scaled, 0, out=scaled)  # not a number: nought
+        np.fmin(scaled, STEPS, out=scaled)
         return np.asarray(scaled, np.int32)
 
     @cached_property
@@ -113,17 +114,23 @@ def count_rows(
         One row per cell, sorted: ``sig_0``, ... (bit i: condition i of the word holds), the columns of ``by``, ``bin``,
         ``n`` and the sums.
     """
-    found = _groups(cases, [condition for word in words for condition in word], by)
+    conditions = [condition for word in words for condition in word]
+    columns = list(dict.fromkeys([*by, *(c for condition in conditions for c in condition.columns)]))
+    found = _groups(cases, conditions, by, columns)
     if found is None:
         return None
     of_row, example = found
-    told = _signatures(example, words, by)
+    present = np.flatnonzero(example >= 0)
+    said = bool(columns) and all(condition.columns for condition in conditions)  # else they may read any
+    told = _signatures((cases.select(columns) if said else cases)[example[present]], words, by)
     keys = told.unique().sort(told.columns).with_row_index("key")
     width = len(bins.edges) + 2
     if keys.height * width > MOST_CELLS:
         return None
     of_group = told.join(keys, on=told.columns, how="left", nulls_equal=True, maintain_order="left")["key"]
-    _to_cells(of_row, of_group.to_numpy().astype(np.int32), cases[score], bins)
+    key = np.zeros(len(example), np.int32)
+    key[present] = of_group.to_numpy()
+    _to_cells(of_row, key, cases[score], bins)
     counts = np.bincount(of_row, minlength=keys.height * width)
     totals = {c: np.bincount(of_row, _numbers(cases[c], 0.0), minlength=len(counts)) for c in sums}
     full = np.flatnonzero(counts)
@@ -135,12 +142,12 @@ def count_rows(
     )
 
 
-def _to_cells(of_row: NDArray[np.int32], of_group: NDArray[np.int32], scores: pl.Series, bins: Bins) -> None:
-    """Turn each row's group into the position of its cell, in place."""
+def _to_cells(of_row: NDArray[np.int32], key: NDArray[np.int32], scores: pl.Series, bins: Bins) -> None:
+    """Turn each row's number into the position of its cell, in place."""
 
     def fill(start: int) -> None:
         inside = of_row[start : start + STRETCH]
-        inside[:] = of_group.take(inside)
+        inside[:] = key.take(inside)
         inside *= np.int32(len(bins.edges) + 2)
         inside += bins.of(_numbers(scores[start : start + STRETCH], np.nan)) - np.int32(NO_SCORE)
 
@@ -165,37 +172,47 @@ def _signatures(example: pl.DataFrame, words: Sequence[Sequence[Condition]], by:
 
 
 def _groups(
-    cases: pl.DataFrame, conditions: Sequence[Condition], by: Sequence[str]
-) -> tuple[NDArray[np.int32], pl.DataFrame] | None:
-    """Return the group of each row, and one row of each: rows that no condition and no column of ``by`` tells apart."""
-    columns = dict.fromkeys([*by, *(c for condition in conditions for c in condition.columns)])
-    of_row, size, many = np.zeros(cases.height, np.int32), 1, set()
-    for name in columns:
-        codes = _codes(cases[name])
-        if codes is None:
-            many.add(name)
-        elif (size := _join(of_row, codes, size)) > MOST_GROUPS:
+    cases: pl.DataFrame, conditions: Sequence[Condition], by: Sequence[str], columns: Sequence[str]
+) -> tuple[NDArray[np.int32], Ints] | None:
+    """Number rows so that no condition and no column of ``by`` tells apart those of one number.
+
+    Returns:
+        The number of each row, and per number a row that has it (-1: none has).
+    """
+    for ahead in (2 * MOST_VALUES, cases.height):  # mostly the first rows hold every value
+        coders = {name: _coder(cases[name], ahead) for name in columns}
+        many = {name for name, coder in coders.items() if coder is None}
+        if many & set(by):
             return None
-    if many & set(by):
-        return None
-    rowwise = [k.expr for k in conditions if not k.columns or many & set(k.columns)]
-    read, numbers = _evaluated(cases, rowwise)
-    for number in numbers:
-        codes = _codes(read[number])
-        if codes is None or (size := _join(of_row, codes, size)) > MOST_GROUPS:
+        rowwise = [k.expr for k in conditions if not k.columns or many & set(k.columns)]
+        read, numbers = _evaluated(cases, rowwise)
+        found = [*(coders[name] for name in columns if name not in many), *(_coder(read[n], ahead) for n in numbers)]
+        known = [coder for coder in found if coder is not None]
+        size = math.prod(coder.width for coder in known)
+        if len(known) < len(found) or size > MOST_GROUPS:
             return None
-    present = np.flatnonzero(np.bincount(of_row, minlength=size))
-    position = np.zeros(size, np.int32)
-    position[present] = np.arange(len(present), dtype=np.int32)
-    of_row = position.take(of_row)
-    first = np.full(len(present), -1, np.int64)
-    for start in range(0, cases.height, PART):  # mostly the first rows hold an example of every group
-        part = of_row[start : start + PART]
-        first[part] = np.arange(start, start + len(part))
-        if (first >= 0).all():
-            break
-    # An expression whose columns are not told may read any.
-    return of_row, (cases if rowwise or not columns else cases.select(columns.keys()))[first]
+        try:
+            return _numbered(cases.height, known, size)
+        except _UnknownValueError:
+            continue
+    return None
+
+
+def _numbered(height: int, coders: Sequence["_Coder"], size: int) -> tuple[NDArray[np.int32], Ints]:
+    of_row, example = np.empty(height, np.int32), np.full(size, -1, np.int64)
+
+    def fill(start: int) -> None:
+        rows = slice(start, min(start + PART, height))
+        number = np.zeros(rows.stop - start, np.int32)
+        for coder in coders:
+            number *= np.int32(coder.width)
+            number += coder.of(rows)
+        of_row[rows] = number
+        example[number] = np.arange(start, rows.stop)  # whichever thread is last: any row of a number will do
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        list(threads.map(fill, range(0, height, PART)))
+    return of_row, example
 
 
 def _evaluated(cases: pl.DataFrame, expressions: Sequence[nw.Expr]) -> tuple[pl.DataFrame, list[str]]:
@@ -205,21 +222,25 @@ def _evaluated(cases: pl.DataFrame, expressions: Sequence[nw.Expr]) -> tuple[pl.
     return nw.from_native(cases).with_columns(*named).to_native(), numbers
 
 
-def _join(of_row: NDArray[np.int32], codes: NDArray[np.int32], size: int) -> int:
-    """Tell rows of one group apart by one column more, in place; return the new number of groups that there may be."""
-    width = int(codes.max(initial=0)) + 1
-    if size * width <= MOST_GROUPS:
-        of_row *= np.int32(width)
-        of_row += codes
-    return size * width
+class _UnknownValueError(Exception):
+    """A column holds a value that its first rows do not."""
 
 
-def _codes(values: pl.Series) -> NDArray[np.int32] | None:
-    """Number the values of a column from one, a missing one with nought; None where it has too many."""
+class _Coder(NamedTuple):
+    """How a column's values are numbered: from one, a missing one by nought."""
+
+    width: int
+    of: Callable[[slice], NDArray[np.int32]]
+
+
+def _coder(values: pl.Series, ahead: int) -> _Coder | None:
+    """Number the values of a column; None where it has too many. Of texts those of the first rows ``ahead`` are known.
+
+    ``of`` raises where it meets another.
+    """
     if isinstance(values.dtype, pl.Categorical | pl.String):
-        first = values.head(2 * MOST_VALUES).unique()  # mostly these are all
-        found = _text_codes(values, first)
-        return _text_codes(values, values.unique()) if found is None and len(first) < MOST_VALUES else found
+        known = values.head(ahead).unique().drop_nulls().cast(pl.String)
+        return _text_coder(values, pl.Enum(known)) if len(known) < MOST_VALUES else None
     if not (values.dtype.is_integer() or values.dtype.is_temporal() or values.dtype in (pl.Boolean, pl.Enum)):
         return None
     physical = values.cast(pl.UInt8) if values.dtype == pl.Boolean else values.to_physical()
@@ -227,30 +248,22 @@ def _codes(values: pl.Series) -> NDArray[np.int32] | None:
     lowest, highest = (low, high) if isinstance(low, int) and isinstance(high, int) else (0, 0)
     if highest - lowest >= MOST_VALUES:
         return None
-    return _filled(len(values), lambda rows: physical[rows].cast(pl.Int64) - lowest)
+    return _Coder(highest - lowest + 2, lambda rows: _from_one(physical[rows].cast(pl.Int64) - lowest))
 
 
-def _text_codes(texts: pl.Series, known: pl.Series) -> NDArray[np.int32] | None:
-    """Number texts by their place among known ones; None where one is not known, or these are too many."""
-    if len(known) >= MOST_VALUES:
-        return None
-    told = pl.Enum(known.drop_nulls().cast(pl.String))
-    codes = _filled(len(texts), lambda rows: texts[rows].cast(pl.String).cast(told, strict=False).to_physical())
-    return codes if int((codes == 0).sum()) == texts.null_count() else None
+def _text_coder(texts: pl.Series, known: pl.Enum) -> _Coder:
+    def of(rows: slice) -> NDArray[np.int32]:
+        codes = texts[rows].cast(pl.String).cast(known, strict=False).to_physical()
+        if codes.null_count() != texts[rows].null_count():
+            raise _UnknownValueError
+        return _from_one(codes)
+
+    return _Coder(len(known.categories) + 1, of)
 
 
-def _filled(n: int, numbers: Callable[[slice], pl.Series]) -> NDArray[np.int32]:
-    """Fill codes part by part: one more than the numbers, nought for a missing one."""
-    codes = np.empty(n, np.int32)
-
-    def fill(start: int) -> None:
-        part = numbers(slice(start, start + PART))
-        inside = codes[start : start + PART]
-        inside[:] = part.fill_null(0).to_numpy()
-        inside += 1
-        if part.null_count():
-            inside[part.is_null().to_numpy()] = 0
-
-    with ThreadPoolExecutor(THREADS) as threads:
-        list(threads.map(fill, range(0, n, PART)))
+def _from_one(numbers: pl.Series) -> NDArray[np.int32]:
+    codes = numbers.fill_null(0).to_numpy().astype(np.int32)
+    codes += 1
+    if numbers.null_count():
+        codes[numbers.is_null().to_numpy()] = 0
     return codes

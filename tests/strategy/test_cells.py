@@ -188,3 +188,12 @@ def test_a_class_with_more_values_than_can_be_counted_by_position_is_grouped(mon
         with monkeypatch.context() as limit:
             limit.setattr(rows, name, 100)
             assert count_cells(cases, predicates, [0.5], by=["case_id"]).frame.equals(want)
+
+
+def test_a_value_that_the_first_rows_do_not_hold_is_counted_all_the_same(monkeypatch):
+    monkeypatch.setattr(rows, "MOST_VALUES", 10)
+    markets = ["ID", "TH", None] * 20 + ["VN"]
+    cases = pl.DataFrame({"market": markets, "score": 0.9})
+    predicates = {"late": Condition(nw.col("market") == "VN", ("market",))}
+    found = count_cells(cases, predicates, [0.5], by=["market"]).frame
+    assert found.rows() == [(0, None, 1, 20), (0, "ID", 1, 20), (0, "TH", 1, 20), (1, "VN", 1, 1)]
