@@ -1,7 +1,7 @@
 """Words for the terms of a theme, in scripts with spaces and without.
 
-Chinese, Japanese, Thai, Lao, Khmer and Burmese write no blanks between words. There, every short run of characters
-that comes back in other texts is a candidate term, and of two that say the same the longer one stays.
+Chinese, Japanese, Thai, Lao, Khmer and Burmese write no blanks between words: ICU finds these by its dictionaries. Two
+words side by side are a candidate term too, since it splits compounds; of terms that say the same the longer one stays.
 """
 
 import json
@@ -10,6 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
+
+from icu4py.breakers import WordBreaker
 
 from gne_analytics.evidence.redact import MARK
 
@@ -17,19 +20,14 @@ _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _KANA = "\u3040-\u30ff"
 _THAI = "\u0e00-\u0e7f"
 _BRAHMIC = "\u0e80-\u0eff\u1000-\u109f\u1780-\u17ff"
-_UNSPACED = re.compile(f"[{_HAN}]+|[{_KANA}]+|[{_THAI}]+|[{_BRAHMIC}]+")
-# Thai, Lao, Burmese and Khmer vowels and tone marks belong to the letter before; a leading vowel to the one after.
-_CLUSTER = re.compile(
-    "[\u0e40-\u0e44\u0ec0-\u0ec4]?.[\u0e30-\u0e3a\u0e45\u0e47-\u0e4e\u0eb0-\u0ebc\u0ec8-\u0ecd"
-    "\u102b-\u103e\u17b6-\u17d3]*"
-)
+_UNSPACED = re.compile(f"[{_HAN}{_KANA}{_THAI}{_BRAHMIC}]+")
+_HIRAGANA = re.compile("[\u3041-\u309f]+")
+"""In Japanese mostly endings and particles."""
 _MARKS = "\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0981-\u0dff"
 _WORD = re.compile(
     f"[^\\W\\d_{_HAN}{_KANA}{_THAI}{_BRAHMIC}](?:[^\\W\\d_{_HAN}{_KANA}{_THAI}{_BRAHMIC}]|[{_MARKS}'’-])*"
 )
 
-RUN = (2, 5)
-"""Lengths, in characters (or Thai syllable parts), of candidate terms in scripts without spaces."""
 SHORTEST = 2
 
 
@@ -43,13 +41,11 @@ def words(text: str) -> list[str]:
     plain = MARK.sub(" ", text).casefold().replace("’", "'")
     found = [w for m in _WORD.finditer(plain) if len(w := m.group().rstrip("'’-")) >= SHORTEST]
     for run in _UNSPACED.finditer(plain):
-        parts = _CLUSTER.findall(run.group()) if _THAI_LIKE.match(run.group()) else list(run.group())
-        for size in range(RUN[0], RUN[1] + 1):
-            found += ["".join(parts[i : i + size]) for i in range(len(parts) - size + 1)]
+        parts = list(WordBreaker(run.group(), "und"))  # of no one language: the script chooses the dictionary
+        told = [part not in function_words() and not _HIRAGANA.fullmatch(part) for part in parts]
+        found += [part for part, tells in zip(parts, told, strict=True) if tells and len(part) >= SHORTEST]
+        found += [a + b for (a, b), both in zip(pairwise(parts), map(all, pairwise(told)), strict=True) if both]
     return found
-
-
-_THAI_LIKE = re.compile(f"[{_THAI}{_BRAHMIC}]")
 
 
 def is_unspaced(term: str) -> bool:
@@ -67,7 +63,7 @@ def function_words() -> frozenset[str]:
 def common_words(texts: Sequence[str], languages: Sequence[str | None], share: float = 0.12) -> frozenset[str]:
     """Return the function words of each language, told by themselves: words that stand in many of its texts.
 
-    A language needs 30 texts to be judged; in scripts without spaces nothing is dropped, since a run is no word.
+    A language needs 30 texts to be judged.
     """
     by_language: dict[str | None, list[set[str]]] = {}
     for text, language in zip(texts, languages, strict=True):
@@ -76,7 +72,7 @@ def common_words(texts: Sequence[str], languages: Sequence[str | None], share: f
     for documents in by_language.values():
         if len(documents) >= 30:
             seen = Counter(w for document in documents for w in document)
-            common.update(w for w, n in seen.items() if n > share * len(documents) and not is_unspaced(w))
+            common.update(w for w, n in seen.items() if n > share * len(documents))
     return frozenset(common)
 
 

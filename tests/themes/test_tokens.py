@@ -12,13 +12,23 @@ from gne_analytics.themes.tokens import common_words, function_words, prune, wor
         ("hàng chính hãng", {"hàng", "chính", "hãng"}),
         ("المنتج أصلي", {"المنتج", "أصلي"}),
         ("मेरा उत्पाद असली", {"मेरा", "उत्पाद", "असली"}),
-        ("สินค้าของแท้", {"สินค้า", "ของแท้"}),
-        ("这是正品", {"正品"}),
+        ("สินค้าของแท้มีใบเสร็จ", {"สินค้า", "แท้", "ใบเสร็จ"}),
+        ("我的商品有发票和授权书", {"商品", "发票", "授权书"}),
+        ("今日は天気予報を見ました", {"今日", "天気予報"}),
+        ("ຂ້ອຍຮັກເຈົ້າ", {"ຂ້ອຍ", "ຮັກ", "ເຈົ້າ"}),
+        ("ខ្ញុំស្រលាញ់អ្នក", {"ខ្ញុំ", "ស្រលាញ់", "អ្នក"}),
+        ("ကျွန်တော်မြန်မာ", {"ကျွန်တော်", "မြန်မာ"}),
         ("it's second-hand", {"it's", "second-hand"}),
     ],
 )
 def test_words_are_found_with_and_without_spaces(text: str, held: set[str]) -> None:
     assert held <= set(words(text))
+
+
+def test_no_term_cuts_a_word_or_holds_one_that_only_joins_others() -> None:
+    assert words("我的商品有发票") == ["商品", "发票"]
+    assert words("สินค้าของฉัน") == ["สินค้า"]
+    assert words("病院に行きました") == ["病院", "行き"]
 
 
 def test_marks_of_redaction_are_no_words() -> None:
