@@ -130,7 +130,7 @@ def _campaigns(found: Corpus, told: "_Told", assigned: pl.DataFrame) -> pl.DataF
     level = GROWTH_LEVEL / max(int((told.recent > 0).sum()), 1)
     groups = [
         g for g in np.flatnonzero((told.recent >= BORN_TEXTS) & (told.past == 0))
-        if told.sellers(np.array([g])) >= BORN_SELLERS and told.more(told.recent[g], 0.0, level)
+        if told.sellers(np.array([g])) >= BORN_SELLERS and told.grows(np.array([g]), level)
     ]  # fmt: skip
     texts = pl.DataFrame(
         [(int(g), int(told.recent[g]), told.sellers(np.array([g])), found.texts[g]) for g in groups],
@@ -149,22 +149,32 @@ class _Told:
         rows = found.rows.drop_nulls("group").join(days, on="id", how="left").with_columns(
             late=(pl.col("day") >= since).fill_null(value=False), voice=voter()
         )  # fmt: skip
-        self.rows = rows.select("group", "late", "voice").unique()
+        weeks = (pl.col("day") - pl.lit(since)).dt.total_days() // 7
+        self.rows = rows.select("group", "late", "voice", week=weeks).unique()
+        self.volumes = self._votes(self.rows)
         self.recent, self.past = np.zeros(found.n), np.zeros(found.n)
         for votes, late in ((self.recent, True), (self.past, False)):
-            counts = self.rows.filter(pl.col("late") == late).group_by("group").len()
-            votes[counts["group"].to_numpy()] = counts["len"].to_numpy()
+            counts = self.rows.filter(pl.col("late") == late).group_by("group").agg(n=pl.col("voice").n_unique())
+            votes[counts["group"].to_numpy()] = counts["n"].to_numpy()
 
     def sellers(self, groups: Labels) -> int:
         """How many sellers said one of these texts recently."""
         return self.rows.filter(pl.col("late") & pl.col("group").is_in(groups.tolist()))["voice"].n_unique()
 
-    def more(self, late: float, early: float, level: float) -> bool:
-        """Whether of so many votes more are recent than the volumes of the weeks foretell (binomial, one-sided)."""
+    def grows(self, groups: Labels, level: float) -> bool:
+        """Whether more sellers said one of these texts recently than all volumes foretell (binomial, one-sided).
+
+        A seller has one vote a week, whatever its wordings.
+        """
         from scipy.stats import binom
 
-        share = self.recent.sum() / (self.recent.sum() + self.past.sum())
-        return bool(binom.sf(late - 1, late + early, share) <= level)
+        late, early = self._votes(self.rows.filter(pl.col("group").is_in(groups.tolist())))
+        return bool(binom.sf(late - 1, late + early, self.volumes[0] / sum(self.volumes)) <= level)
+
+    @staticmethod
+    def _votes(rows: pl.DataFrame) -> tuple[int, int]:
+        late = rows.select("late", "voice", "week").unique()["late"].sum()
+        return int(late), rows.select("late", "voice", "week").n_unique() - int(late)
 
 
 def _strange(placed: Vectors, told: _Told) -> Labels:
@@ -218,7 +228,7 @@ def _many(members: Labels, told: _Told) -> bool:
 def _grows(members: Labels, placed: Vectors, told: _Told, level: float) -> bool:
     """Of what is said within the cluster's reach, more is recent than the weeks' volumes foretell."""
     near = placed @ _centre(placed, members) >= _reach(placed, members)
-    return told.more(float(told.recent[near].sum()), float(told.past[near].sum()), level)
+    return told.grows(np.flatnonzero(near), level)
 
 
 def _centre(placed: Vectors, members: Labels) -> Vectors:

@@ -82,6 +82,17 @@ def test_new_texts_where_nearly_all_texts_are_recent_bear_no_theme(model: ThemeM
     assert found.births == ()
 
 
+@pytest.mark.parametrize(("sellers", "born"), [(12, 1), (3, 0)])
+def test_a_few_sellers_who_write_much_have_one_vote_a_week_each(
+    model: ThemeModel, past: pl.DataFrame, sellers: int, born: int
+) -> None:
+    late = pl.int_range(pl.len()) % 2 == 0
+    half = past.with_columns(event_date=pl.when(late).then(pl.lit(LAST)).otherwise(pl.lit(LAST - timedelta(days=30))))
+    found = update(model, pl.concat([half, novel(12, sellers)]))
+    assert found.strange >= 12
+    assert len(found.births) == born
+
+
 def test_texts_after_the_day_asked_about_are_not_seen(model: ThemeModel, past: pl.DataFrame) -> None:
     later = novel(12, last=LAST + timedelta(days=30))
     found = update(model, pl.concat([past, later]), as_of=LAST)
