@@ -6,7 +6,6 @@ from gne_analytics.themes.engines import with_themes
 from gne_analytics.themes.fit import Themes, fit_themes
 from gne_analytics.themes.lineage import Lineage, Refit, refit
 from gne_analytics.themes.model import ThemeModel, load, save
-from gne_analytics.themes.rates import theme_rates
 from gne_analytics.themes.views import VIEWS, texts_of, view_named
 from gne_analytics.themes.weeks import ThemeWeeks, theme_weeks
 
@@ -24,7 +23,6 @@ __all__ = [
     "refit",
     "save",
     "texts_of",
-    "theme_rates",
     "theme_weeks",
     "update",
     "view_named",

@@ -22,7 +22,7 @@ from gne_analytics.themes.fit import fit_themes
 from gne_analytics.themes.graph import SMALLEST, Labels
 from gne_analytics.themes.lineage import apart
 from gne_analytics.themes.model import ThemeModel, assignments, read, reader_of
-from gne_analytics.themes.texts import Corpus, corpus, voter
+from gne_analytics.themes.texts import Corpus, corpus, said_by, voter
 from gne_analytics.themes.weeks import dated
 
 RECENT_WEEKS = 2
@@ -68,7 +68,7 @@ class Update:
             f"{self.model.view}: {self.assignments.height:,} texts, {len(self.model.themes)} themes, "
             f"{len(self.births)} born since {self.since:%Y-%m-%d}; {self.strange:,} texts unlike what was said before"
         ]
-        lines += [f"  born: {t.id}  {t.folded:,} texts of {t.units:,} sellers: {t.label}" for t in self.births]
+        lines += [f"  born: {t.id}  {said_by(t.folded, t.units)}: {t.label}" for t in self.births]
         lines += [
             f"  pasted by {sellers:,} sellers, {texts:,} times: {shorten(text, 80, placeholder=' …')}"
             for texts, sellers, text in self.campaigns.head(5).select("texts", "sellers", "text").iter_rows()

@@ -17,7 +17,7 @@ from gne_analytics.metrics.discoveries import benjamini_hochberg
 from gne_analytics.metrics.intervals import rate, rate_difference, t_two_sided
 from gne_analytics.themes.keyness import LEVEL, Floats
 from gne_analytics.themes.segments import ThemeSegment, segments_of
-from gne_analytics.themes.texts import unit_codes, voter
+from gne_analytics.themes.texts import said_by, unit_codes, voter
 from gne_analytics.themes.views import FACTS
 
 RECENT_WEEKS = 4
@@ -91,7 +91,7 @@ class ThemeCard(Frozen):
         return "\n".join([head, f"  terms: {', '.join(self.theme.terms)}", *(f"  {q}: {a}" for q, a in self.lines())])
 
     def _size(self) -> str:
-        return f"{number(self.theme.folded)} texts of {number(self.theme.units)} sellers, {percent(self.share)} of all"
+        return f"{said_by(self.theme.folded, self.theme.units)}, {percent(self.share)} of all"
 
     def _copies(self) -> str:
         away = self.theme.size - self.theme.folded

@@ -20,7 +20,7 @@ from gne_analytics.themes.languages import agreement_with_language, places_of
 from gne_analytics.themes.model import ThemeModel, assignments, languages_of, place
 from gne_analytics.themes.places import Ground, Places, Stand
 from gne_analytics.themes.student import Fused, reading, teach
-from gne_analytics.themes.texts import Corpus, corpus, folded_into, shortened, unit_codes
+from gne_analytics.themes.texts import Corpus, corpus, folded_into, said_by, shortened, unit_codes
 from gne_analytics.themes.topics import Clusterer, find_topics, label_of
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Themes:
         """The view in one sentence and its largest themes in a line each."""
         themes = "1 theme" if len(self.themes) == 1 else f"{len(self.themes)} themes"
         lines = [f"{self.view}: {themes} in {self.assignments.height:,} texts; a seller's own copies count once:"]
-        lines += [f"  {t.id}  {t.folded:>6,} texts of {t.units:,} sellers: {t.label}" for t in self.themes[:10]]
+        lines += [f"  {t.id}  {said_by(t.folded, t.units):>26}: {t.label}" for t in self.themes[:10]]
         if (more := len(self.themes) - 10) > 0:
             lines.append(f"  and {more} more; at(10) gives about ten coarser ones")
         if self.language_nmi is not None:
@@ -100,6 +100,12 @@ class Themes:
         steady = stability(self._placed(), self.partition) if self.partition is not None else ()
         by_id = {t.id: float(s) for t, s in zip(self.themes, steady, strict=False) if s == s}
         return theme_cards(self.themes, self.assignments, self._known(), by_id)
+
+    def table(self) -> pl.DataFrame:
+        """Return the cards as rows: size, spread, growth, rates with intervals, where each theme stands out."""
+        from gne_analytics.themes.cards import card_table
+
+        return card_table(self.cards)
 
     def card(self, theme: str) -> "ThemeCard":
         """Return the card of one theme, named by its id."""

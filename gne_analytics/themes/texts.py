@@ -95,6 +95,16 @@ def corpus(frame: pl.DataFrame, view: str) -> Corpus:
     )
 
 
+def said_by(texts: int, sellers: int) -> str:
+    """Say how many texts there are, and of how many sellers where these are known.
+
+    Example:
+        >>> said_by(1_200, 0)
+        '1,200 texts'
+    """
+    return f"{texts:,} texts of {sellers:,} sellers" if sellers else f"{texts:,} texts"
+
+
 def voter() -> pl.Expr:
     """Who speaks in a row: its unit or, where nobody knows that, the row; a unit never bears the name of a row."""
     return pl.coalesce(pl.concat_str(pl.lit("unit "), "unit"), pl.concat_str(pl.lit("row "), "id"))

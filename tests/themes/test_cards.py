@@ -9,7 +9,7 @@ import pytest
 
 from gne_analytics.errors import DataError
 from gne_analytics.themes import Themes
-from gne_analytics.themes.cards import ThemeCard, _growth, _spread, card_table, theme_cards
+from gne_analytics.themes.cards import ThemeCard, _growth, _spread, theme_cards
 from gne_analytics.themes.segments import LEAST_VOTES, segments_of
 
 
@@ -59,7 +59,7 @@ def test_a_card_shows_hostile_text_as_text(voices: Themes) -> None:
 
 
 def test_cards_come_as_rows(voices: Themes) -> None:
-    table = card_table(voices.cards)
+    table = voices.table()
     assert table["theme_id"].to_list() == [t.id for t in voices.themes]
     assert table.filter(pl.col("label").str.contains("logo"))["stands_out"].to_list() == ["market=TH"]
 
@@ -69,6 +69,11 @@ def test_a_theme_without_a_record_still_has_a_card(voices: Themes) -> None:
     cards = theme_cards(bare.themes, bare.assignments, bare._known())
     assert len(cards) == 3
     assert all(c.growth is None and c.appeal is None and not c.segments for c in cards)
+
+
+def test_where_no_seller_is_known_none_is_counted(voices: Themes) -> None:
+    theme = voices.themes[0].model_copy(update={"units": 0})
+    assert "sellers" not in replace(voices, themes=(theme,)).summary().splitlines()[1]
 
 
 def test_an_unknown_theme_is_answered_with_the_nearest(voices: Themes) -> None:
