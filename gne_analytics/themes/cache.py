@@ -11,7 +11,7 @@ import numpy as np
 
 from gne_analytics.errors import DataError
 from gne_analytics.themes.embedders import Embedder, Vectors
-from gne_analytics.themes.texts import content_key
+from gne_analytics.themes.texts import content_key, unshouted
 
 BLOCK = 256
 """Texts embedded between two writes, all that an interruption costs; an embedder may name its own ``block``."""
@@ -25,8 +25,9 @@ def embed(
 ) -> Vectors:
     """Return one vector of length one per text; with a cache_dir, only texts it has not seen are computed.
 
-    Each block is written whole and renamed, so an interrupted run or an endpoint that fails half-way loses one block.
+    Texts in capitals are read in small letters (`texts.unshouted`). Each block is written whole and renamed, so an interrupted run or an endpoint that fails half-way loses one block.
     """
+    texts = [unshouted(t) for t in texts]
     keys = [content_key(t) for t in texts]
     folder = None if cache_dir is None else Path(cache_dir) / re.sub(r"[^\w.-]+", "_", embedder.id)
     known = {} if folder is None else _shelf(folder.resolve()).take(frozenset(keys))

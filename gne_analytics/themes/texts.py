@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from gne_analytics.errors import DataError
 from gne_analytics.evidence.redact import MARK, redact
 
+SHOUTED = 8
+"""Capitals from which a text without as many small letters is taken for shouting, not for a name."""
 MAX_CHARS = 600
 """What an embedder reads of a text; the rest of a 50,000-character paste says no more about its theme."""
 EXEMPLAR_CHARS = 280
@@ -55,6 +57,17 @@ def clean(text: str) -> str:
     # Lone surrogates come out of broken extracts and can be neither hashed nor embedded.
     whole = text[: 8 * MAX_CHARS].encode("utf-8", "ignore").decode("utf-8", "ignore")
     return redact(unicodedata.normalize("NFKC", whole), MAX_CHARS)
+
+
+def unshouted(text: str) -> str:
+    """Return a text that is mostly in capitals in small letters: embedders hear the shouting, not what is said.
+
+    Example:
+        >>> unshouted("MY SHOP WAS CLOSED, WHY?")
+        'my shop was closed, why?'
+    """
+    upper, lower = sum(c.isupper() for c in text), sum(c.islower() for c in text)
+    return text.lower() if upper > lower and upper >= SHOUTED else text
 
 
 def shortened(text: str) -> str:

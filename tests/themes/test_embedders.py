@@ -181,3 +181,12 @@ def test_use_and_its_trust_are_read_by_many_threads_as_by_one(monkeypatch: pytes
     monkeypatch.setattr(embedders, "ALONE", 2)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     assert np.allclose(embedders.UseAndTrust().encode(texts), alone, atol=1e-5)
+
+
+def test_what_is_shouted_is_read_as_what_is_said(tmp_path: Path) -> None:
+    counting = Counting()
+    shouted, said, named = embed(
+        counting, ["WHY WAS MY SHOP CLOSED", "why was my shop closed", "the NASA and ESA logo"], tmp_path
+    )
+    assert np.array_equal(shouted, said)
+    assert sorted(counting.asked) == ["the NASA and ESA logo", "why was my shop closed"]
