@@ -25,7 +25,8 @@ def embed(
 ) -> Vectors:
     """Return one vector of length one per text; with a cache_dir, only texts it has not seen are computed.
 
-    Texts in capitals are read in small letters (`texts.unshouted`). Each block is written whole and renamed, so an interrupted run or an endpoint that fails half-way loses one block.
+    Texts in capitals are read in small letters (`texts.unshouted`). Each block is written whole and renamed, so an
+    interrupted run or an endpoint that fails half-way loses one block.
     """
     texts = [unshouted(t) for t in texts]
     keys = [content_key(t) for t in texts]

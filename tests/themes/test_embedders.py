@@ -185,7 +185,7 @@ def test_use_and_its_trust_are_read_by_many_threads_as_by_one(monkeypatch: pytes
 
 def test_what_is_shouted_is_read_as_what_is_said(tmp_path: Path) -> None:
     counting = Counting()
-    shouted, said, named = embed(
+    shouted, said, _ = embed(
         counting, ["WHY WAS MY SHOP CLOSED", "why was my shop closed", "the NASA and ESA logo"], tmp_path
     )
     assert np.array_equal(shouted, said)
