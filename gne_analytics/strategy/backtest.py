@@ -60,7 +60,7 @@ class Replayed:
     alike_reviewed: pl.DataFrame
     """The reviewed cases that tell how people would decide rerouted ones."""
     appealed: pl.DataFrame
-    """The cases whose audits tell how appeals of rerouted ones err."""
+    """The decided appeals of the policies of rerouted cases that were audited too: they tell how appeals err."""
 
 
 def backtest(
@@ -157,7 +157,8 @@ def replay_change(
     touched = flows.filter((pl.col("beta") != 0) & pl.col("affected"))
     if touched.height:
         alike_reviewed = like(touched, flows, study.population.attributes)
-        appealed = flows.filter(pl.col("policy").is_in(touched["policy"].unique().implode()))
+        both = pl.col("decided_violating").is_not_null() & pl.col("audit_violating").is_not_null()
+        appealed = flows.filter(both, pl.col("policy").is_in(touched["policy"].unique().implode()))
         reviewers = reviewer_rates(alike_reviewed, appealed)
     if on != "all":
         flows = flows.filter(pl.col("part") == (1 if on == "confirm" else 0))
