@@ -77,6 +77,8 @@ class ProposalPart:
     """The audits that would settle it: cell, appealed, cases, labels, audits, probability."""
     examples: pl.DataFrame | None = None
     """Real cases in four buckets (`strategy.counterexamples`)."""
+    losing: pl.DataFrame | None = None
+    """The sellers with the most cases that fare worse (`strategy.losing_sellers`), of all sellers."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from gne_analytics.agents.narrate_whom import milestones_moved, on_how_few, on_the_ladder
 from gne_analytics.agents.phrases import VIEWS
 from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
 from gne_analytics.evidence.render import number, percent, show
@@ -32,8 +33,11 @@ from gne_analytics.metrics.observations import unrankable
 from gne_analytics.release.contents import CausePart, OtherName, ProposalPart, ShiftPart
 from gne_analytics.themes.crossed import SAYS, Crossed, Pair
 
-__all__ = ["dimension", "in_time", "inside_title", "kind_of", "metric_title", "moved", "named", "sides", "window"]
-"""Spelt for the templates as they are for the figures."""
+__all__ = [
+    "dimension", "in_time", "inside_title", "kind_of", "metric_title", "milestones_moved", "moved", "named",
+    "on_how_few", "on_the_ladder", "sides", "window",
+]  # fmt: skip
+"""Spelt for the templates as they are for the figures and the narrator."""
 
 STORIES: Final = 3
 """Shifts that the first screen tells in full; the rest are named below them."""

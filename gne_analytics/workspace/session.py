@@ -309,6 +309,12 @@ class Workspace:
 
         return counterexamples(proposal, self.record, self._needed_policies(), limit=limit, study=self._replayed())
 
+    def losing_sellers(self, proposal: Proposal | Sequence[Edit], *, limit: int = 10) -> pl.DataFrame:
+        """Return the sellers with the most cases that fare worse under a change; see `strategy.losing_sellers`."""
+        from gne_analytics.strategy.losing import losing_sellers
+
+        return losing_sellers(proposal, self.record, self._needed_policies(), limit=limit, study=self._replayed())
+
     def audit_plan(self, proposal: Proposal | Sequence[Edit], *, budget: int | None = None) -> AuditPlan:
         """Return the audits that would settle a change; see `strategy.audit_plan`."""
         from gne_analytics.strategy.audits import audit_plan

@@ -53,6 +53,8 @@ DETAILED = 3
 """Causes of a shift that its report shows with series, siblings, other names and rows."""
 EXAMPLES = 5
 """Real cases shown in each bucket of a proposal."""
+LOSING = 5
+"""Sellers shown who lose the most by a proposal."""
 
 
 def json_schema(name: str) -> dict[str, object]:
@@ -152,7 +154,8 @@ def _proposal_part(ws: Workspace, proposal: Proposal, test: Backtest | None, pat
     if test is None:
         return ProposalPart(proposal, patch=patch)
     plan = ws.audit_plan(proposal).strata
-    return ProposalPart(proposal, test, patch, plan, ws.counterexamples(proposal, limit=EXAMPLES))
+    examples, losing = ws.counterexamples(proposal, limit=EXAMPLES), ws.losing_sellers(proposal, limit=LOSING)
+    return ProposalPart(proposal, test, patch, plan, examples, losing)
 
 
 def _write_tables(
