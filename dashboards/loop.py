@@ -472,6 +472,7 @@ def _(drawn, figures, go, html, mo, params, place, proposal, run, screen, source
             ),
             html(_patch or screen.table(_edits, "Edits")),
             *(drawn(f) for f in _figures),
+            html(screen.on_whom(test, source.losing_sellers(proposal, limit=5) if source and test else None)),
         ],
         gap=1.5,
     )
@@ -498,19 +499,21 @@ def _(flow_cell, html, mo, params, proposal, screen, source, test):
 
 
 @app.cell
-def _(proposal, screen):
-    movable = next((e for e in proposal.edits if screen.threshold_of(e) is not None), None) if proposal else None
-    return (movable,)
+def _(proposal):
+    from gne_analytics.strategy.moved import first_moved, threshold_set
+
+    movable = first_moved(proposal.edits) if proposal else None
+    return movable, threshold_set
 
 
 @app.cell
-def _(go, mo, movable, params, screen, source):
+def _(go, mo, movable, params, source, threshold_set):
     mo.stop(params.get("view") != "proposals" or movable is None or source is None)
     mo.ui.slider(
         start=0.0,
         stop=1.0,
         step=0.01,
-        value=float(params.get("value") or screen.threshold_of(movable)),
+        value=float(params.get("value") or threshold_set(movable)),
         debounce=True,
         show_value=True,
         full_width=True,
@@ -533,6 +536,18 @@ def _(drawn, figures, html, mo, movable, params, proposal, screen, source):
             drawn(figures.identification_bar(_test.identification)),
         ]
     )
+    return
+
+
+@app.cell
+def _(drawn, gne, html, mo, movable, params, proposal, source):
+    mo.stop(params.get("view") != "proposals" or movable is None or source is None)
+    with mo.status.spinner(f"Trading the thresholds of {movable.rule}: every point is replayed on the record"):
+        try:
+            _traded = source.frontier_beside(proposal)
+        except gne.GneError as fault:
+            mo.stop(True, mo.plain_text(f"What the thresholds of {movable.rule} can trade is not drawn: {fault}"))
+    mo.vstack([drawn(_traded.figure()), html(_traded.in_words())], gap=1.5)
     return
 
 

@@ -67,10 +67,10 @@ def milestones_moved(ladder: LadderExposure) -> tuple[tuple[str, int, int, int],
 
     A seller who fares otherwise at several milestones counts at each.
     """
-    fates = (ladder.newly, ladder.perhaps, ladder.no_longer)
-    rows = [(name, *(fate.get(name, 0) for fate in fates)) for name in {n for fate in fates for n in fate}]
-    moved = [(name, a, b, c) for name, a, b, c in rows if a + b + c]
-    return tuple(sorted(moved, key=lambda row: (-sum(row[1:]), row[0])))
+    newly, perhaps, no_longer = ladder.newly, ladder.perhaps, ladder.no_longer
+    names = {*newly, *perhaps, *no_longer}
+    rows = [(name, newly.get(name, 0), perhaps.get(name, 0), no_longer.get(name, 0)) for name in names]
+    return tuple(sorted((row for row in rows if any(row[1:])), key=lambda row: (-sum(row[1:]), row[0])))
 
 
 def _milestones(reached: Mapping[str, int], fate: str, test: Backtest, store: EvidenceStore) -> str:

@@ -17,15 +17,15 @@ def say_explained(explained: Explained, store: EvidenceStore) -> None:
     say(full_text([f for f in told if not f.cause_id], store))
     say()
     if explained.causes:
-        _say(causes_table(explained))
-    _say(steps_table(explained))
+        say_table(causes_table(explained))
+    say_table(steps_table(explained))
     part = explained.part(DETAILED)
     for cause in explained.causes[:DETAILED]:
         say(headline(cause, explained.shift))
         say(full_text([f for f in told if f.cause_id == cause.id], store))
         say()
         for shown in tables_of(cause, part.inside[cause.id], explained.shift):
-            _say(shown)
+            say_table(shown)
     left = len(explained.causes) - DETAILED
     if left > 0:
         say(f"And {left} more, in the table of causes above; --html FILE shows what lies behind all.")
@@ -37,7 +37,8 @@ def nothing_moved(unjudged: Unjudged, more: str = "") -> str:
     return "\n".join([head, *(f"- {text}" for text in unjudged.sentences()), *([more] if more else [])])
 
 
-def _say(shown: Table) -> None:
+def say_table(shown: Table) -> None:
+    """Print a table of words with its note; one without rows is its note alone."""
     if shown.rows:
         table(shown.title, shown.columns, shown.rows, right=tuple(shown.right))
     if shown.note:

@@ -127,7 +127,7 @@ def run_loop(ws: Workspace, runs: Path, question: Question, *, fresh: bool, prog
             return open_run(runs / f"{name}-{key[:8]}")
         evidence = part.stages / "evidence.json"
         store = EvidenceStore.from_json(evidence.read_text(encoding="utf-8")) if evidence.exists() else EvidenceStore()
-        work = replace(ws, store=store, _themes=dict(ws._themes), _explained={})
+        work = replace(ws, store=store, _themes=dict(ws._themes), _explained={}, _traded={})
         _Walk(work, part, question, session, progress).all()
         return open_run(part.finish(_manifest(work, inputs), datetime.now(UTC)))
 

@@ -6,11 +6,14 @@ from html import escape
 from math import isfinite
 from urllib.parse import urlencode
 
+import polars as pl
+
+from gne_analytics.agents.narrate_whom import milestones_moved
 from gne_analytics.evidence.claims import Claim, Finding
 from gne_analytics.evidence.redact import redact
 from gne_analytics.evidence.render import number, percent, render
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Edit, EditKind, Proposal, Recommendation
+from gne_analytics.evidence.types import Backtest, Edit, Proposal, Recommendation
 from gne_analytics.release.view import answers, arguments, closed, counted, diff_lines, interval, says, stories, verdict
 from gne_analytics.themes.crossed import Crossed, Pair
 from gne_analytics.themes.hierarchy import Node
@@ -237,14 +240,37 @@ def _cell(value: object) -> str:
     return f"<bdi>{escape(redact(value, CELL))}</bdi>" if isinstance(value, str) else escape(str(value))
 
 
-def threshold_of(edit: Edit) -> float | None:
-    """Return the threshold that an edit sets, None where it sets none."""
-    new = edit.new.get("value") if isinstance(edit.new, Mapping) else edit.new
-    kinds = {EditKind.SET_THRESHOLD, EditKind.ADD_OVERRIDE, EditKind.SET_OVERRIDE}
-    return float(new) if edit.kind in kinds and isinstance(new, int | float) else None
-
-
 def with_threshold(edit: Edit, value: float) -> Edit:
     """Return the same edit with another threshold."""
     new = {**edit.new, "value": value} if isinstance(edit.new, Mapping) else value
     return edit.model_copy(update={"new": new})
+
+
+def on_whom(test: Backtest | None, losing: pl.DataFrame | None = None) -> str:
+    """Return on whom a proposal falls as tables: milestones of the penalty ladder, and the sellers who lose by it.
+
+    ``losing`` is what `Workspace.losing_sellers` returns; without it that table is left out. How few sellers bear the
+    change, and that there is no ladder, the proposal's card says.
+    """
+    parts = []
+    if test is not None and test.ladder is not None and (moved := milestones_moved(test.ladder)):
+        heads = ("milestone", "newly reach it", "perhaps, if reviewers enforce", "no longer reach it")
+        title = f"Who reaches another milestone of the penalty ladder, of {number(test.ladder.sellers)} sellers"
+        parts.append(table([dict(zip(heads, row, strict=True)) for row in moved], title))
+    if losing is not None and losing.is_empty():
+        parts.append('<p class="gne-calm">No seller of the record has a case that fares worse.</p>')
+    elif losing is not None:
+        rows = [
+            {
+                "seller": row["unit"],
+                "all their cases": row["cases"],
+                "newly enforced": row["new"],
+                "sent to a person, or from one": row["rerouted"],
+                "released": row["released"],
+                "worse off though known to be legitimate": row["known_legitimate"],
+                "cases": ", ".join(row["rows"]),
+            }
+            for row in losing.iter_rows(named=True)
+        ]
+        parts.append(table(rows, "The sellers who lose the most by it, of all sellers of the record"))
+    return "".join(parts)

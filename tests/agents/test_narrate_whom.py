@@ -1,4 +1,4 @@
-"""On whom a change falls: a sentence on how few sellers, and one on the penalty ladder, each for every case there is."""
+"""On whom a change falls: a sentence on how few sellers and one on the penalty ladder, for every case there is."""
 
 import pytest
 

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from gne_analytics.evidence.types import Edit, EditKind
+from gne_analytics.strategy.moved import threshold_set
 from gne_analytics.testing.results import a_tree
 from gne_analytics.testing.runs import write_a_run
 from gne_analytics.testing.said import HOSTILE, a_crossing
@@ -21,7 +22,6 @@ from gne_analytics.workspace.screen import (
     patch,
     proposal_cards,
     table,
-    threshold_of,
     tiles,
     with_threshold,
 )
@@ -80,12 +80,12 @@ def test_an_address_keeps_its_state_and_leaves_out_what_is_empty():
 @pytest.mark.parametrize("new", [0.8, {"id": "o", "match": "market = 'ID'", "value": 0.8}])
 def test_a_threshold_can_be_moved_and_read_back(new):
     edit = Edit(kind=EditKind.SET_THRESHOLD, policy="p", rule="r", new=new)
-    assert threshold_of(edit) == 0.8
-    assert threshold_of(with_threshold(edit, 0.7)) == 0.7
+    assert threshold_set(edit) == 0.8
+    assert threshold_set(with_threshold(edit, 0.7)) == 0.7
 
 
 def test_an_edit_of_another_kind_has_no_threshold():
-    assert threshold_of(Edit(kind=EditKind.SET_POINTS, policy="p", rule="r", new=8)) is None
+    assert threshold_set(Edit(kind=EditKind.SET_POINTS, policy="p", rule="r", new=8)) is None
 
 
 def test_a_sheet_says_run_date_version_and_filter_and_holds_no_formula(run):
