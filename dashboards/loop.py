@@ -492,7 +492,7 @@ def _(flow_cell, html, mo, params, proposal, screen, source, test):
     mo.vstack(
         [
             html(screen.table(_plan, "The audits that would settle it")),
-            html(screen.table(_cases, "Real cases that it fixes, breaks or leaves wrong")),
+            html(screen.table(_cases, "Real cases that it fixes, breaks or leaves wrong", ids=("case_id",))),
         ]
     )
     return

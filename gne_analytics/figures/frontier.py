@@ -39,19 +39,27 @@ def frontier(
         or f"{plain(found.rule, 40)}: {number(len(rows))} points"
         + (f" by {plain(', '.join(found.by), 60)}" if found.by else "")
         + "; differences to today, cases of sellers not searched",
-        f"Scatter of {len(rows)} points; at the stated costs wrongful {signed(stated['wrongful'])}, "
+        f"Scatter of {len(rows)} choices of thresholds around today at nought; at the stated costs wrongful "
+        f"{signed(stated['wrongful'])}, "
         f"missed {signed(stated['missed'])}{_beside(own)}.",
     )
     figure = drawing(words, height=440, legend=True)
-    figure.add_hline(y=0, line={"color": GREY, "width": 1})
-    figure.add_vline(x=0, line={"color": GREY, "width": 1})
+    figure.add_hline(y=0, line={"color": GREY, "width": 1}, layer="below")
+    figure.add_vline(x=0, line={"color": GREY, "width": 1}, layer="below")
     ordered = sorted(rows, key=lambda row: row["point"])
     figure.add_scatter(
         x=[r["wrongful"] for r in ordered], y=[r["missed"] for r in ordered], mode="lines", showlegend=False,
         line={"color": GREY, "dash": "dot", "width": 2}, hoverinfo="skip",
     )  # fmt: skip
-    _points(figure, [r for r in rows if r is not stated and not r["forbidden"]], "a point", BLUE, "circle-open", 9)
-    _points(figure, [r for r in rows if r["forbidden"]], "beyond the review capacity", VERMILION, "x", 9)
+    _points(
+        figure,
+        [r for r in rows if r is not stated and not r["forbidden"]],
+        "a choice of thresholds",
+        BLUE,
+        "circle-open",
+        9,
+    )
+    _points(figure, [r for r in rows if r["forbidden"]], "too many reviews", VERMILION, "x", 9)
     figure.add_scatter(
         x=[stated["wrongful"]], y=[stated["missed"]], mode="markers", marker=mark(BLUE, "star", 16), showlegend=False,
         error_x=_reach(stated, "wrongful"), error_y=_reach(stated, "missed"), hovertemplate=_told(stated),
@@ -68,8 +76,8 @@ def frontier(
         hovertemplate="today<extra></extra>",
     )
     legend_mark(figure, "today", ORANGE, "square")
-    figure.update_xaxes(title_text="wrongful enforcement, cases more or fewer than today", zeroline=False)
-    figure.update_yaxes(title_text="missed violations, cases more or fewer than today", zeroline=False)
+    figure.update_xaxes(title_text="cases wrongly enforced, against today", zeroline=False, tickformat=",")
+    figure.update_yaxes(title_text="violations missed, against today", zeroline=False, tickformat=",")
     return figure
 
 
@@ -101,11 +109,11 @@ def _own(figure: go.Figure, own: Backtest) -> None:
         return
     wrongful, missed = (o.difference for o in both)
     figure.add_scatter(
-        x=[wrongful.value], y=[missed.value], mode="markers", marker=mark(PURPLE, "diamond", 13), showlegend=False,
+        x=[wrongful.value], y=[missed.value], mode="markers", marker=mark(PURPLE, "diamond-open", 15), showlegend=False,
         error_x=_span(wrongful.value, wrongful.interval, PURPLE), error_y=_span(missed.value, missed.interval, PURPLE),
         hovertemplate="this proposal<br>wrongful %{x:+,.0f}, missed %{y:+,.0f}<extra></extra>",
     )  # fmt: skip
-    legend_mark(figure, "this proposal", PURPLE, "diamond")
+    legend_mark(figure, "this proposal", PURPLE, "diamond-open")
 
 
 def _points(figure: go.Figure, rows: list[dict[str, Any]], name: str, colour: str, symbol: str, size: int) -> None:

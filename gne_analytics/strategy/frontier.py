@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from gne_analytics.errors import PolicyError
+from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Backtest, Edit, Outcome
 from gne_analytics.policy.files import PolicySet
@@ -32,6 +33,7 @@ EXACT = (
 OTHERS = "Figures are of the sellers that the search did not see, so a point may lie behind its neighbours there."
 
 
+DEFAULT = "the rule's default"
 SAID = {
     "recommend": "Recommended",
     "cannot_tell": "Not recommended: the record cannot tell",
@@ -74,10 +76,11 @@ class Frontier:
     def moved(self, point: int | None = None) -> list[tuple[str, float, float]]:
         """Return the thresholds that a point changes, the largest change first: segment, today's, the point's.
 
-        By default of the point at the stated costs. An empty segment is the rule's default.
+        By default of the point at the stated costs. Where a rule has one threshold for all, it is called ``DEFAULT``.
         """
         places = self.table["thresholds"][self.stated if point is None else point]
-        changed = [(t["segment"], t["today"], t["threshold"]) for t in places if t["threshold"] != t["today"]]
+        named = [(DEFAULT if t["segment"] == str(Segment({})) else t["segment"], t) for t in places]
+        changed = [(name, t["today"], t["threshold"]) for name, t in named if t["threshold"] != t["today"]]
         return sorted(changed, key=lambda t: (-abs(t[2] - t[1]), t[0]))
 
     def summary(self) -> str:
@@ -280,4 +283,4 @@ def _signed(row: dict[str, float], name: str) -> str:
 
 
 def _plus(value: float) -> str:
-    return f"{value:+,.0f}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:+,.0f}".replace("-", "\N{MINUS SIGN}") if round(value) else "0"

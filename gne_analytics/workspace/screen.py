@@ -1,7 +1,7 @@
 """What a screen shows of a run: tiles, cards, badges, patches and tables, as escaped HTML."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from math import isfinite
 from urllib.parse import urlencode
@@ -141,12 +141,18 @@ def patch(text: str) -> str:
     return f'<pre class="gne-diff">{lines}</pre>' if lines else '<p class="gne-calm">No line of a file changes.</p>'
 
 
-def table(rows: Sequence[Mapping[str, object]], caption: str) -> str:
-    """Return rows as a table; texts come from outside, so they are redacted, cut and escaped."""
+def table(rows: Sequence[Mapping[str, object]], caption: str, ids: Collection[str] = ()) -> str:
+    """Return rows as a table; texts come from outside, so they are redacted, cut and escaped.
+
+    Columns named in ``ids`` hold ids of the record, which are escaped and stay whole: redaction would hide their
+    digits.
+    """
     if not rows:
         return f'<p class="gne-calm">{escape(caption)}: none.</p>'
     head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in rows[0])
-    body = "".join(f"<tr>{''.join(f'<td>{_cell(v)}</td>' for v in row.values())}</tr>" for row in rows)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{_cell(v, whole=name in ids)}</td>' for name, v in row.items())}</tr>" for row in rows
+    )
     return (
         f'<div class="gne-scroll"><table class="gne-table"><caption>{escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
@@ -230,14 +236,18 @@ def links_list(title: str, links: Mapping[str, str]) -> str:
     return f'<article class="gne-card"><h3>{escape(title)}</h3><ul>{items}</ul></article>' if items else ""
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, *, whole: bool = False) -> str:
     if value is None:
         return '<span class="quiet">not known</span>'
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
         return number(value) if isfinite(value) else '<span class="quiet">not known</span>'
-    return f"<bdi>{escape(redact(value, CELL))}</bdi>" if isinstance(value, str) else escape(str(value))
+    if not isinstance(value, str):
+        return escape(str(value))
+    if whole:
+        return ", ".join(f'<bdi class="short">{escape(part)}</bdi>' for part in value.split(", "))
+    return f"<bdi>{escape(redact(value, CELL))}</bdi>"
 
 
 def with_threshold(edit: Edit, value: float) -> Edit:
@@ -272,5 +282,6 @@ def on_whom(test: Backtest | None, losing: pl.DataFrame | None = None) -> str:
             }
             for row in losing.iter_rows(named=True)
         ]
-        parts.append(table(rows, "The sellers who lose the most by it, of all sellers of the record"))
+        title = "The sellers who lose the most by it, of all sellers of the record"
+        parts.append(table(rows, title, ids=("seller", "cases")))
     return "".join(parts)

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from gne_analytics.evidence.types import Backtest
 
-EVERYWHERE = "everywhere else than in its overrides"
-"""Where a rule's default holds."""
-
 
 @dataclass(frozen=True, repr=False)
 class Traded(Frontier):
@@ -77,7 +74,7 @@ def points_table(found: Frontier) -> Table:
 def thresholds_table(found: Frontier, point: int | None = None) -> Table:
     """The thresholds that a point changes, the largest change first; of the point at the stated costs by default."""
     point = found.stated if point is None else point
-    rows = tuple((where or EVERYWHERE, number(today), number(then)) for where, today, then in found.moved(point))
+    rows = tuple((where, number(today), number(then)) for where, today, then in found.moved(point))
     note = "" if rows else "It changes no threshold."
     title = f"Thresholds that point {point} changes"
     return Table(title, ("where", "today", "then"), rows, frozenset({"today", "then"}), note)

@@ -5,7 +5,7 @@ import pytest
 
 from gne_analytics.evidence.types import Edit, EditKind
 from gne_analytics.strategy.moved import threshold_set
-from gne_analytics.testing.results import a_tree
+from gne_analytics.testing.results import a_backtest, a_tree, some_losing_sellers
 from gne_analytics.testing.runs import write_a_run
 from gne_analytics.testing.said import HOSTILE, a_crossing
 from gne_analytics.workspace.run import open_run
@@ -17,6 +17,7 @@ from gne_analytics.workspace.screen import (
     links_list,
     node_card,
     nodes_table,
+    on_whom,
     outcome_card,
     pair_said,
     patch,
@@ -132,3 +133,23 @@ def test_a_run_hands_over_its_weeks_and_its_crossed_views(run):
     assert weeks.labels["T1"] == "authorised reseller, invoice attached"
     assert len(weeks.empty) == 1
     assert run.theme_weeks("signals") is None
+
+
+def test_on_whom_a_proposal_falls_is_shown_by_milestone_and_seller_with_ids_whole_and_escaped():
+    shown = on_whom(a_backtest(), some_losing_sellers())
+    assert "of 2,911 sellers" in shown
+    assert shown.index("first-warning") < shown.index("suspended-7d")
+    assert '<bdi class="short">c-71</bdi>, <bdi class="short">c-70</bdi>' in shown
+    assert "<script" not in shown
+
+
+def test_without_a_backtest_or_the_record_nothing_is_claimed_on_whom_it_falls():
+    assert on_whom(None) == on_whom(a_backtest().model_copy(update={"ladder": None})) == ""
+    assert "No seller of the record" in on_whom(None, some_losing_sellers().clear())
+
+
+def test_ids_of_a_table_stay_whole_where_texts_are_redacted():
+    row = {"case_id": "C00035060", "text": "call 00 35 06 00 11"}
+    shown = table([row], "Cases", ids=("case_id",))
+    assert "C00035060" in shown
+    assert "00 35 06" not in shown
