@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from gne_analytics.errors import PolicyError
+from gne_analytics.evidence.render import percent
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Backtest, Edit, Outcome
@@ -105,7 +106,7 @@ class Frontier:
             f"At the stated costs point {row['point']} was best on the sellers searched; it changes {row['changed']} "
             f"{'threshold' if row['changed'] == 1 else 'thresholds'}. On the other sellers it brings wrongful "
             f"enforcement {wrongful}, missed violations {missed}, reviews {_plus(row['reviews'])} and loss {loss}; the "
-            f"truth is known or estimable for {row['coverage']:.0%} of the cases it changes there. "
+            f"truth is known or estimable for {percent(row['coverage'])} of the cases it changes there. "
             f"{SAID[row['recommendation']]}."
         )
 

@@ -57,8 +57,8 @@ EXAMPLES = 5
 """Real cases shown in each bucket of a proposal."""
 LOSING = 5
 """Sellers shown who lose the most by a proposal."""
-DRAWN, POINTS = 2, 7
-"""Recommended proposals whose rule's frontier a report draws, and the points of each: they take seconds."""
+DRAWN, POINTS = 2, 5
+"""Recommended proposals whose rule's frontier a report draws, and the points of each: a point takes half a second."""
 
 
 def json_schema(name: str) -> dict[str, object]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gne_analytics.enforcement.replay import replay
 from gne_analytics.errors import DataError, PolicyError
+from gne_analytics.evidence.render import percent
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import EditKind
 from gne_analytics.policy.edits import applied
@@ -245,7 +246,7 @@ def test_the_sentence_says_what_is_best_and_what_became_of_it_on_the_other_selle
     row = found.table.row(found.stated, named=True)
     said = found.sentence()
     assert f"At the stated costs point {row['point']} was best on the sellers searched" in said
-    assert f"for {row['coverage']:.0%} of the cases it changes" in said
+    assert f"for {percent(row['coverage'])} of the cases it changes" in said
     assert said.endswith(f"{SAID[row['recommendation']]}.")
     assert said in found.summary()
 
