@@ -7,8 +7,9 @@ from gne_analytics.agents.narrate_whom import on_how_few, on_the_ladder
 from gne_analytics.agents.phrases import LABEL_SOURCES, VERDICTS, counted, enumerate_words
 from gne_analytics.agents.quote import quoted
 from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
+from gne_analytics.evidence.proposals import Backtest, ExperimentPlan, Guardrail, Proposal, Recommendation
 from gne_analytics.evidence.store import EvidenceStore, Unit
-from gne_analytics.evidence.types import Backtest, Edit, EditKind, ExperimentPlan, Guardrail, Proposal, Recommendation
+from gne_analytics.evidence.types import Edit, EditKind
 
 SHOWN_EDITS = 4
 KNOWN = "The truth is known"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from gne_analytics.agents.phrases import counted, enumerate_words
+from gne_analytics.evidence.proposals import Backtest, LadderExposure
 from gne_analytics.evidence.store import Evidence, EvidenceStore
-from gne_analytics.evidence.types import Backtest, LadderExposure
 
 SHOWN_MILESTONES = 3
 """Milestones that a sentence names for each way of faring otherwise; a table names all."""

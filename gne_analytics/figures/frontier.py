@@ -4,8 +4,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from gne_analytics.evidence.proposals import Backtest, Outcome
 from gne_analytics.evidence.render import number
-from gne_analytics.evidence.types import Backtest, Interval, Outcome
+from gne_analytics.evidence.types import Interval
 from gne_analytics.figures.theme import (
     BLUE,
     GREY,

@@ -8,9 +8,10 @@ from typing import Literal
 import polars as pl
 
 from gne_analytics.evidence.claims import Finding
+from gne_analytics.evidence.proposals import Backtest, Proposal
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Cause, Counts, Decomposition, Proposal, Shift, Theme
+from gne_analytics.evidence.types import Cause, Counts, Decomposition, Shift, Theme
 from gne_analytics.strategy.frontier import Frontier
 from gne_analytics.tables.capabilities import Capability
 from gne_analytics.themes.crossed import Crossed

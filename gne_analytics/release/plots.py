@@ -9,7 +9,8 @@ from markupsafe import Markup
 from plotly.graph_objects import Figure
 
 from gne_analytics import figures
-from gne_analytics.evidence.types import Backtest, Cause, Theme
+from gne_analytics.evidence.proposals import Backtest
+from gne_analytics.evidence.types import Cause, Theme
 from gne_analytics.figures.causes import beside
 from gne_analytics.figures.wording import in_time, named
 from gne_analytics.release.contents import ShiftPart

@@ -11,22 +11,10 @@ import polars as pl
 from gne_analytics.agents.narrate_whom import milestones_moved, on_how_few, on_the_ladder
 from gne_analytics.agents.phrases import VIEWS
 from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
+from gne_analytics.evidence.proposals import Backtest, Guardrail, Outcome, Recommendation
 from gne_analytics.evidence.render import number, percent, show
 from gne_analytics.evidence.store import Evidence
-from gne_analytics.evidence.types import (
-    Backtest,
-    Cause,
-    CauseKind,
-    Counts,
-    Edit,
-    Estimate,
-    Guardrail,
-    Interval,
-    Mechanism,
-    Outcome,
-    Recommendation,
-    Shift,
-)
+from gne_analytics.evidence.types import Cause, CauseKind, Counts, Edit, Estimate, Interval, Mechanism, Shift
 from gne_analytics.figures.causes import inside_title
 from gne_analytics.figures.shifts import Step, waterfall_steps
 from gne_analytics.figures.wording import dimension, in_time, kind_of, metric_title, moved, named, sides, window

@@ -8,10 +8,11 @@ import numpy as np
 import polars as pl
 
 from gne_analytics.errors import PolicyError
+from gne_analytics.evidence.proposals import Backtest, Outcome
 from gne_analytics.evidence.render import percent
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Edit, Outcome
+from gne_analytics.evidence.types import Edit
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import Policy, Rule
 from gne_analytics.strategy.arena import Arena, build_arena, policy_reviewers

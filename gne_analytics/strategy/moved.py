@@ -5,8 +5,9 @@ from functools import partial
 from typing import Final
 
 from gne_analytics.errors import DataError
+from gne_analytics.evidence.proposals import Proposal
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Edit, EditKind, Proposal
+from gne_analytics.evidence.types import Edit, EditKind
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.predicates import segment_of
 from gne_analytics.strategy.frontier import POINTS, Frontier, frontier

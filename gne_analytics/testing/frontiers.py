@@ -2,7 +2,8 @@
 
 import polars as pl
 
-from gne_analytics.evidence.types import Backtest, Edit, EditKind, Estimate, Interval, Recommendation
+from gne_analytics.evidence.proposals import Backtest, Recommendation
+from gne_analytics.evidence.types import Edit, EditKind, Estimate, Interval
 from gne_analytics.strategy.frontier import EXACT, OTHERS, Frontier
 from gne_analytics.testing.results import a_backtest
 from gne_analytics.testing.said import HOSTILE

@@ -11,32 +11,34 @@ from typing import Final
 import polars as pl
 
 from gne_analytics.agents.narrator import narrate
+from gne_analytics.evidence.proposals import (
+    Agreement,
+    Backtest,
+    Concentration,
+    Flow,
+    Guardrail,
+    Identification,
+    LadderExposure,
+    Outcome,
+    Proposal,
+    Recommendation,
+)
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import (
-    Agreement,
-    Backtest,
     Cause,
     CauseKind,
-    Concentration,
     Counts,
     Decomposition,
     Edit,
     EditKind,
     Estimate,
-    Flow,
-    Guardrail,
-    Identification,
     Interval,
     LabelSource,
-    LadderExposure,
     MatchedChange,
     Mechanism,
     MixEffect,
-    Outcome,
     Period,
-    Proposal,
-    Recommendation,
     Rival,
     Shift,
 )

@@ -12,8 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 from gne_analytics.atomic import read_json
 from gne_analytics.errors import DataError, did_you_mean
 from gne_analytics.evidence.claims import Finding
+from gne_analytics.evidence.proposals import Backtest, Proposal, Recommendation
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Cause, Proposal, Recommendation, Shift, Theme
+from gne_analytics.evidence.types import Cause, Shift, Theme
 from gne_analytics.workspace.folder import MANIFEST
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ import polars as pl
 
 from gne_analytics.agents.narrate_whom import milestones_moved
 from gne_analytics.evidence.claims import Claim, Finding
+from gne_analytics.evidence.proposals import Backtest, Proposal, Recommendation
 from gne_analytics.evidence.redact import redact
 from gne_analytics.evidence.render import number, percent, render
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Edit, Proposal, Recommendation
+from gne_analytics.evidence.types import Edit
 from gne_analytics.release.view import answers, arguments, closed, counted, diff_lines, interval, says, stories, verdict
 from gne_analytics.themes.crossed import Crossed, Pair
 from gne_analytics.themes.hierarchy import Node

@@ -17,9 +17,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from gne_analytics.atomic import read_json
 from gne_analytics.errors import DataError, PolicyError, did_you_mean
+from gne_analytics.evidence.proposals import Backtest, Proposal
 from gne_analytics.evidence.segment import MISSING, Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Cause, Edit, Proposal, Shift
+from gne_analytics.evidence.types import Cause, Edit, Shift
 from gne_analytics.tables.contract import TABLES
 from gne_analytics.workspace.asking import check_not_empty, values_held
 from gne_analytics.workspace.handover import in_scope, mechanism_context, themes_by_violation

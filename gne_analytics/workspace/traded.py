@@ -14,7 +14,7 @@ from gne_analytics.workspace.told import Table
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from gne_analytics.evidence.types import Backtest
+    from gne_analytics.evidence.proposals import Backtest
 
 
 @dataclass(frozen=True, repr=False)

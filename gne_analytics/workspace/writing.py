@@ -16,8 +16,9 @@ from gne_analytics.atomic import write_json
 from gne_analytics.causes.explain import Explanation
 from gne_analytics.errors import DataError, PolicyError
 from gne_analytics.evidence.claims import Finding
+from gne_analytics.evidence.proposals import Backtest, Proposal, Recommendation
 from gne_analytics.evidence.store import Evidence
-from gne_analytics.evidence.types import Backtest, Cause, Decomposition, Proposal, Recommendation, Shift, Theme
+from gne_analytics.evidence.types import Cause, Decomposition, Shift, Theme
 from gne_analytics.release.report import ProposalPart, ReportInput, ShiftPart, write_report
 from gne_analytics.strategy.moved import first_moved
 from gne_analytics.strategy.propose import Referral

@@ -6,9 +6,9 @@ from gne_analytics.agents.narrate_whom import NO_LADDER, NO_ONE_CHANGES, NO_SELL
 from gne_analytics.agents.narrate_whom import on_how_few as few
 from gne_analytics.agents.narrate_whom import on_the_ladder as ladder
 from gne_analytics.evidence.claims import check_template
+from gne_analytics.evidence.proposals import Concentration, Flow, LadderExposure
 from gne_analytics.evidence.render import render
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Concentration, Flow, LadderExposure
 from gne_analytics.testing.results import a_backtest
 
 

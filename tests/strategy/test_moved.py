@@ -5,8 +5,9 @@ from datetime import date
 import pytest
 
 from gne_analytics.errors import PolicyError
+from gne_analytics.evidence.proposals import Proposal
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Edit, EditKind, Proposal
+from gne_analytics.evidence.types import Edit, EditKind
 from gne_analytics.strategy.frontier import frontier
 from gne_analytics.strategy.moved import dimension_moved, first_moved, frontier_beside, threshold_set
 

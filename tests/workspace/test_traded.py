@@ -6,7 +6,8 @@ from xml.etree import ElementTree as ET
 import polars as pl
 import pytest
 
-from gne_analytics.evidence.types import Edit, EditKind, Proposal
+from gne_analytics.evidence.proposals import Proposal
+from gne_analytics.evidence.types import Edit, EditKind
 from gne_analytics.figures import still
 from gne_analytics.strategy.frontier import DEFAULT
 from gne_analytics.strategy.losing import losing_sellers
