@@ -14,8 +14,21 @@ from gne_analytics.evidence.proposals import Backtest, Proposal, Recommendation
 from gne_analytics.evidence.redact import redact
 from gne_analytics.evidence.render import number, percent, render
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Edit
-from gne_analytics.release.view import answers, arguments, closed, counted, diff_lines, interval, says, stories, verdict
+from gne_analytics.evidence.types import Edit, Theme
+from gne_analytics.release.view import (
+    answers,
+    arguments,
+    closed,
+    counted,
+    diff_lines,
+    flow_cell,
+    interval,
+    place,
+    says,
+    stories,
+    value,
+    verdict,
+)
 from gne_analytics.themes.crossed import Crossed, Pair
 from gne_analytics.themes.hierarchy import Node
 from gne_analytics.themes.outcomes import ThemeOutcome
@@ -158,6 +171,54 @@ def table(rows: Sequence[Mapping[str, object]], caption: str, ids: Collection[st
         f'<div class="gne-scroll"><table class="gne-table"><caption>{escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def edits_table(edits: Sequence[Edit]) -> str:
+    """Return typed edits as a table: what, where, and the value now and then."""
+    rows = [
+        {"edit": e.kind.value.replace("_", " "), "place": place(e), "now": value(e.old), "proposed": value(e.new)}
+        for e in edits
+    ]
+    return table(rows, "Edits")
+
+
+def audits_table(strata: pl.DataFrame) -> str:
+    """Return the strata of an audit plan as a table, each named by its policy and what would happen to its cases."""
+    rows = [{"stratum": flow_cell(row.pop("cell")), **row} for row in strata.to_dicts()]
+    return table(rows, "The audits that would settle it")
+
+
+def cases_table(examples: pl.DataFrame) -> str:
+    """Return real cases in their buckets (`Workspace.counterexamples`) as a table, ids whole."""
+    rows = [
+        {
+            "bucket": row["bucket"].replace("_", " "),
+            "case": row["case_id"],
+            "truth": "a violation" if row["violating"] else "legitimate",
+            "label": row["label_source"].replace("_", " "),
+            "score": row["score"],
+            "today": row["state_today"].replace("_", " "),
+            "proposed": row["state_proposed"].replace("_", " "),
+        }
+        for row in examples.iter_rows(named=True)
+    ]
+    return table(rows, "Real cases that it fixes, breaks or leaves wrong", ids=("case",))
+
+
+def themes_table(themes: Sequence[Theme], view: str) -> str:
+    """Return the themes of one view as a table, the largest first, with two of their texts."""
+    rows = [
+        {
+            "theme": t.shown,
+            "texts": t.folded,
+            "sellers": t.units,
+            "terms": ", ".join(t.terms),
+            "example": next(iter(t.exemplars), None),
+            "another": next(iter(t.exemplars[1:]), None),
+        }
+        for t in sorted(themes, key=lambda t: -t.folded)
+    ]
+    return table(rows, f"Themes of {view.replace('_', ' ')}, texts redacted and quoted as they came")
 
 
 def nodes_table(nodes: Sequence[Node], links: Mapping[str, str]) -> str:

@@ -1,19 +1,24 @@
 """What a screen says of a run: nothing hostile runs, every figure names its evidence, exports say what they are."""
 
+import re
+
 import polars as pl
 import pytest
 
 from gne_analytics.evidence.types import Edit, EditKind
 from gne_analytics.strategy.moved import threshold_set
-from gne_analytics.testing.results import a_backtest, a_tree, some_losing_sellers
+from gne_analytics.testing.results import a_backtest, a_proposal, a_tree, some_losing_sellers
 from gne_analytics.testing.runs import write_a_run
-from gne_analytics.testing.said import HOSTILE, a_crossing
+from gne_analytics.testing.said import HOSTILE, a_crossing, some_themes
 from gne_analytics.workspace.run import open_run
 from gne_analytics.workspace.screen import (
     address,
+    audits_table,
     badge,
     cards,
+    cases_table,
     crossed_table,
+    edits_table,
     links_list,
     node_card,
     nodes_table,
@@ -23,6 +28,7 @@ from gne_analytics.workspace.screen import (
     patch,
     proposal_cards,
     table,
+    themes_table,
     tiles,
     with_threshold,
 )
@@ -153,3 +159,26 @@ def test_ids_of_a_table_stay_whole_where_texts_are_redacted():
     shown = table([row], "Cases", ids=("case_id",))
     assert "C00035060" in shown
     assert "00 35 06" not in shown
+
+
+def test_cases_and_audits_are_told_in_words():
+    examples = pl.DataFrame(
+        {
+            "bucket": ["candidate_fixes"], "case_id": ["C00033123"], "violating": [0.0],
+            "label_source": ["appeal_final"], "score": [0.679], "state_today": ["automatic"], "state_proposed": ["nothing"],
+        }
+    )  # fmt: skip
+    shown = cases_table(examples)
+    assert "candidate fixes" in shown
+    assert "C00033123" in shown
+    assert "legitimate" in shown
+    strata = pl.DataFrame({"cell": ["counterfeit|released|-1|0"], "cases": [412], "audits": [60]})
+    assert "counterfeit: released" in audits_table(strata)
+
+
+def test_themes_are_sorted_by_size_and_edits_name_their_place():
+    shown = themes_table([t for t in some_themes() if t.view == "seller_text"], "seller_text")
+    sizes = sorted((t.folded for t in some_themes() if t.view == "seller_text"), reverse=True)
+    assert [int(n.replace(",", "")) for n in re.findall(r"</bdi></td><td>([\d,]+)</td>", shown)][: len(sizes)] == sizes
+    assert "<script" not in shown
+    assert "counterfeit / logo-match" in edits_table(a_proposal().edits)
