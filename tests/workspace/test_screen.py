@@ -165,7 +165,8 @@ def test_cases_and_audits_are_told_in_words():
     examples = pl.DataFrame(
         {
             "bucket": ["candidate_fixes"], "case_id": ["C00033123"], "violating": [0.0],
-            "label_source": ["appeal_final"], "score": [0.679], "state_today": ["automatic"], "state_proposed": ["nothing"],
+            "label_source": ["appeal_final"], "score": [0.679],
+            "state_today": ["automatic"], "state_proposed": ["nothing"],
         }
     )  # fmt: skip
     shown = cases_table(examples)
