@@ -8,17 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.why import PATHS, SAME
+from gne_analytics.evidence.proposals import Proposal, Recommendation
 from gne_analytics.evidence.segment import Segment
-from gne_analytics.evidence.types import (
-    Cause,
-    CauseKind,
-    Counts,
-    Estimate,
-    Mechanism,
-    Proposal,
-    Recommendation,
-    Shift,
-)
+from gne_analytics.evidence.types import Cause, CauseKind, Counts, Estimate, Mechanism, Shift
 from gne_analytics.metrics.windows import segment_mask
 from gne_analytics.policy.files import PolicySet, load
 from gne_analytics.release.export import write_proposed

@@ -21,7 +21,7 @@ def _():
     from gne_analytics.evidence.types import Decomposition
     from gne_analytics.figures.causes import beside
     from gne_analytics.figures.wording import in_time, metric_title, named, shift_subtitle, shift_title
-    from gne_analytics.release.view import about_cause, flow_cell, place, value
+    from gne_analytics.release.view import about_cause
     from gne_analytics.workspace import screen
     from gne_analytics.workspace.glance import table_html
     from gne_analytics.workspace.handover import changes_near
@@ -29,10 +29,8 @@ def _():
     from gne_analytics.workspace.told import decomposed, tables_of
 
     return (
-        Decomposition, about_cause, beside, changes_near, decomposed, escape, figures, flow_cell, gne, in_time, json,
-        metric_title,
-        mo, named, number, os, pl, place, points, screen, sheet, shift_subtitle, shift_title, table_html, tables_of,
-        value,
+        Decomposition, about_cause, beside, changes_near, decomposed, escape, figures, gne, in_time, json, metric_title,
+        mo, named, number, os, pl, points, screen, sheet, shift_subtitle, shift_title, table_html, tables_of,
     )  # fmt: skip
 
 
@@ -408,22 +406,7 @@ def _(drawn, figures, html, mo, of, params, run, screen, store):
     _told = [f for f in run.findings if f.kind == "theme"]
     _shown = [
         drawn(figures.themes_bar(_themes)),
-        html(
-            screen.table(
-                [
-                    {
-                        "theme": t.shown,
-                        "texts": t.folded,
-                        "sellers": t.units,
-                        "terms": ", ".join(t.terms),
-                        "example": t.exemplars[0] if t.exemplars else None,
-                        "another": t.exemplars[1] if len(t.exemplars) > 1 else None,
-                    }
-                    for t in sorted(_themes, key=lambda t: -t.folded)
-                ],
-                f"Themes of {of.replace('_', ' ')}, texts redacted and quoted as they came",
-            )
-        ),
+        html(screen.themes_table(_themes, of)),
         *(html(screen.finding_card(f, store)) for f in _told),
     ]
     mo.vstack(_shown, gap=1.5)
@@ -439,7 +422,7 @@ def _(params, run):
 
 
 @app.cell
-def _(drawn, figures, go, html, mo, params, place, proposal, run, screen, source, store, test, value):
+def _(drawn, figures, go, html, mo, params, proposal, run, screen, source, store, test):
     mo.stop(params.get("view") != "proposals")
     mo.stop(proposal is None, mo.md("No change of the policy config is proposed."))
     _patch = ""
@@ -447,10 +430,6 @@ def _(drawn, figures, go, html, mo, params, place, proposal, run, screen, source
         from gne_analytics.release.export import patch_of
 
         _patch = screen.patch(patch_of(source.policies, proposal))
-    _edits = [
-        {"edit": e.kind.value.replace("_", " "), "place": place(e), "now": value(e.old), "proposed": value(e.new)}
-        for e in proposal.edits
-    ]
     _figures = []
     if test is not None:
         _figures += [figures.backtest_differences(test)] if test.outcomes else []
@@ -470,8 +449,9 @@ def _(drawn, figures, go, html, mo, params, place, proposal, run, screen, source
                 for f in run.findings
                 if f.proposal_id == proposal.id
             ),
-            html(_patch or screen.table(_edits, "Edits")),
+            html(_patch or screen.edits_table(proposal.edits)),
             *(drawn(f) for f in _figures),
+            html(screen.on_whom(test, source.losing_sellers(proposal, limit=5) if source and test else None)),
         ],
         gap=1.5,
     )
@@ -479,38 +459,33 @@ def _(drawn, figures, go, html, mo, params, place, proposal, run, screen, source
 
 
 @app.cell
-def _(flow_cell, html, mo, params, proposal, screen, source, test):
+def _(html, mo, params, proposal, screen, source, test):
     mo.stop(params.get("view") != "proposals" or source is None or test is None)
-    _plan = [{"stratum": flow_cell(row.pop("cell")), **row} for row in source.audit_plan(proposal).strata.to_dicts()]
-    _kept = ("bucket", "case_id", "violating", "label_source", "score", "state_today", "state_proposed")
-    _cases = [
-        {name: row[name].replace("_", " ") if name == "bucket" else row[name] for name in _kept}
-        | {"violating": "a violation" if row["violating"] else "legitimate"}
-        for row in source.counterexamples(proposal, limit=5).to_dicts()
-    ]
     mo.vstack(
         [
-            html(screen.table(_plan, "The audits that would settle it")),
-            html(screen.table(_cases, "Real cases that it fixes, breaks or leaves wrong")),
+            html(screen.audits_table(source.audit_plan(proposal).strata)),
+            html(screen.cases_table(source.counterexamples(proposal, limit=5))),
         ]
     )
     return
 
 
 @app.cell
-def _(proposal, screen):
-    movable = next((e for e in proposal.edits if screen.threshold_of(e) is not None), None) if proposal else None
-    return (movable,)
+def _(proposal):
+    from gne_analytics.strategy.moved import first_moved, threshold_set
+
+    movable = first_moved(proposal.edits) if proposal else None
+    return movable, threshold_set
 
 
 @app.cell
-def _(go, mo, movable, params, screen, source):
+def _(go, mo, movable, params, source, threshold_set):
     mo.stop(params.get("view") != "proposals" or movable is None or source is None)
     mo.ui.slider(
         start=0.0,
         stop=1.0,
         step=0.01,
-        value=float(params.get("value") or screen.threshold_of(movable)),
+        value=float(params.get("value") or threshold_set(movable)),
         debounce=True,
         show_value=True,
         full_width=True,
@@ -533,6 +508,18 @@ def _(drawn, figures, html, mo, movable, params, proposal, screen, source):
             drawn(figures.identification_bar(_test.identification)),
         ]
     )
+    return
+
+
+@app.cell
+def _(drawn, gne, html, mo, movable, params, proposal, source):
+    mo.stop(params.get("view") != "proposals" or movable is None or source is None)
+    with mo.status.spinner(f"Trading the thresholds of {movable.rule}: every point is replayed on the record"):
+        try:
+            _traded = source.frontier_beside(proposal)
+        except gne.GneError as fault:
+            mo.stop(True, mo.plain_text(f"What the thresholds of {movable.rule} can trade is not drawn: {fault}"))
+    mo.vstack([drawn(_traded.figure()), html(_traded.in_words())], gap=1.5)
     return
 
 

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gne_analytics.errors import DataError, GneError, MissingExtra, ModelError, PolicyError
     from gne_analytics.evidence.claims import Claim, Finding
+    from gne_analytics.evidence.proposals import Backtest, Proposal
     from gne_analytics.evidence.segment import Segment
     from gne_analytics.evidence.store import Evidence, EvidenceStore
-    from gne_analytics.evidence.types import Backtest, Cause, Edit, Period, Proposal, Shift, Theme
+    from gne_analytics.evidence.types import Cause, Edit, Period, Shift, Theme
     from gne_analytics.policy.files import PolicySet
     from gne_analytics.tables.record import Record, record_from_frames
     from gne_analytics.workspace import Run, Workspace, open, open_run  # noqa: A004
@@ -33,7 +34,8 @@ _HOMES = {
     "evidence.claims": ("Claim", "Finding"),
     "evidence.segment": ("Segment",),
     "evidence.store": ("Evidence", "EvidenceStore"),
-    "evidence.types": ("Backtest", "Cause", "Edit", "Period", "Proposal", "Shift", "Theme"),
+    "evidence.proposals": ("Backtest", "Proposal"),
+    "evidence.types": ("Cause", "Edit", "Period", "Shift", "Theme"),
     "policy.files": ("PolicySet",),
     "tables.record": ("Record", "record_from_frames"),
     "workspace": ("Run", "Workspace", "open", "open_run"),

@@ -10,18 +10,16 @@ from datetime import date
 
 from gne_analytics.agents.phrases import capital, spell_segment, spell_window
 from gne_analytics.evidence.days import are_years
+from gne_analytics.evidence.proposals import Backtest, Outcome, Proposal
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import Evidence, EvidenceStore, Scalar
 from gne_analytics.evidence.types import (
-    Backtest,
     Cause,
     Counts,
     Estimate,
     LabelSource,
     MatchedChange,
-    Outcome,
     Period,
-    Proposal,
     Shift,
     Theme,
     Window,

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 
 from gne_analytics.agents.cite import BacktestCited, OutcomeCited, cite_backtest
+from gne_analytics.agents.narrate_whom import on_how_few, on_the_ladder
 from gne_analytics.agents.phrases import LABEL_SOURCES, VERDICTS, counted, enumerate_words
 from gne_analytics.agents.quote import quoted
 from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
+from gne_analytics.evidence.proposals import Backtest, ExperimentPlan, Guardrail, Proposal, Recommendation
 from gne_analytics.evidence.store import EvidenceStore, Unit
-from gne_analytics.evidence.types import Backtest, Edit, EditKind, ExperimentPlan, Guardrail, Proposal, Recommendation
+from gne_analytics.evidence.types import Edit, EditKind
 
 SHOWN_EDITS = 4
 KNOWN = "The truth is known"
@@ -131,6 +133,7 @@ def _tested(test: Backtest, store: EvidenceStore) -> list[Claim]:
     cited = cite_backtest(store, test)
     claims = [Claim(template=_flow(test, cited), kind=ClaimKind.PROPOSAL)]
     claims += [Claim(template=_outcome(o), kind=ClaimKind.PROPOSAL) for o in cited.outcomes]
+    claims += [Claim(template=said(test, store), kind=ClaimKind.PROPOSAL) for said in (on_how_few, on_the_ladder)]
     sources = dict.fromkeys(o.label_source for o in test.outcomes)
     if sources:
         rest = f"These outcomes rest on {enumerate_words([LABEL_SOURCES[s] for s in sources])}."

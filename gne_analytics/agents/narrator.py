@@ -14,8 +14,9 @@ from gne_analytics.agents.narrate_themes import theme_findings
 from gne_analytics.agents.phrases import LABEL_SOURCES, RESTS_ON, enumerate_words, moved, spell_metric, spell_segment
 from gne_analytics.agents.quote import quoted
 from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
+from gne_analytics.evidence.proposals import Backtest, Proposal
 from gne_analytics.evidence.store import Evidence, EvidenceStore
-from gne_analytics.evidence.types import Backtest, Cause, Decomposition, Period, Proposal, Shift, Theme
+from gne_analytics.evidence.types import Cause, Decomposition, Period, Shift, Theme
 from gne_analytics.metrics.intervals import NOT_ESTIMABLE
 from gne_analytics.metrics.judged import Unjudged
 

@@ -4,8 +4,9 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+from gne_analytics.evidence.proposals import Recommendation
 from gne_analytics.evidence.segment import MISSING, Segment
-from gne_analytics.evidence.types import EditKind, LabelSource, Mechanism, Recommendation, Window
+from gne_analytics.evidence.types import EditKind, LabelSource, Mechanism, Window
 
 MECHANISMS: Mapping[Mechanism, str] = {
     Mechanism.DETECTOR_ERROR: "a detector error",

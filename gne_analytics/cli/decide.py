@@ -1,11 +1,11 @@
-"""Commands of the policy owner: approve, reject, release, verify, rollback, ledger check."""
+"""Commands of the policy owner: canary, approve, reject, release, verify, rollback, ledger check."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gne_analytics.cli.options import By, RunPath, Source, Why
+from gne_analytics.cli.options import AsJson, By, RunPath, Source, Why
 
 ledger = typer.Typer(help="The record of who decided what.", no_args_is_help=True)
 ProposalId = Annotated[str, typer.Argument(help="Id of a proposal, as the report prints it.", show_default=False)]
@@ -14,9 +14,22 @@ ReleasePath = Annotated[Path, typer.Argument(help="The folder of a release.", sh
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands to the application."""
-    for command in (approve, reject, release, verify, rollback):
+    for command in (canary, approve, reject, release, verify, rollback):
         app.command()(command)
     app.add_typer(ledger, name="ledger")
+
+
+def canary(run: RunPath, proposal: ProposalId, json: AsJson = False) -> None:
+    """Which sellers see a proposal first, by a stated hash, what is watched and for how long; nothing is launched."""
+    from gne_analytics import workspace
+    from gne_analytics.cli.console import say_json
+    from gne_analytics.cli.telling import say_canary
+
+    plan = workspace.open_run(run).canary_plan(proposal)
+    if json:
+        say_json(plan.model_dump(mode="json"))
+    else:
+        say_canary(plan)
 
 
 def approve(run: RunPath, proposal: ProposalId, by: By, why: Why) -> None:

@@ -1,4 +1,4 @@
-"""Commands that look: check, shifts, explain, themes, propose, backtest, investigate."""
+"""Commands that look: check, shifts, explain, themes, propose, backtest, frontier, investigate."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +24,7 @@ from gne_analytics.strategy.identify import Label
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands to the application."""
-    for command in (check, shifts, explain, themes, propose, backtest, investigate):
+    for command in (check, shifts, explain, themes, propose, backtest, frontier, investigate):
         app.command()(command)
 
 
@@ -187,6 +187,35 @@ def backtest(
         say_json(result.model_dump(mode="json"))
     else:
         say(ws.text_of(result))
+
+
+def frontier(
+    source: Source,
+    policy: Annotated[str, typer.Option(help="Id of the policy.")],
+    rule: Annotated[str, typer.Option(help="Id of its rule, live and with a threshold.")],
+    by: Annotated[
+        list[str] | None, typer.Option(help="Give each value of this column a threshold of its own; repeat for more.")
+    ] = None,
+    points: Annotated[int, typer.Option(min=2, help="Replay at most so many points; each takes about a second.")] = 15,
+    policies: Policies = None,
+    seed: Seed = 0,
+    strict: Strict = False,
+    json: AsJson = False,
+) -> None:
+    """What a rule's thresholds can trade: wrongful enforcement against missed violations and reviews."""
+    from gne_analytics import workspace
+    from gne_analytics.cli.console import say, say_json
+    from gne_analytics.cli.telling import say_table
+    from gne_analytics.workspace.traded import points_table, thresholds_table
+
+    ws = workspace.open(source, policies=policies, seed=seed, strict=strict)
+    found = ws.frontier(policy, rule, by or (), points=points)
+    if json:
+        say_json({"points": found.table.to_dicts(), "stated": found.stated, "limits": found.limits})
+        return
+    say(found.summary() + "\n")
+    say_table(points_table(found))
+    say_table(thresholds_table(found))
 
 
 CauseId = Annotated[str, typer.Argument(help="Id of a cause, as the report prints it.", show_default=False)]

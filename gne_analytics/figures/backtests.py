@@ -6,8 +6,9 @@ from typing import Final
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from gne_analytics.evidence.proposals import Backtest, Flow, Guardrail, Identification, Outcome
 from gne_analytics.evidence.render import number, percent
-from gne_analytics.evidence.types import Backtest, Flow, Guardrail, Identification, Interval, Outcome
+from gne_analytics.evidence.types import Interval
 from gne_analytics.figures.theme import (
     BLUE,
     GREEN,

@@ -4,17 +4,33 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from gne_analytics.evidence.proposals import Backtest, Outcome
 from gne_analytics.evidence.render import number
-from gne_analytics.figures.theme import BLUE, GREY, ORANGE, VERMILION, Words, drawing, legend_mark, mark, plain
+from gne_analytics.evidence.types import Interval
+from gne_analytics.figures.theme import (
+    BLUE,
+    GREY,
+    ORANGE,
+    PURPLE,
+    VERMILION,
+    Words,
+    drawing,
+    legend_mark,
+    mark,
+    plain,
+)
 from gne_analytics.figures.wording import signed
-from gne_analytics.strategy.frontier import Frontier
+from gne_analytics.strategy.frontier import SAID, Frontier
 
 
-def frontier(found: Frontier, *, title: str | None = None, subtitle: str | None = None) -> go.Figure:
+def frontier(
+    found: Frontier, *, own: Backtest | None = None, title: str | None = None, subtitle: str | None = None
+) -> go.Figure:
     """Draw every point of a frontier by what it adds to wrongful enforcement and to missed violations.
 
     Both are differences to today, which stands at nought, on the sellers that the search did not see, with their
-    intervals for the point that is best at the stated costs. Down and to the left is better.
+    intervals for the point that is best at the stated costs. Down and to the left is better. ``own`` is the backtest of
+    a proposal on the same sellers, as a proposal is judged by default: it is marked beside the points.
     """
     rows = found.table.to_dicts()
     stated = rows[found.stated]
@@ -24,24 +40,34 @@ def frontier(found: Frontier, *, title: str | None = None, subtitle: str | None 
         or f"{plain(found.rule, 40)}: {number(len(rows))} points"
         + (f" by {plain(', '.join(found.by), 60)}" if found.by else "")
         + "; differences to today, cases of sellers not searched",
-        f"Scatter of {len(rows)} points; at the stated costs wrongful {signed(stated['wrongful'])}, "
-        f"missed {signed(stated['missed'])}.",
+        f"Scatter of {len(rows)} choices of thresholds around today at nought; at the stated costs wrongful "
+        f"{signed(stated['wrongful'])}, "
+        f"missed {signed(stated['missed'])}{_beside(own)}.",
     )
     figure = drawing(words, height=440, legend=True)
-    figure.add_hline(y=0, line={"color": GREY, "width": 1})
-    figure.add_vline(x=0, line={"color": GREY, "width": 1})
+    figure.add_hline(y=0, line={"color": GREY, "width": 1}, layer="below")
+    figure.add_vline(x=0, line={"color": GREY, "width": 1}, layer="below")
     ordered = sorted(rows, key=lambda row: row["point"])
     figure.add_scatter(
         x=[r["wrongful"] for r in ordered], y=[r["missed"] for r in ordered], mode="lines", showlegend=False,
         line={"color": GREY, "dash": "dot", "width": 2}, hoverinfo="skip",
     )  # fmt: skip
-    _points(figure, [r for r in rows if r is not stated and not r["forbidden"]], "a point", BLUE, "circle-open", 9)
-    _points(figure, [r for r in rows if r["forbidden"]], "beyond the review capacity", VERMILION, "x", 9)
+    _points(
+        figure,
+        [r for r in rows if r is not stated and not r["forbidden"]],
+        "a choice of thresholds",
+        BLUE,
+        "circle-open",
+        9,
+    )
+    _points(figure, [r for r in rows if r["forbidden"]], "too many reviews", VERMILION, "x", 9)
     figure.add_scatter(
         x=[stated["wrongful"]], y=[stated["missed"]], mode="markers", marker=mark(BLUE, "star", 16), showlegend=False,
         error_x=_reach(stated, "wrongful"), error_y=_reach(stated, "missed"), hovertemplate=_told(stated),
     )  # fmt: skip
-    legend_mark(figure, "best at the stated costs, with intervals", BLUE, "star")
+    legend_mark(figure, "best at the stated costs", BLUE, "star")
+    if own is not None:
+        _own(figure, own)
     figure.add_scatter(
         x=[0],
         y=[0],
@@ -51,8 +77,8 @@ def frontier(found: Frontier, *, title: str | None = None, subtitle: str | None 
         hovertemplate="today<extra></extra>",
     )
     legend_mark(figure, "today", ORANGE, "square")
-    figure.update_xaxes(title_text="wrongful enforcement, cases more than today", zeroline=False)
-    figure.update_yaxes(title_text="missed violations, cases more than today", zeroline=False)
+    figure.update_xaxes(title_text="cases wrongly enforced, against today", zeroline=False, tickformat=",")
+    figure.update_yaxes(title_text="violations missed, against today", zeroline=False, tickformat=",")
     return figure
 
 
@@ -60,7 +86,35 @@ def _title(stated: dict[str, Any]) -> str:
     if not stated["changed"]:
         return "No other thresholds are better at the stated costs"
     wrongful, missed = (signed(round(stated[name])) for name in ("wrongful", "missed"))
-    return f"Wrongful {wrongful}, missed {missed} at the stated costs"
+    verdict = stated["recommendation"]
+    doubt = "" if verdict in {"recommend", "today"} else f": {SAID[verdict][0].lower()}{SAID[verdict][1:]}"
+    return f"Wrongful {wrongful}, missed {missed} at the stated costs{doubt}"
+
+
+def _outcomes(own: Backtest | None) -> tuple[Outcome, Outcome] | None:
+    """The proposal's wrongful enforcement and missed violations, where its backtest has both."""
+    held = {o.name: o for o in own.outcomes} if own else {}
+    names = ("wrongful_enforcement", "missed_violations")
+    return (held[names[0]], held[names[1]]) if all(name in held for name in names) else None
+
+
+def _beside(own: Backtest | None) -> str:
+    if (both := _outcomes(own)) is None:
+        return ""
+    wrongful, missed = (signed(o.difference.value) for o in both)
+    return f"; the proposal: wrongful {wrongful}, missed {missed}"
+
+
+def _own(figure: go.Figure, own: Backtest) -> None:
+    if (both := _outcomes(own)) is None:
+        return
+    wrongful, missed = (o.difference for o in both)
+    figure.add_scatter(
+        x=[wrongful.value], y=[missed.value], mode="markers", marker=mark(PURPLE, "diamond-open", 15), showlegend=False,
+        error_x=_span(wrongful.value, wrongful.interval, PURPLE), error_y=_span(missed.value, missed.interval, PURPLE),
+        hovertemplate="this proposal<br>wrongful %{x:+,.0f}, missed %{y:+,.0f}<extra></extra>",
+    )  # fmt: skip
+    legend_mark(figure, "this proposal", PURPLE, "diamond-open")
 
 
 def _points(figure: go.Figure, rows: list[dict[str, Any]], name: str, colour: str, symbol: str, size: int) -> None:
@@ -74,9 +128,14 @@ def _points(figure: go.Figure, rows: list[dict[str, Any]], name: str, colour: st
 
 
 def _reach(row: dict[str, Any], name: str) -> dict[str, Any]:
+    return _span(row[name], Interval(lo=row[f"{name}_lo"], hi=row[f"{name}_hi"]), BLUE)
+
+
+def _span(value: float, interval: Interval | None, colour: str) -> dict[str, Any]:
+    lo, hi = (interval.lo, interval.hi) if interval else (value, value)
     return {
-        "type": "data", "symmetric": False, "color": BLUE, "thickness": 1.5,
-        "array": [row[f"{name}_hi"] - row[name]], "arrayminus": [row[name] - row[f"{name}_lo"]],
+        "type": "data", "symmetric": False, "color": colour, "thickness": 1.5,
+        "array": [hi - value], "arrayminus": [value - lo],
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from html import escape, unescape
-from math import ceil, floor, log10
+from math import ceil, cos, floor, log10, pi, sin
 from re import split
 from typing import Any, Final
 
@@ -54,8 +54,10 @@ def still(figure: go.Figure, *, width: int = WIDTH) -> str:
     bottom = height - (26 if not x_title else 44) - (28 if legend else 0)
     left, right = (58.0 if labelled else 8.0), width - 14.0
     dated = any(isinstance(v, date) for t in drawn for v in _held(t.x))
-    x = _Scale(*_range(layout.xaxis, [v for t in drawn for v in _xs(t)], pad=0.02 if dated else 0.05), left, right)
-    y = _Scale(*_range(layout.yaxis, [v for t in drawn for v in _held(t.y)], pad=0.06), float(bottom), float(_TOP))
+    across = [v for t in drawn for v in (*_xs(t), *_ends(t.x, t, "error_x"))]
+    down = [v for t in drawn for v in (*_held(t.y), *_ends(t.y, t, "error_y"))]
+    x = _Scale(*_range(layout.xaxis, across, pad=0.02 if dated else 0.05), left, right)
+    y = _Scale(*_range(layout.yaxis, down, pad=0.06), float(bottom), float(_TOP))
     parts = [
         *_grid(layout, x, y, dated=dated, labelled=labelled),
         *_shapes(layout, x, y),
@@ -75,6 +77,16 @@ def still(figure: go.Figure, *, width: int = WIDTH) -> str:
 def _held(values: object) -> list[Any]:
     """The values of a trace that are there."""
     return [] if values is None else [v for v in values if v is not None]  # type: ignore[attr-defined]
+
+
+def _ends(values: Any, trace: Any, side: str) -> list[float]:
+    """Both ends of each interval that a trace draws along an axis; none where it draws none."""
+    reach = getattr(trace, side, None)
+    if reach is None or reach.array is None:
+        return []
+    minus = reach.array if reach.arrayminus is None else reach.arrayminus
+    spans = zip(_held(values), minus, reach.array, strict=True)
+    return [end for value, under, over in spans for end in (value - under, value + over)]
 
 
 def _number(value: object) -> float:
@@ -156,7 +168,8 @@ def _spelt(value: float, form: str | None) -> str:
 def _shapes(layout: Any, x: _Scale, y: _Scale) -> Iterator[str]:
     for shape in layout.shapes:
         down = y.at if "domain" in (shape.yref or "") or shape.yref == "paper" else y
-        x0, x1, y0, y1 = x(shape.x0), x(shape.x1), down(shape.y0), down(shape.y1)
+        along = x.at if "domain" in (shape.xref or "") or shape.xref == "paper" else x
+        x0, x1, y0, y1 = along(shape.x0), along(shape.x1), down(shape.y0), down(shape.y1)
         if shape.type == "rect":
             left, right = max(min(x0, x1), x.first), min(max(x0, x1), x.last)
             if right >= left:
@@ -186,11 +199,21 @@ def _trace(trace: Any, x: _Scale, y: _Scale) -> Iterator[str]:
                 f'<path d="{path}" fill="none" stroke="{trace.line.color}" stroke-width="{trace.line.width or 2}"'
                 f'{dash} opacity="{opacity}" stroke-linejoin="round"/>'
             )
+    yield from _reaches(trace, x, y)
     if "markers" in mode:
         colours = trace.marker.color
         for index, (a, b) in enumerate(spots):
             colour = colours if isinstance(colours, str) else colours[index]
             yield _mark(a, b, colour, trace.marker.symbol or "circle", trace.marker.size or 8)
+
+
+def _reaches(trace: Any, x: _Scale, y: _Scale) -> Iterator[str]:
+    """The intervals of a trace's marks, along either axis."""
+    ends_x, ends_y = _ends(trace.x, trace, "error_x"), _ends(trace.y, trace, "error_y")
+    for at, (lo, hi) in zip(_held(trace.y), zip(ends_x[::2], ends_x[1::2], strict=True), strict=False):
+        yield _line(x(lo), y(at), x(hi), y(at), trace.error_x.color, trace.error_x.thickness or 2)
+    for at, (lo, hi) in zip(_held(trace.x), zip(ends_y[::2], ends_y[1::2], strict=True), strict=False):
+        yield _line(x(at), y(lo), x(at), y(hi), trace.error_y.color, trace.error_y.thickness or 2)
 
 
 def _bars(trace: Any, x: _Scale, y: _Scale) -> Iterator[str]:
@@ -219,11 +242,17 @@ def _bars(trace: Any, x: _Scale, y: _Scale) -> Iterator[str]:
 def _mark(x: float, y: float, colour: str, symbol: str, size: float) -> str:
     half, fill = size / 2, "none" if "open" in symbol else colour
     stroke = f'stroke="{colour}" stroke-width="2"'
-    if symbol.startswith("x-thin"):
+    if symbol == "x" or symbol.startswith("x-thin"):
         return f'<path d="M{x - half:.1f} {y - half:.1f} l{size} {size} m0 {-size} l{-size} {size}" {stroke}/>'
     if symbol.startswith("diamond"):
         turns = f"l{half} {half} l{-half} {half} l{-half} {-half} Z"
         return f'<path d="M{x:.1f} {y - half:.1f} {turns}" fill="{fill}" {stroke}/>'
+    if symbol.startswith("square"):
+        return f'<rect x="{x - half:.1f}" y="{y - half:.1f}" width="{size}" height="{size}" fill="{fill}" {stroke}/>'
+    if symbol.startswith("star"):
+        spikes = ((half if i % 2 == 0 else half * 0.45, pi * (i / 5 - 0.5)) for i in range(10))
+        path = " L".join(f"{x + r * cos(a):.1f} {y + r * sin(a):.1f}" for r, a in spikes)
+        return f'<path d="M{path} Z" fill="{fill}" {stroke}/>'
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{half:.1f}" fill="{fill}" {stroke}/>'
 
 

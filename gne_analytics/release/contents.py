@@ -8,9 +8,11 @@ from typing import Literal
 import polars as pl
 
 from gne_analytics.evidence.claims import Finding
+from gne_analytics.evidence.proposals import Backtest, Proposal
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Cause, Counts, Decomposition, Proposal, Shift, Theme
+from gne_analytics.evidence.types import Cause, Counts, Decomposition, Shift, Theme
+from gne_analytics.strategy.frontier import Frontier
 from gne_analytics.tables.capabilities import Capability
 from gne_analytics.themes.crossed import Crossed
 from gne_analytics.themes.weeks import ThemeWeeks
@@ -77,6 +79,12 @@ class ProposalPart:
     """The audits that would settle it: cell, appealed, cases, labels, audits, probability."""
     examples: pl.DataFrame | None = None
     """Real cases in four buckets (`strategy.counterexamples`)."""
+    losing: pl.DataFrame | None = None
+    """The sellers with the most cases that fare worse (`strategy.losing_sellers`), of all sellers."""
+    frontier: Frontier | None = None
+    """What the thresholds of its rule can trade, on the sellers that the backtest is judged on."""
+    no_frontier: str = ""
+    """Why it is not drawn, where it was asked for and could not be."""
 
 
 @dataclass(frozen=True)

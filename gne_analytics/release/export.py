@@ -16,9 +16,10 @@ from pathlib import Path
 from gne_analytics.atomic import write_json, write_whole
 from gne_analytics.errors import DataError, PolicyError
 from gne_analytics.evidence.claims import Finding
+from gne_analytics.evidence.proposals import Backtest, Proposal, Recommendation
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Edit, Proposal, Recommendation
+from gne_analytics.evidence.types import Edit
 from gne_analytics.policy.checks import run_tests
 from gne_analytics.policy.edits import applied, inverse
 from gne_analytics.policy.files import PolicySet, load

@@ -20,9 +20,9 @@ from pydantic import ValidationError
 
 from gne_analytics.atomic import write_whole
 from gne_analytics.errors import DataError, PolicyError
+from gne_analytics.evidence.proposals import Backtest, Proposal
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Proposal
 
 LEDGER, HEAD, LOCK = "ledger.ndjson", "ledger.head", "ledger.lock"
 GENESIS = "0" * 32

@@ -9,10 +9,10 @@ import polars as pl
 from gne_analytics.agents.quote import quoted
 from gne_analytics.atomic import write_json, write_whole
 from gne_analytics.evidence.claims import Finding
+from gne_analytics.evidence.proposals import Backtest, Proposal
 from gne_analytics.evidence.render import render, show
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Proposal
 from gne_analytics.release.ledger import Entry
 from gne_analytics.release.spreadsheet import write_csv
 

@@ -9,10 +9,12 @@ from markupsafe import Markup
 from plotly.graph_objects import Figure
 
 from gne_analytics import figures
-from gne_analytics.evidence.types import Backtest, Cause, Theme
+from gne_analytics.evidence.proposals import Backtest
+from gne_analytics.evidence.types import Cause, Theme
 from gne_analytics.figures.causes import beside
 from gne_analytics.figures.wording import in_time, named
 from gne_analytics.release.contents import ShiftPart
+from gne_analytics.strategy.frontier import Frontier
 from gne_analytics.themes.crossed import Crossed
 from gne_analytics.themes.weeks import ThemeWeeks
 
@@ -106,6 +108,10 @@ class Plots:
     def guardrails(self, backtest: Backtest) -> Markup:
         """The guardrails, one row each."""
         return self._place(figures.guardrails_plot(backtest.guardrails)) if backtest.guardrails else Markup("")
+
+    def frontier(self, frontier: Frontier, backtest: Backtest) -> Markup:
+        """What the thresholds of a proposal's rule can trade, the proposal marked."""
+        return self._place(figures.frontier(frontier, own=backtest))
 
     def _place(self, figure: Figure) -> Markup:
         self.figures.append(figure)

@@ -8,32 +8,26 @@ from typing import Final
 
 import polars as pl
 
+from gne_analytics.agents.narrate_whom import milestones_moved, on_how_few, on_the_ladder
 from gne_analytics.agents.phrases import VIEWS
 from gne_analytics.evidence.claims import Claim, ClaimKind, Finding, FindingKind
+from gne_analytics.evidence.proposals import Backtest, Guardrail, Outcome, Recommendation
 from gne_analytics.evidence.render import number, percent, show
 from gne_analytics.evidence.store import Evidence
-from gne_analytics.evidence.types import (
-    Cause,
-    CauseKind,
-    Counts,
-    Edit,
-    Estimate,
-    Guardrail,
-    Interval,
-    Mechanism,
-    Outcome,
-    Recommendation,
-    Shift,
-)
+from gne_analytics.evidence.types import Cause, CauseKind, Counts, Edit, Estimate, Interval, Mechanism, Shift
 from gne_analytics.figures.causes import inside_title
 from gne_analytics.figures.shifts import Step, waterfall_steps
 from gne_analytics.figures.wording import dimension, in_time, kind_of, metric_title, moved, named, sides, window
 from gne_analytics.metrics.observations import unrankable
 from gne_analytics.release.contents import CausePart, OtherName, ProposalPart, ShiftPart
+from gne_analytics.strategy.frontier import Frontier
 from gne_analytics.themes.crossed import SAYS, Crossed, Pair
 
-__all__ = ["dimension", "in_time", "inside_title", "kind_of", "metric_title", "moved", "named", "sides", "window"]
-"""Spelt for the templates as they are for the figures."""
+__all__ = [
+    "dimension", "in_time", "inside_title", "kind_of", "metric_title", "milestones_moved", "moved", "named",
+    "on_how_few", "on_the_ladder", "sides", "window",
+]  # fmt: skip
+"""Spelt for the templates as they are for the figures and the narrator."""
 
 STORIES: Final = 3
 """Shifts that the first screen tells in full; the rest are named below them."""
@@ -163,6 +157,21 @@ def _estimate(row: Mapping[str, float | None], value: str, n: str) -> Estimate:
     known, lo, hi = row[value], row["lo"], row["hi"]
     span = Interval(lo=lo, hi=hi) if lo is not None and hi is not None else None
     return Estimate(value=float("nan") if known is None else known, interval=span, n=int(row[n] or 0))
+
+
+def compared(found: Frontier, test: Backtest) -> list[tuple[str, str, Estimate | None, Estimate | None]]:
+    """Outcomes of a proposal beside those of its rule's best point: name, unit, the proposal's and the point's."""
+    best = found.backtests[found.stated]
+    own, other = ({o.name: o for o in t.outcomes} for t in (test, best))
+    return [
+        (name, unit_of(own[name]), own[name].difference, other[name].difference if name in other else None)
+        for name in own
+    ]
+
+
+def best_of(found: Frontier) -> Backtest:
+    """The backtest of the point that is best at the stated costs; it has no outcomes where that is today."""
+    return found.backtests[found.stated]
 
 
 def flow_cell(cell: str) -> str:

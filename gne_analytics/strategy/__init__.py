@@ -9,6 +9,7 @@ from gne_analytics.strategy.exposure import Exposure, ladder_exposure
 from gne_analytics.strategy.frontier import Frontier, frontier
 from gne_analytics.strategy.greedy import search_rules
 from gne_analytics.strategy.losing import losing_sellers
+from gne_analytics.strategy.moved import frontier_beside
 from gne_analytics.strategy.population import Population, build_population
 from gne_analytics.strategy.propose import Answer, Referral, answer, propose
 from gne_analytics.strategy.retire import Retirement, retirement
@@ -31,6 +32,7 @@ __all__ = [
     "certify",
     "counterexamples",
     "frontier",
+    "frontier_beside",
     "ladder_exposure",
     "losing_sellers",
     "open_study",

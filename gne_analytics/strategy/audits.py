@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gne_analytics.evidence.types import Edit, Proposal
+from gne_analytics.evidence.proposals import Proposal
+from gne_analytics.evidence.types import Edit
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.strategy.backtest import replay_change
 from gne_analytics.strategy.estimate import Price, difference, tally

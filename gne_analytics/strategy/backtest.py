@@ -8,19 +8,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import polars as pl
 
+from gne_analytics.evidence.proposals import Backtest, Guardrail, Identification, Outcome, Proposal, Recommendation
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import (
-    Backtest,
-    Edit,
-    Estimate,
-    Guardrail,
-    Identification,
-    Interval,
-    LabelSource,
-    Outcome,
-    Proposal,
-    Recommendation,
-)
+from gne_analytics.evidence.types import Edit, Estimate, Interval, LabelSource
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import Objective
 from gne_analytics.strategy.assist import assist

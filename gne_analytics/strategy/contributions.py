@@ -6,8 +6,9 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from gne_analytics.evidence.proposals import Contribution
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Contribution, Edit, Estimate, Interval
+from gne_analytics.evidence.types import Edit, Estimate, Interval
 from gne_analytics.strategy.backtest import On, replay_change
 from gne_analytics.strategy.candidates import CONTRIBUTES
 from gne_analytics.strategy.estimate import Bounded, Price, difference

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from gne_analytics.evidence.types import Edit, EditKind, Proposal
+from gne_analytics.evidence.proposals import Proposal
+from gne_analytics.evidence.types import Edit, EditKind
 from gne_analytics.policy.edits import applied
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.strategy.backtest import On, replay_change

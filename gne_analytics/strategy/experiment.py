@@ -4,8 +4,8 @@ import math
 from statistics import NormalDist
 
 from gne_analytics.errors import DataError
+from gne_analytics.evidence.proposals import ExperimentPlan
 from gne_analytics.evidence.segment import Segment
-from gne_analytics.evidence.types import ExperimentPlan
 from gne_analytics.strategy.canary import RULE
 from gne_analytics.strategy.sellers import seller_rows, violation_rows
 from gne_analytics.strategy.traffic import ASSUMED, Traffic, traffic_of, weeks_needed

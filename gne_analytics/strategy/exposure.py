@@ -18,7 +18,8 @@ import polars as pl
 from gne_analytics.enforcement.ladder import UNITS
 from gne_analytics.enforcement.ladder import replay as climb
 from gne_analytics.errors import PolicyError
-from gne_analytics.evidence.types import Edit, Estimate, Guardrail, Interval, LadderExposure
+from gne_analytics.evidence.proposals import Guardrail, LadderExposure
+from gne_analytics.evidence.types import Edit, Estimate, Interval
 from gne_analytics.policy.edits import applied
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import Ladder

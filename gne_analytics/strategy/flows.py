@@ -6,7 +6,7 @@ is read from the log where the log holds one, and is unknown otherwise.
 
 import polars as pl
 
-from gne_analytics.evidence.types import Flow
+from gne_analytics.evidence.proposals import Flow
 
 NOTHING, AUTOMATIC, REVIEW = "nothing", "automatic", "review"
 FLOWS = ("kept", "released", "new", "rerouted", "untouched")

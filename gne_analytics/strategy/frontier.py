@@ -8,8 +8,11 @@ import numpy as np
 import polars as pl
 
 from gne_analytics.errors import PolicyError
+from gne_analytics.evidence.proposals import Backtest, Outcome
+from gne_analytics.evidence.render import percent
+from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Edit, Outcome
+from gne_analytics.evidence.types import Edit
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import Policy, Rule
 from gne_analytics.strategy.arena import Arena, build_arena, policy_reviewers
@@ -26,10 +29,21 @@ from gne_analytics.tables.record import Record
 POINTS = 25
 """Points that are judged on the other sellers, evenly along the frontier, unless told otherwise."""
 EXACT = (
-    "On the sellers searched, every point is best at some prices and none that is best at any is missing; choices that "
-    "lie above the convex hull are not swept."
+    "On the sellers searched, every point is best at some costs of a wrongful case, a missed violation and a review; "
+    "choices that are best at none are left out."
 )
 OTHERS = "Figures are of the sellers that the search did not see, so a point may lie behind its neighbours there."
+
+
+DEFAULT = "the rule's default"
+SAID = {
+    "recommend": "Recommended",
+    "cannot_tell": "Not recommended: the record cannot tell",
+    "refuse": "Not recommended",
+    "experiment": "Needs an experiment",
+    "today": "It is what holds today",
+}
+"""What the software says of a point."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,18 +75,41 @@ class Frontier:
         """The point that is best at the costs in objectives.yaml, on the sellers searched."""
         return int(self.table.filter("stated")["point"][0])
 
+    def moved(self, point: int | None = None) -> list[tuple[str, float, float]]:
+        """Return the thresholds that a point changes, the largest change first: segment, today's, the point's.
+
+        By default of the point at the stated costs. Where a rule has one threshold for all, it is called ``DEFAULT``.
+        """
+        places = self.table["thresholds"][self.stated if point is None else point]
+        named = [(DEFAULT if t["segment"] == str(Segment({})) else t["segment"], t) for t in places]
+        changed = [(name, t["today"], t["threshold"]) for name, t in named if t["threshold"] != t["today"]]
+        return sorted(changed, key=lambda t: (-abs(t[2] - t[1]), t[0]))
+
     def summary(self) -> str:
         """Say in a few lines what can be had, for someone who will not read the table."""
-        row = self.table.row(self.stated, named=True)
-        lines = [
+        head = (
             f"{self.policy}, {self.rule}: {self.table.height} points"
             + (f" by {', '.join(self.by)}" if self.by else "")
-            + f", {int(self.table['forbidden'].sum())} of them beyond the review capacity.",
-            f"At the stated costs, point {row['point']} ({row['changed']} thresholds changed): "
-            + ", ".join(f"{name} {_signed(row, name)}" for name in ("wrongful", "missed", "loss"))
-            + f", reviews {row['reviews']:+.0f}; {row['recommendation'].replace('_', ' ')}.",
-        ]
-        return "\n".join([*lines, *self.limits])
+            + f", {int(self.table['forbidden'].sum())} of them beyond the review capacity."
+        )
+        return "\n".join([head, self.sentence(), *self.limits])
+
+    def sentence(self) -> str:
+        """Say what is best at the stated costs, what it brought on the other sellers and what the software says of it.
+
+        It is best on the sellers searched, so it may be refused on the others.
+        """
+        row = self.table.row(self.stated, named=True)
+        if not row["changed"]:
+            return "At the stated costs no other thresholds were better on the sellers searched."
+        wrongful, missed, loss = (_signed(row, name) for name in ("wrongful", "missed", "loss"))
+        return (
+            f"At the stated costs point {row['point']} was best on the sellers searched; it changes {row['changed']} "
+            f"{'threshold' if row['changed'] == 1 else 'thresholds'}. On the other sellers it brings wrongful "
+            f"enforcement {wrongful}, missed violations {missed}, reviews {_plus(row['reviews'])} and loss {loss}; the "
+            f"truth is known or estimable for {percent(row['coverage'])} of the cases it changes there. "
+            f"{SAID[row['recommendation']]}."
+        )
 
     def __repr__(self) -> str:
         return self.summary()
@@ -243,4 +280,9 @@ def _guarded(
 
 
 def _signed(row: dict[str, float], name: str) -> str:
-    return f"{row[name]:+.0f} ({row[f'{name}_lo']:+.0f} to {row[f'{name}_hi']:+.0f})"
+    value, lo, hi = (_plus(row[f"{name}{end}"]) for end in ("", "_lo", "_hi"))
+    return f"{value} ({lo} to {hi})"
+
+
+def _plus(value: float) -> str:
+    return f"{value:+,.0f}".replace("-", "\N{MINUS SIGN}") if round(value) else "0"

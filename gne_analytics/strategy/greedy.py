@@ -11,9 +11,10 @@ from datetime import date
 import polars as pl
 
 from gne_analytics.errors import PolicyError
+from gne_analytics.evidence.proposals import Proposal
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Edit, EditKind, Proposal
+from gne_analytics.evidence.types import Edit, EditKind
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import ALWAYS, Policy, Rule, Status
 from gne_analytics.policy.predicates import PATHS

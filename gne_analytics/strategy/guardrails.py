@@ -12,8 +12,9 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
+from gne_analytics.evidence.proposals import Concentration, Guardrail
 from gne_analytics.evidence.segment import MISSING, Segment
-from gne_analytics.evidence.types import Concentration, Estimate, Guardrail, Interval
+from gne_analytics.evidence.types import Estimate, Interval
 from gne_analytics.metrics.discoveries import holm
 from gne_analytics.policy.model import Objective
 from gne_analytics.strategy.estimate import NORMAL, Domains, Floats, Price, Reviewers, Terms, corners, mover, tally

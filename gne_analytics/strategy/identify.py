@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gne_analytics.evidence.types import Identification
+from gne_analytics.evidence.proposals import Identification
 
 Label = Literal["final_decision", "latent"]
 Floats = NDArray[np.float64]

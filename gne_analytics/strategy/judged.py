@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import date
 
+from gne_analytics.evidence.proposals import Backtest, Proposal
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Edit, EditKind, Proposal
+from gne_analytics.evidence.types import Edit, EditKind
 from gne_analytics.policy.edits import inverse
 from gne_analytics.policy.model import Policy
 from gne_analytics.strategy.backtest import backtest

@@ -3,8 +3,8 @@
 from datetime import date, timedelta
 
 from gne_analytics.errors import DataError
+from gne_analytics.evidence.proposals import Proposal
 from gne_analytics.evidence.segment import Segment
-from gne_analytics.evidence.types import Proposal
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.strategy.canary import CanaryPlan, Watched, make_plan
 from gne_analytics.strategy.population import Population, build_population

@@ -6,8 +6,9 @@ from datetime import date
 import polars as pl
 
 from gne_analytics.enforcement.ladder import UNITS
+from gne_analytics.evidence.proposals import Identification, Outcome
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Edit, Estimate, Identification, Outcome
+from gne_analytics.evidence.types import Edit, Estimate
 from gne_analytics.strategy.estimate import Reviewers
 from gne_analytics.strategy.identify import Label
 from gne_analytics.strategy.kinds import PRICELESS

@@ -5,7 +5,8 @@ from typing import Final
 
 import polars as pl
 
-from gne_analytics.evidence.types import Edit, Proposal
+from gne_analytics.evidence.proposals import Proposal
+from gne_analytics.evidence.types import Edit
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.strategy.backtest import On, replay_change
 from gne_analytics.strategy.identify import Label

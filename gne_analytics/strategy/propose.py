@@ -6,18 +6,10 @@ from datetime import date
 
 import polars as pl
 
+from gne_analytics.evidence.proposals import ExperimentPlan, Proposal, Recommendation
 from gne_analytics.evidence.segment import Frozen, Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import (
-    Cause,
-    CauseKind,
-    Edit,
-    EditKind,
-    ExperimentPlan,
-    Mechanism,
-    Proposal,
-    Recommendation,
-)
+from gne_analytics.evidence.types import Cause, CauseKind, Edit, EditKind, Mechanism
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import Policy
 from gne_analytics.strategy.admissible import choose_threshold

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from gne_analytics.errors import PolicyError
+from gne_analytics.evidence.proposals import Guardrail
 from gne_analytics.evidence.segment import Segment
-from gne_analytics.evidence.types import Edit, EditKind, Estimate, Guardrail
+from gne_analytics.evidence.types import Edit, EditKind, Estimate
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import Action, Rule, Status
 from gne_analytics.strategy.flows import NOTHING

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from gne_analytics.evidence.proposals import Agreement, Guardrail, Identification, Outcome, Recommendation
 from gne_analytics.evidence.store import Evidence, EvidenceStore
-from gne_analytics.evidence.types import Agreement, Guardrail, Identification, Outcome, Recommendation
 
 COVERAGE_FLOOR = 0.8
 """The share of affected cases whose truth must be known or estimable."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from gne_analytics.enforcement.replay import ACTIONS, overlap
+from gne_analytics.evidence.proposals import Backtest, Proposal, Recommendation
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Edit, EditKind, Proposal, Recommendation
+from gne_analytics.evidence.types import Edit, EditKind
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import Policy, Rule, Status
 from gne_analytics.strategy.backtest import replay_change

@@ -9,8 +9,9 @@ import polars as pl
 
 from gne_analytics.enforcement.replay import Replay, replay
 from gne_analytics.errors import PolicyError
+from gne_analytics.evidence.proposals import Agreement
 from gne_analytics.evidence.segment import Segment
-from gne_analytics.evidence.types import Agreement, Edit
+from gne_analytics.evidence.types import Edit
 from gne_analytics.policy.edits import applied
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.predicates import PATHS, predicate_of

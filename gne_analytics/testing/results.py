@@ -11,11 +11,21 @@ from typing import Final
 import polars as pl
 
 from gne_analytics.agents.narrator import narrate
+from gne_analytics.evidence.proposals import (
+    Agreement,
+    Backtest,
+    Concentration,
+    Flow,
+    Guardrail,
+    Identification,
+    LadderExposure,
+    Outcome,
+    Proposal,
+    Recommendation,
+)
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import (
-    Agreement,
-    Backtest,
     Cause,
     CauseKind,
     Counts,
@@ -23,18 +33,12 @@ from gne_analytics.evidence.types import (
     Edit,
     EditKind,
     Estimate,
-    Flow,
-    Guardrail,
-    Identification,
     Interval,
     LabelSource,
     MatchedChange,
     Mechanism,
     MixEffect,
-    Outcome,
     Period,
-    Proposal,
-    Recommendation,
     Rival,
     Shift,
 )
@@ -338,6 +342,10 @@ def a_backtest() -> Backtest:
         limits=("Cases that nobody appealed and nobody audited are bounded by the worst case.",),
         recommendation=Recommendation.RECOMMEND,
         why="The loss falls even in the worst case, and no guardrail fails.",
+        ladder=LadderExposure(
+            sellers=2_911, perhaps={"suspended-7d": 2}, no_longer={"first-warning": 9, "suspended-7d": 4}
+        ),
+        concentration=Concentration(sellers=58, effective=11.06, top=10, share_of_change=0.69, share_of_cases=0.0704),
     )
 
 
@@ -393,6 +401,12 @@ def _examples() -> pl.DataFrame:
     )
 
 
+def some_losing_sellers() -> pl.DataFrame:
+    """The sellers who lose by the proposal, with the columns of `strategy.losing_sellers`; one's id is hostile."""
+    counts = {"cases": [40, 9], "new": [3, 1], "rerouted": [2, 0], "released": [0, 1], "known_legitimate": [1, 0]}
+    return pl.DataFrame({"unit": ["s-41", HOSTILE], **counts, "rows": [["c-71", "c-70"], ["c-3"]]})
+
+
 def a_report(store: EvidenceStore | None = None) -> ReportInput:
     """A whole run to report: one shift, four themes, one proposal, a few rejected rows and a capability that is off."""
     store = EvidenceStore() if store is None else store
@@ -430,7 +444,7 @@ def a_report(store: EvidenceStore | None = None) -> ReportInput:
         crossed=a_crossing(),
         rising=_rising(),
         funnel=_funnel(),
-        proposals=(ProposalPart(a_proposal(), a_backtest(), a_patch(), _audits(), _examples()),),
+        proposals=(ProposalPart(a_proposal(), a_backtest(), a_patch(), _audits(), _examples(), some_losing_sellers()),),
         referrals=("The regression itself is for the detector's owners: no policy can mend a misread logo.",),
         rows={"violations": 20_114, "appeals": 4_820, "assessments": 61_007},
         rejects=rejects,

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from gne_analytics.evidence.types import Recommendation
+from gne_analytics.evidence.proposals import Recommendation
 from gne_analytics.workspace.run import Run
 
 OWNERS = ("demo-policy-owner", "demo-second-owner")

@@ -39,11 +39,10 @@ def glance(explained: Explained, store: EvidenceStore) -> str:
         _cause(explained, c, part, about.get(c.id), store, first=c is explained.causes[0])
         for c in explained.causes[:DETAILED]
     ]
-    return (
-        f'<div class="gne-glance"><style>{_css()}</style>'
+    return page_of(
         f"<h3>{_outside(shift_title(shift))}</h3><p class='quiet'>{_outside(shift_subtitle(shift))}</p>"
         f"{_limits(explained)}{_ranked(explained)}{_steps(explained)}{''.join(boxes)}"
-        f"{_left(len(explained.causes) - len(boxes))}{_refused(explained)}</div>"
+        f"{_left(len(explained.causes) - len(boxes))}{_refused(explained)}"
     )
 
 
@@ -70,7 +69,7 @@ def _steps(explained: Explained) -> str:
     if not table.rows:
         return f'<p class="calm">{escape(table.note)}</p>'
     return (
-        f"{_picture(explained.waterfall())}<details><summary>The same in numbers</summary>{table_html(table)}</details>"
+        f"{picture(explained.waterfall())}<details><summary>The same in numbers</summary>{table_html(table)}</details>"
     )
 
 
@@ -85,9 +84,9 @@ def _cause(
 ) -> str:
     part = whole.inside[cause.id]
     lines = f". {lines_said(cause, part, whole.changes)}" if in_time(explained.shift) else ""
-    pictures = [_picture(explained.series(cause), lines)] if part.series is not None and part.series.height else []
+    pictures = [picture(explained.series(cause), lines)] if part.series is not None and part.series.height else []
     if part.siblings is not None and not part.siblings.is_empty():
-        pictures.append(_picture(beside(part.siblings, explained.shift, cause)))
+        pictures.append(picture(beside(part.siblings, explained.shift, cause)))
     tables = "".join(table_html(t) for t in tables_of(cause, part, explained.shift))
     head = f"{_outside(headline(cause, explained.shift))} {badge(cause.status)}"
     return (
@@ -96,7 +95,13 @@ def _cause(
     )
 
 
-def _picture(figure: Figure, more: str = "") -> str:
+def page_of(body: str) -> str:
+    """Return HTML with the styles of a notebook's output around it."""
+    return f'<div class="gne-glance"><style>{_css()}</style>{body}</div>'
+
+
+def picture(figure: Figure, more: str = "") -> str:
+    """Return a figure as a still picture under its title and subtitle; ``more`` is added to the latter."""
     words = figures.words_of(figure)
     return (
         f"<figure><figcaption><strong>{_outside(words.title)}</strong><br><span class='quiet'>"

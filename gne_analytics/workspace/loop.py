@@ -22,9 +22,10 @@ from gne_analytics.atomic import write_json, write_whole
 from gne_analytics.causes.explain import Explanation
 from gne_analytics.errors import DataError, ModelError
 from gne_analytics.evidence.claims import Finding
+from gne_analytics.evidence.proposals import Backtest, Proposal, Recommendation
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Proposal, Recommendation, Shift, Theme
+from gne_analytics.evidence.types import Shift, Theme
 from gne_analytics.metrics.judged import Unjudged
 from gne_analytics.strategy.propose import Referral
 from gne_analytics.themes.cards import ThemeCard
@@ -127,7 +128,7 @@ def run_loop(ws: Workspace, runs: Path, question: Question, *, fresh: bool, prog
             return open_run(runs / f"{name}-{key[:8]}")
         evidence = part.stages / "evidence.json"
         store = EvidenceStore.from_json(evidence.read_text(encoding="utf-8")) if evidence.exists() else EvidenceStore()
-        work = replace(ws, store=store, _themes=dict(ws._themes), _explained={})
+        work = replace(ws, store=store, _themes=dict(ws._themes), _explained={}, _traded={})
         _Walk(work, part, question, session, progress).all()
         return open_run(part.finish(_manifest(work, inputs), datetime.now(UTC)))
 

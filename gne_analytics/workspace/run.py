@@ -1,6 +1,7 @@
 """A run that is kept: read its findings, causes and proposals, decide on them, release what was approved."""
 
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -11,12 +12,14 @@ from pydantic import TypeAdapter, ValidationError
 from gne_analytics.atomic import read_json
 from gne_analytics.errors import DataError, did_you_mean
 from gne_analytics.evidence.claims import Finding
+from gne_analytics.evidence.proposals import Backtest, Proposal, Recommendation
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Cause, Proposal, Recommendation, Shift, Theme
+from gne_analytics.evidence.types import Cause, Shift, Theme
 from gne_analytics.workspace.folder import MANIFEST
 
 if TYPE_CHECKING:
     from gne_analytics.release.ledger import Ledger
+    from gne_analytics.strategy.canary import CanaryPlan
     from gne_analytics.themes.cards import ThemeCard
     from gne_analytics.themes.crossed import Crossed
     from gne_analytics.themes.hierarchy import Hierarchy
@@ -186,6 +189,20 @@ class Run:
         return release(
             self.path, self.policies_path, self.proposals, self.backtests, self.findings, self.store, to=Path(to), by=by
         )
+
+    def canary_plan(self, proposal_id: str, *, start: date | None = None) -> "CanaryPlan":
+        """Return who sees a proposal first, what is watched and for how long, from the source that the run was made of.
+
+        Raises:
+            DataError: no such proposal, the source is gone, or its record allows no canary.
+        """
+        from gne_analytics.workspace.session import open as open_source
+
+        proposal = self.proposal(proposal_id)
+        source = self.manifest.get("source_path")
+        if not isinstance(source, str):
+            raise DataError(f"{self.path.name} does not say of which source it was made, so no canary can be planned.")
+        return open_source(source, policies=self.policies_path).canary_plan(proposal, start=start)
 
     @property
     def policies_path(self) -> Path:

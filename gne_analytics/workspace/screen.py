@@ -1,17 +1,34 @@
 """What a screen shows of a run: tiles, cards, badges, patches and tables, as escaped HTML."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from math import isfinite
 from urllib.parse import urlencode
 
+import polars as pl
+
+from gne_analytics.agents.narrate_whom import milestones_moved
 from gne_analytics.evidence.claims import Claim, Finding
+from gne_analytics.evidence.proposals import Backtest, Proposal, Recommendation
 from gne_analytics.evidence.redact import redact
 from gne_analytics.evidence.render import number, percent, render
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Edit, EditKind, Proposal, Recommendation
-from gne_analytics.release.view import answers, arguments, closed, counted, diff_lines, interval, says, stories, verdict
+from gne_analytics.evidence.types import Edit, Theme
+from gne_analytics.release.view import (
+    answers,
+    arguments,
+    closed,
+    counted,
+    diff_lines,
+    flow_cell,
+    interval,
+    place,
+    says,
+    stories,
+    value,
+    verdict,
+)
 from gne_analytics.themes.crossed import Crossed, Pair
 from gne_analytics.themes.hierarchy import Node
 from gne_analytics.themes.outcomes import ThemeOutcome
@@ -138,16 +155,70 @@ def patch(text: str) -> str:
     return f'<pre class="gne-diff">{lines}</pre>' if lines else '<p class="gne-calm">No line of a file changes.</p>'
 
 
-def table(rows: Sequence[Mapping[str, object]], caption: str) -> str:
-    """Return rows as a table; texts come from outside, so they are redacted, cut and escaped."""
+def table(rows: Sequence[Mapping[str, object]], caption: str, ids: Collection[str] = ()) -> str:
+    """Return rows as a table; texts come from outside, so they are redacted, cut and escaped.
+
+    Columns named in ``ids`` hold ids of the record, which are escaped and stay whole: redaction would hide their
+    digits.
+    """
     if not rows:
         return f'<p class="gne-calm">{escape(caption)}: none.</p>'
     head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in rows[0])
-    body = "".join(f"<tr>{''.join(f'<td>{_cell(v)}</td>' for v in row.values())}</tr>" for row in rows)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{_cell(v, whole=name in ids)}</td>' for name, v in row.items())}</tr>" for row in rows
+    )
     return (
         f'<div class="gne-scroll"><table class="gne-table"><caption>{escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def edits_table(edits: Sequence[Edit]) -> str:
+    """Return typed edits as a table: what, where, and the value now and then."""
+    rows = [
+        {"edit": e.kind.value.replace("_", " "), "place": place(e), "now": value(e.old), "proposed": value(e.new)}
+        for e in edits
+    ]
+    return table(rows, "Edits")
+
+
+def audits_table(strata: pl.DataFrame) -> str:
+    """Return the strata of an audit plan as a table, each named by its policy and what would happen to its cases."""
+    rows = [{"stratum": flow_cell(row.pop("cell")), **row} for row in strata.to_dicts()]
+    return table(rows, "The audits that would settle it")
+
+
+def cases_table(examples: pl.DataFrame) -> str:
+    """Return real cases in their buckets (`Workspace.counterexamples`) as a table, ids whole."""
+    rows = [
+        {
+            "bucket": row["bucket"].replace("_", " "),
+            "case": row["case_id"],
+            "truth": "a violation" if row["violating"] else "legitimate",
+            "label": row["label_source"].replace("_", " "),
+            "score": row["score"],
+            "today": row["state_today"].replace("_", " "),
+            "proposed": row["state_proposed"].replace("_", " "),
+        }
+        for row in examples.iter_rows(named=True)
+    ]
+    return table(rows, "Real cases that it fixes, breaks or leaves wrong", ids=("case",))
+
+
+def themes_table(themes: Sequence[Theme], view: str) -> str:
+    """Return the themes of one view as a table, the largest first, with two of their texts."""
+    rows = [
+        {
+            "theme": t.shown,
+            "texts": t.folded,
+            "sellers": t.units,
+            "terms": ", ".join(t.terms),
+            "example": next(iter(t.exemplars), None),
+            "another": next(iter(t.exemplars[1:]), None),
+        }
+        for t in sorted(themes, key=lambda t: -t.folded)
+    ]
+    return table(rows, f"Themes of {view.replace('_', ' ')}, texts redacted and quoted as they came")
 
 
 def nodes_table(nodes: Sequence[Node], links: Mapping[str, str]) -> str:
@@ -227,24 +298,52 @@ def links_list(title: str, links: Mapping[str, str]) -> str:
     return f'<article class="gne-card"><h3>{escape(title)}</h3><ul>{items}</ul></article>' if items else ""
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, *, whole: bool = False) -> str:
     if value is None:
         return '<span class="quiet">not known</span>'
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
         return number(value) if isfinite(value) else '<span class="quiet">not known</span>'
-    return f"<bdi>{escape(redact(value, CELL))}</bdi>" if isinstance(value, str) else escape(str(value))
-
-
-def threshold_of(edit: Edit) -> float | None:
-    """Return the threshold that an edit sets, None where it sets none."""
-    new = edit.new.get("value") if isinstance(edit.new, Mapping) else edit.new
-    kinds = {EditKind.SET_THRESHOLD, EditKind.ADD_OVERRIDE, EditKind.SET_OVERRIDE}
-    return float(new) if edit.kind in kinds and isinstance(new, int | float) else None
+    if not isinstance(value, str):
+        return escape(str(value))
+    if whole:
+        return ", ".join(f'<bdi class="short">{escape(part)}</bdi>' for part in value.split(", "))
+    return f"<bdi>{escape(redact(value, CELL))}</bdi>"
 
 
 def with_threshold(edit: Edit, value: float) -> Edit:
     """Return the same edit with another threshold."""
     new = {**edit.new, "value": value} if isinstance(edit.new, Mapping) else value
     return edit.model_copy(update={"new": new})
+
+
+def on_whom(test: Backtest | None, losing: pl.DataFrame | None = None) -> str:
+    """Return on whom a proposal falls as tables: milestones of the penalty ladder, and the sellers who lose by it.
+
+    ``losing`` is what `Workspace.losing_sellers` returns; without it that table is left out. How few sellers bear the
+    change, and that there is no ladder, the proposal's card says.
+    """
+    parts = []
+    if test is not None and test.ladder is not None and (moved := milestones_moved(test.ladder)):
+        heads = ("milestone", "newly reach it", "perhaps, if reviewers enforce", "no longer reach it")
+        title = f"Who reaches another milestone of the penalty ladder, of {number(test.ladder.sellers)} sellers"
+        parts.append(table([dict(zip(heads, row, strict=True)) for row in moved], title))
+    if losing is not None and losing.is_empty():
+        parts.append('<p class="gne-calm">No seller of the record has a case that fares worse.</p>')
+    elif losing is not None:
+        rows = [
+            {
+                "seller": row["unit"],
+                "all their cases": row["cases"],
+                "newly enforced": row["new"],
+                "sent to a person, or from one": row["rerouted"],
+                "released": row["released"],
+                "worse off though known to be legitimate": row["known_legitimate"],
+                "cases": ", ".join(row["rows"]),
+            }
+            for row in losing.iter_rows(named=True)
+        ]
+        title = "The sellers who lose the most by it, of all sellers of the record"
+        parts.append(table(rows, title, ids=("seller", "cases")))
+    return "".join(parts)

@@ -17,9 +17,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from gne_analytics.atomic import read_json
 from gne_analytics.errors import DataError, PolicyError, did_you_mean
+from gne_analytics.evidence.proposals import Backtest, Proposal
 from gne_analytics.evidence.segment import MISSING, Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Cause, Edit, Proposal, Shift
+from gne_analytics.evidence.types import Cause, Edit, Shift
 from gne_analytics.tables.contract import TABLES
 from gne_analytics.workspace.asking import check_not_empty, values_held
 from gne_analytics.workspace.handover import in_scope, mechanism_context, themes_by_violation
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from gne_analytics.policy.files import PolicySet
     from gne_analytics.strategy.audits import AuditPlan
     from gne_analytics.strategy.canary import CanaryPlan
-    from gne_analytics.strategy.frontier import Frontier
     from gne_analytics.strategy.identify import Label
     from gne_analytics.strategy.monitor import Monitor
     from gne_analytics.strategy.propose import Answer
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from gne_analytics.themes.weeks import ThemeWeeks
     from gne_analytics.workspace.explained import Explained
     from gne_analytics.workspace.run import Run
+    from gne_analytics.workspace.traded import Traded
 
 Watcher = Callable[[str, int, int], None]
 """Told of progress: stage, steps done, steps in all."""
@@ -108,6 +109,7 @@ class Workspace:
     _themes: dict[str, Themes] = field(default_factory=dict, repr=False)
     _explained: dict[str, Explained] = field(default_factory=dict, repr=False)
     _scopes: dict[str, Segment] = field(default_factory=dict, repr=False)
+    _traded: dict[tuple[str, int], Traded | None] = field(default_factory=dict, repr=False)
     _study: Study | None = field(default=None, repr=False)
 
     def shifts(
@@ -285,11 +287,26 @@ class Workspace:
             study=self._replayed(),
         )
 
-    def frontier(self, policy: str, rule: str, by: Sequence[str] = (), **more: Any) -> Frontier:
-        """Return what one rule's thresholds can trade, segment by segment; `figures.frontier` draws it."""
+    def frontier(self, policy: str, rule: str, by: Sequence[str] = (), **more: Any) -> Traded:
+        """Return what one rule's thresholds can trade, segment by segment; it displays itself in a notebook."""
         from gne_analytics.strategy.frontier import frontier
+        from gne_analytics.workspace.traded import Traded
 
-        return frontier(self._replayed(), policy=policy, rule=rule, by=by, store=self.store, **more)
+        return Traded.of(frontier(self._replayed(), policy=policy, rule=rule, by=by, store=self.store, **more))
+
+    def frontier_beside(self, proposal: Proposal, *, points: int = 9) -> Traded | None:
+        """Return the frontier of the rule whose threshold a proposal moves, the proposal marked; None if it moves none.
+
+        Asked again it is at hand. Errors are those of `strategy.frontier_beside`.
+        """
+        from gne_analytics.strategy.moved import frontier_beside
+        from gne_analytics.workspace.traded import Traded
+
+        key = (proposal.id, points)
+        if key not in self._traded:
+            found = frontier_beside(proposal, self._replayed(), store=self.store, points=points)
+            self._traded[key] = Traded.of(found, self.backtest(proposal)) if found else None
+        return self._traded[key]
 
     def retirement(self) -> Retirement:
         """Return how much of each rule is its own, and which could go; see `strategy.retirement`."""
@@ -308,6 +325,12 @@ class Workspace:
         from gne_analytics.strategy.counterexamples import counterexamples
 
         return counterexamples(proposal, self.record, self._needed_policies(), limit=limit, study=self._replayed())
+
+    def losing_sellers(self, proposal: Proposal | Sequence[Edit], *, limit: int = 10) -> pl.DataFrame:
+        """Return the sellers with the most cases that fare worse under a change; see `strategy.losing_sellers`."""
+        from gne_analytics.strategy.losing import losing_sellers
+
+        return losing_sellers(proposal, self.record, self._needed_policies(), limit=limit, study=self._replayed())
 
     def audit_plan(self, proposal: Proposal | Sequence[Edit], *, budget: int | None = None) -> AuditPlan:
         """Return the audits that would settle a change; see `strategy.audit_plan`."""

@@ -14,11 +14,13 @@ from gne_analytics import __version__
 from gne_analytics.agents.phrases import MECHANISMS, capital, spell_segment
 from gne_analytics.atomic import write_json
 from gne_analytics.causes.explain import Explanation
-from gne_analytics.errors import DataError
+from gne_analytics.errors import DataError, PolicyError
 from gne_analytics.evidence.claims import Finding
+from gne_analytics.evidence.proposals import Backtest, Proposal, Recommendation
 from gne_analytics.evidence.store import Evidence
-from gne_analytics.evidence.types import Backtest, Cause, Decomposition, Proposal, Recommendation, Shift, Theme
+from gne_analytics.evidence.types import Cause, Decomposition, Shift, Theme
 from gne_analytics.release.report import ProposalPart, ReportInput, ShiftPart, write_report
+from gne_analytics.strategy.moved import first_moved
 from gne_analytics.strategy.propose import Referral
 from gne_analytics.tables.contract import TABLES
 from gne_analytics.themes.cards import ThemeCard
@@ -30,6 +32,7 @@ from gne_analytics.workspace.handover import crossed_of, rising_of, weeks_of
 from gne_analytics.workspace.session import REPLAY
 
 if TYPE_CHECKING:
+    from gne_analytics.strategy.frontier import Frontier
     from gne_analytics.themes.weeks import ThemeWeeks
     from gne_analytics.workspace.loop import Proposals, Said, Told
     from gne_analytics.workspace.session import Workspace
@@ -53,6 +56,10 @@ DETAILED = 3
 """Causes of a shift that its report shows with series, siblings, other names and rows."""
 EXAMPLES = 5
 """Real cases shown in each bucket of a proposal."""
+LOSING = 5
+"""Sellers shown who lose the most by a proposal."""
+DRAWN, POINTS = 2, 5
+"""Recommended proposals whose rule's frontier a report draws, and the points of each: a point takes half a second."""
 
 
 def json_schema(name: str) -> dict[str, object]:
@@ -96,9 +103,7 @@ def write_run(
             crossed=crossed,
             rising=rising_of(ws.record, said.get("signals")),
             funnel=ws.funnel() if ws.record.has("appeals") else None,
-            proposals=tuple(
-                _proposal_part(ws, p, _test_of(p, offered), patches.get(p.id, "")) for p in offered.proposals
-            ),
+            proposals=tuple(_proposal_part(ws, p, offered, patches.get(p.id, "")) for p in offered.proposals),
             referrals=tuple(_referral(r, explanations, ws) for r in offered.referrals),
             stages_off=stages_off(ws),
             rows={t: ws.record.table(t).height for t in TABLES if ws.record.has(t)},
@@ -148,11 +153,24 @@ def _parts(ws: Workspace, shifts: Sequence[Shift], explanations: Sequence[Explan
             yield part_of(ws.record, explained[shift.id], detailed=DETAILED)
 
 
-def _proposal_part(ws: Workspace, proposal: Proposal, test: Backtest | None, patch: str) -> ProposalPart:
+def _proposal_part(ws: Workspace, proposal: Proposal, offered: Proposals, patch: str) -> ProposalPart:
+    test = _test_of(proposal, offered)
     if test is None:
         return ProposalPart(proposal, patch=patch)
     plan = ws.audit_plan(proposal).strata
-    return ProposalPart(proposal, test, patch, plan, ws.counterexamples(proposal, limit=EXAMPLES))
+    examples, losing = ws.counterexamples(proposal, limit=EXAMPLES), ws.losing_sellers(proposal, limit=LOSING)
+    return ProposalPart(proposal, test, patch, plan, examples, losing, *_frontier(ws, proposal, offered))
+
+
+def _frontier(ws: Workspace, proposal: Proposal, offered: Proposals) -> tuple[Frontier | None, str]:
+    """Return the frontier of the rule that a proposal moves a threshold of, or why there is none to draw."""
+    movers = [p for p in offered.proposals if p.recommendation is Recommendation.RECOMMEND and first_moved(p.edits)]
+    if proposal not in movers[:DRAWN]:
+        return None, ""
+    try:
+        return ws.frontier_beside(proposal, points=POINTS), ""
+    except (DataError, PolicyError) as fault:
+        return None, str(fault)
 
 
 def _write_tables(

@@ -5,10 +5,18 @@ from types import SimpleNamespace
 
 import pytest
 
+from gne_analytics.evidence.proposals import (
+    Backtest,
+    Flow,
+    Guardrail,
+    Identification,
+    Outcome,
+    Proposal,
+    Recommendation,
+)
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import (
-    Backtest,
     Cause,
     CauseKind,
     Counts,
@@ -16,18 +24,12 @@ from gne_analytics.evidence.types import (
     Edit,
     EditKind,
     Estimate,
-    Flow,
-    Guardrail,
-    Identification,
     Interval,
     LabelSource,
     MatchedChange,
     Mechanism,
     MixEffect,
-    Outcome,
     Period,
-    Proposal,
-    Recommendation,
     Rival,
     Shift,
     Theme,

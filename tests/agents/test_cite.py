@@ -28,7 +28,7 @@ def test_the_figures_of_a_cause_carry_counts_filter_and_label_source(shift, caus
 
 
 def test_a_backtest_without_affected_cases_has_no_coverage(backtest, store):
-    from gne_analytics.evidence.types import Identification
+    from gne_analytics.evidence.proposals import Identification
 
     recorded = record_backtest(store, backtest.model_copy(update={"identification": Identification()}))
     coverage = [store.get(i) for i in recorded.evidence if store.get(i).arguments.get("metric") == "coverage"]

@@ -113,6 +113,14 @@ def test_a_link_is_a_view_and_hostile_texts_run_nothing_there(page, address):
     assert alerts == []
 
 
+def test_a_proposal_that_moves_a_threshold_stands_beside_the_frontier_of_its_rule(page, address):
+    page.goto(f"{address}?view=proposals")
+    page.get_by_text("What if the threshold of logo-match were").first.wait_for()
+    page.get_by_text("All points, and what limits them").first.click()
+    page.get_by_text("What the thresholds of logo-match can trade").first.wait_for()
+    page.get_by_text("Who reaches another milestone of the penalty ladder").first.wait_for()
+
+
 def test_the_slider_of_themes_and_a_theme_have_their_address(page, address):
     page.goto(f"{address}?view=themes&of=seller_text&level=2")
     page.get_by_text("How many themes, coarse to fine").first.wait_for()

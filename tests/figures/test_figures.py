@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gne_analytics import figures
+from gne_analytics.evidence.proposals import Flow, Identification
 from gne_analytics.evidence.segment import Segment
-from gne_analytics.evidence.types import CauseKind, Counts, Decomposition, Flow, Identification, MixEffect
+from gne_analytics.evidence.types import CauseKind, Counts, Decomposition, MixEffect
 from gne_analytics.figures.shifts import adds_up
 from gne_analytics.figures.theme import BLUE, GREY
 from gne_analytics.figures.wording import kind_of, sides

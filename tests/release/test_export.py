@@ -8,8 +8,9 @@ import pytest
 from gne_analytics.atomic import write_json
 from gne_analytics.errors import DataError, PolicyError
 from gne_analytics.evidence.claims import Claim, Finding, FindingKind
+from gne_analytics.evidence.proposals import Proposal, Recommendation
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Edit, EditKind, Proposal, Recommendation
+from gne_analytics.evidence.types import Edit, EditKind
 from gne_analytics.policy.files import load
 from gne_analytics.release.export import approvals_needed, patch_of, read_manifest, release, rollback, write_proposed
 from gne_analytics.release.ledger import Act, Ledger, subject_of

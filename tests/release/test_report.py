@@ -10,9 +10,10 @@ from itertools import pairwise
 import polars as pl
 import pytest
 
+from gne_analytics.evidence.proposals import Contribution, Recommendation
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Contribution, Estimate, Interval, Recommendation
+from gne_analytics.evidence.types import Estimate, Interval
 from gne_analytics.release.report import ProposalPart, ReportInput, report_html, write_report
 from gne_analytics.release.traceable import untraced
 from gne_analytics.strategy.experiment import plan_experiment

@@ -4,8 +4,9 @@ import polars as pl
 import pytest
 
 from gne_analytics.errors import DataError
+from gne_analytics.evidence.proposals import Proposal, Recommendation
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Edit, EditKind, Proposal, Recommendation
+from gne_analytics.evidence.types import Edit, EditKind
 from gne_analytics.policy.files import load
 from gne_analytics.release.export import release
 from gne_analytics.release.ledger import Act, Ledger, subject_of

@@ -1,9 +1,10 @@
 import polars as pl
 import pytest
 
+from gne_analytics.evidence.proposals import Backtest, Recommendation
 from gne_analytics.evidence.render import render
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Backtest, Edit, Recommendation
+from gne_analytics.evidence.types import Edit
 from gne_analytics.strategy import audit_plan, backtest, plan_audits, replay_change
 
 RAISE = Edit(kind="set_threshold", policy="counterfeit", rule="logo-match", old=0.7, new=0.8)

@@ -8,9 +8,10 @@ import pytest
 
 from gne_analytics.errors import DataError, PolicyError
 from gne_analytics.evidence.claims import check_template
+from gne_analytics.evidence.proposals import Recommendation
 from gne_analytics.evidence.render import render
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Edit, Recommendation
+from gne_analytics.evidence.types import Edit
 from gne_analytics.policy.files import from_files
 from gne_analytics.strategy import backtest
 from gne_analytics.tables import record_from_frames

@@ -3,7 +3,8 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from gne_analytics.evidence.types import Edit, Proposal
+from gne_analytics.evidence.proposals import Proposal
+from gne_analytics.evidence.types import Edit
 from gne_analytics.strategy import counterexamples
 
 RAISE = Edit(kind="set_threshold", policy="counterfeit", rule="logo-match", old=0.7, new=0.8)

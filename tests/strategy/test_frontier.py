@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from gne_analytics.enforcement.replay import replay
 from gne_analytics.errors import DataError, PolicyError
+from gne_analytics.evidence.render import percent
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import EditKind
 from gne_analytics.policy.edits import applied
 from gne_analytics.strategy.arena import build_arena
 from gne_analytics.strategy.estimate import Reviewers
-from gne_analytics.strategy.frontier import frontier
+from gne_analytics.strategy.frontier import SAID, frontier
 from gne_analytics.strategy.sweep import Options, sweep, total
 
 RULE = """- {id: r, clause: c, status: live, detector: d, action: remove,
@@ -239,3 +240,22 @@ def test_every_point_of_a_sweep_is_best_at_its_prices_and_no_combination_is_miss
     for weight in r.random(5):
         price = np.array([2 * weight, 3 * (1 - weight), 0.25])
         assert min(total(segments, c.options) @ price for c in found) == pytest.approx(min(e @ price for e in every))
+
+
+def test_the_sentence_says_what_is_best_and_what_became_of_it_on_the_other_sellers(found):
+    row = found.table.row(found.stated, named=True)
+    said = found.sentence()
+    assert f"At the stated costs point {row['point']} was best on the sellers searched" in said
+    assert f"for {percent(row['coverage'])} of the cases it changes" in said
+    assert said.endswith(f"{SAID[row['recommendation']]}.")
+    assert said in found.summary()
+
+
+def test_the_thresholds_that_a_point_moves_come_largest_change_first(found):
+    for point in range(found.table.height):
+        moved = found.moved(point)
+        assert len(moved) == len(found.edits(point))
+        assert all(a != b for _, a, b in moved)
+        sizes = [abs(b - a) for _, a, b in moved]
+        assert sizes == sorted(sizes, reverse=True)
+    assert found.moved() == found.moved(found.stated)

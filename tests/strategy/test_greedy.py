@@ -5,10 +5,11 @@ import polars as pl
 import pytest
 
 from gne_analytics.errors import PolicyError
+from gne_analytics.evidence.proposals import Recommendation
 from gne_analytics.evidence.render import render
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import EditKind, Recommendation
+from gne_analytics.evidence.types import EditKind
 from gne_analytics.policy.predicates import segment_of
 from gne_analytics.strategy import replay_change
 from gne_analytics.strategy.arena import Arena, build_arena

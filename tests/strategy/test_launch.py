@@ -4,8 +4,9 @@ import polars as pl
 import pytest
 
 from gne_analytics.errors import DataError
+from gne_analytics.evidence.proposals import Proposal
 from gne_analytics.evidence.segment import Segment
-from gne_analytics.evidence.types import Edit, EditKind, Proposal
+from gne_analytics.evidence.types import Edit, EditKind
 from gne_analytics.strategy.launch import LONGEST, plan_canary
 from gne_analytics.strategy.monitor import Monitor, follow
 from gne_analytics.strategy.sellers import MISSED, OVERTURNED, WRONGFUL, seller_rows

@@ -3,19 +3,11 @@ import sys
 import polars as pl
 import pytest
 
+from gne_analytics.evidence.proposals import Proposal, Recommendation
 from gne_analytics.evidence.render import render
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import (
-    Cause,
-    CauseKind,
-    Counts,
-    EditKind,
-    Estimate,
-    Mechanism,
-    Proposal,
-    Recommendation,
-)
+from gne_analytics.evidence.types import Cause, CauseKind, Counts, EditKind, Estimate, Mechanism
 from gne_analytics.policy.edits import applied
 from gne_analytics.strategy import answer, backtest, propose, replay_change
 from gne_analytics.strategy.candidates import Candidate, _grid, choose

@@ -4,9 +4,10 @@ import pytest
 from scipy.stats import binom, norm
 from scipy.stats import t as student
 
+from gne_analytics.evidence.proposals import Recommendation
 from gne_analytics.evidence.render import render
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Edit, Recommendation
+from gne_analytics.evidence.types import Edit
 from gne_analytics.strategy import backtest
 from gne_analytics.strategy.estimate import Bounded, Price, Reviewers, corners, difference, tally
 from gne_analytics.strategy.identify import identify

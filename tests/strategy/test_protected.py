@@ -4,8 +4,9 @@ import polars as pl
 import pytest
 
 from gne_analytics.errors import PolicyError
+from gne_analytics.evidence.proposals import Recommendation
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Edit, EditKind, Recommendation
+from gne_analytics.evidence.types import Edit, EditKind
 from gne_analytics.strategy import backtest
 from gne_analytics.strategy.protected import check_protected, refuse_relaxed, relaxes
 

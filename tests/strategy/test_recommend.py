@@ -1,16 +1,9 @@
 import pytest
 
+from gne_analytics.evidence.proposals import Agreement, Guardrail, Identification, Outcome, Recommendation
 from gne_analytics.evidence.render import render
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import (
-    Agreement,
-    Estimate,
-    Guardrail,
-    Identification,
-    Interval,
-    Outcome,
-    Recommendation,
-)
+from gne_analytics.evidence.types import Estimate, Interval
 from gne_analytics.strategy.recommend import recommend
 
 KNOWN = Identification(appeal_decided=50, audited=30, estimable=20)

@@ -3,9 +3,9 @@
 import polars as pl
 import pytest
 
+from gne_analytics.evidence.proposals import Recommendation
 from gne_analytics.evidence.render import render
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Recommendation
 from gne_analytics.policy.edits import applied
 from gne_analytics.strategy import backtest
 from gne_analytics.strategy.retire import MAKES_MILDER, retirement

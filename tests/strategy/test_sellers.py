@@ -4,8 +4,9 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
+from gne_analytics.evidence.proposals import Proposal
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Edit, Proposal
+from gne_analytics.evidence.types import Edit
 from gne_analytics.strategy import backtest, losing_sellers, replay_change
 from gne_analytics.strategy.guardrails import concentration, seller_size
 

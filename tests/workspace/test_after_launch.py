@@ -3,7 +3,8 @@ from datetime import timedelta
 import pytest
 
 from gne_analytics.errors import DataError
-from gne_analytics.evidence.types import Edit, EditKind, Proposal
+from gne_analytics.evidence.proposals import Proposal
+from gne_analytics.evidence.types import Edit, EditKind
 from gne_analytics.policy.edits import applied
 from gne_analytics.strategy.canary import CanaryPlan
 from gne_analytics.strategy.monitor import Monitor

@@ -1,27 +1,34 @@
 """What a screen says of a run: nothing hostile runs, every figure names its evidence, exports say what they are."""
 
+import re
+
 import polars as pl
 import pytest
 
 from gne_analytics.evidence.types import Edit, EditKind
-from gne_analytics.testing.results import a_tree
+from gne_analytics.strategy.moved import threshold_set
+from gne_analytics.testing.results import a_backtest, a_proposal, a_tree, some_losing_sellers
 from gne_analytics.testing.runs import write_a_run
-from gne_analytics.testing.said import HOSTILE, a_crossing
+from gne_analytics.testing.said import HOSTILE, a_crossing, some_themes
 from gne_analytics.workspace.run import open_run
 from gne_analytics.workspace.screen import (
     address,
+    audits_table,
     badge,
     cards,
+    cases_table,
     crossed_table,
+    edits_table,
     links_list,
     node_card,
     nodes_table,
+    on_whom,
     outcome_card,
     pair_said,
     patch,
     proposal_cards,
     table,
-    threshold_of,
+    themes_table,
     tiles,
     with_threshold,
 )
@@ -80,12 +87,12 @@ def test_an_address_keeps_its_state_and_leaves_out_what_is_empty():
 @pytest.mark.parametrize("new", [0.8, {"id": "o", "match": "market = 'ID'", "value": 0.8}])
 def test_a_threshold_can_be_moved_and_read_back(new):
     edit = Edit(kind=EditKind.SET_THRESHOLD, policy="p", rule="r", new=new)
-    assert threshold_of(edit) == 0.8
-    assert threshold_of(with_threshold(edit, 0.7)) == 0.7
+    assert threshold_set(edit) == 0.8
+    assert threshold_set(with_threshold(edit, 0.7)) == 0.7
 
 
 def test_an_edit_of_another_kind_has_no_threshold():
-    assert threshold_of(Edit(kind=EditKind.SET_POINTS, policy="p", rule="r", new=8)) is None
+    assert threshold_set(Edit(kind=EditKind.SET_POINTS, policy="p", rule="r", new=8)) is None
 
 
 def test_a_sheet_says_run_date_version_and_filter_and_holds_no_formula(run):
@@ -132,3 +139,47 @@ def test_a_run_hands_over_its_weeks_and_its_crossed_views(run):
     assert weeks.labels["T1"] == "authorised reseller, invoice attached"
     assert len(weeks.empty) == 1
     assert run.theme_weeks("signals") is None
+
+
+def test_on_whom_a_proposal_falls_is_shown_by_milestone_and_seller_with_ids_whole_and_escaped():
+    shown = on_whom(a_backtest(), some_losing_sellers())
+    assert "of 2,911 sellers" in shown
+    assert shown.index("first-warning") < shown.index("suspended-7d")
+    assert '<bdi class="short">c-71</bdi>, <bdi class="short">c-70</bdi>' in shown
+    assert "<script" not in shown
+
+
+def test_without_a_backtest_or_the_record_nothing_is_claimed_on_whom_it_falls():
+    assert on_whom(None) == on_whom(a_backtest().model_copy(update={"ladder": None})) == ""
+    assert "No seller of the record" in on_whom(None, some_losing_sellers().clear())
+
+
+def test_ids_of_a_table_stay_whole_where_texts_are_redacted():
+    row = {"case_id": "C00035060", "text": "call 00 35 06 00 11"}
+    shown = table([row], "Cases", ids=("case_id",))
+    assert "C00035060" in shown
+    assert "00 35 06" not in shown
+
+
+def test_cases_and_audits_are_told_in_words():
+    examples = pl.DataFrame(
+        {
+            "bucket": ["candidate_fixes"], "case_id": ["C00033123"], "violating": [0.0],
+            "label_source": ["appeal_final"], "score": [0.679],
+            "state_today": ["automatic"], "state_proposed": ["nothing"],
+        }
+    )  # fmt: skip
+    shown = cases_table(examples)
+    assert "candidate fixes" in shown
+    assert "C00033123" in shown
+    assert "legitimate" in shown
+    strata = pl.DataFrame({"cell": ["counterfeit|released|-1|0"], "cases": [412], "audits": [60]})
+    assert "counterfeit: released" in audits_table(strata)
+
+
+def test_themes_are_sorted_by_size_and_edits_name_their_place():
+    shown = themes_table([t for t in some_themes() if t.view == "seller_text"], "seller_text")
+    sizes = sorted((t.folded for t in some_themes() if t.view == "seller_text"), reverse=True)
+    assert [int(n.replace(",", "")) for n in re.findall(r"</bdi></td><td>([\d,]+)</td>", shown)][: len(sizes)] == sizes
+    assert "<script" not in shown
+    assert "counterfeit / logo-match" in edits_table(a_proposal().edits)
