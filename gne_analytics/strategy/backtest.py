@@ -29,7 +29,7 @@ from gne_analytics.strategy.exposure import check_ladder, ladder_exposure
 from gne_analytics.strategy.flows import NOTHING, REVIEW, count_flow
 from gne_analytics.strategy.guardrails import check_capacity, check_slices, concentration, seller_age, seller_size
 from gne_analytics.strategy.identify import Label, count_standings, identify
-from gne_analytics.strategy.kinds import PRICELESS, is_replayable, proposal_id
+from gne_analytics.strategy.kinds import is_replayable, proposal_id
 from gne_analytics.strategy.limits import assumptions_of, limits_of, limits_of_groups
 from gne_analytics.strategy.monotone import bound_by_score
 from gne_analytics.strategy.outcomes import appeal_error
@@ -104,9 +104,7 @@ def backtest(
         return _unreplayable(identity, study, label)
     start = since or (change.since if isinstance(change, Proposal) else None)
     done = replay_change(edits, study, label=label, on=chosen, since=start)
-    objectives = {
-        p: policies.objectives.of(p) for p in dict.fromkeys([*done.domains.policy, *(e.policy for e in edits)])
-    }
+    objectives = _objectives(done.flows, edits, policies)
     groups = deal(done.flows, seed) if target == "prospective" else None
     outcomes = _outcomes(done, objectives, groups)
     part = None if chosen == "all" else int(chosen == "confirm")
@@ -150,7 +148,7 @@ def replay_change(
     edits: Sequence[Edit], study: Study, *, label: Label, on: On = "all", since: date | None = None
 ) -> Replayed:
     """Replay edits, find the cases whose decision changes, and say what is known of each."""
-    flows = study.flows([edit for edit in edits if edit.kind not in PRICELESS])
+    flows = study.flows(edits)
     reviewers, alike_reviewed, appealed = Reviewers(), flows.clear(), flows.clear()
     cell = pl.format("{}|{}|{}|{}", pl.col("policy"), pl.col("flow"), pl.col("alpha"), pl.col("beta"))
     flows = flows.with_columns(cell=cell, seller_age=seller_age(), seller_size=seller_size())
@@ -199,6 +197,12 @@ def _with_reviewers(moved: pl.DataFrame, reviewers: Reviewers) -> pl.DataFrame:
     if reviewers.wrong is not None and reviewers.right is not None:
         return moved
     return moved.with_columns(standing=pl.when(pl.col("beta") != 0).then(pl.lit("unidentified")).otherwise("standing"))
+
+
+def _objectives(flows: pl.DataFrame, edits: Sequence[Edit], policies: PolicySet) -> dict[str, Objective]:
+    """Return what better means for the edited policies and for every other whose cases change, if only in who asks."""
+    changed = flows.filter(pl.col("affected"))["policy"].drop_nulls().unique().sort()
+    return {p: policies.objectives.of(p) for p in dict.fromkeys([*changed, *(e.policy for e in edits)])}
 
 
 class Prices(NamedTuple):
