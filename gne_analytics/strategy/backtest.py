@@ -28,7 +28,7 @@ from gne_analytics.strategy.estimate import Bounded, Domains, Floats, Price, Rev
 from gne_analytics.strategy.exposure import check_ladder, ladder_exposure
 from gne_analytics.strategy.flows import NOTHING, REVIEW, count_flow
 from gne_analytics.strategy.guardrails import check_capacity, check_slices, concentration, seller_age, seller_size
-from gne_analytics.strategy.identify import Label, count_standings, identify
+from gne_analytics.strategy.identify import Label, count_standings, identify, unreached
 from gne_analytics.strategy.kinds import is_replayable, proposal_id
 from gne_analytics.strategy.limits import assumptions_of, limits_of, limits_of_groups
 from gne_analytics.strategy.monotone import bound_by_score
@@ -152,6 +152,7 @@ def replay_change(
     reviewers, alike_reviewed, appealed = Reviewers(), flows.clear(), flows.clear()
     cell = pl.format("{}|{}|{}|{}", pl.col("policy"), pl.col("flow"), pl.col("alpha"), pl.col("beta"))
     flows = flows.with_columns(cell=cell, seller_age=seller_age(), seller_size=seller_size())
+    flows = flows.with_columns(unreached(flows, (*study.population.attributes, "appealed", "rule_today")))
     touched = flows.filter((pl.col("beta") != 0) & pl.col("affected"))
     if touched.height:
         alike_reviewed = like(touched, flows, study.population.attributes)
