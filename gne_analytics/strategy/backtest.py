@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import polars as pl
 
+from gne_analytics.errors import PolicyError
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import (
     Backtest,
@@ -97,6 +98,8 @@ def backtest(
         <Recommendation.RECOMMEND: 'recommend'>
     """
     edits = tuple(change.edits if isinstance(change, Proposal) else change)
+    if not edits and not isinstance(change, Proposal):
+        raise PolicyError("there is no edit to backtest; give at least one.")
     identity = change.id if isinstance(change, Proposal) else proposal_id(edits, policies.hash)
     chosen: On = on or ("confirm" if isinstance(change, Proposal) else "all")
     study = study or open_study(record, policies)

@@ -97,6 +97,22 @@ def test_an_exemption_of_a_part_is_not_called_one_of_all():
     assert not [s for s in said if "exemptions of rule" in s]
 
 
+def test_an_exemption_that_ended_within_the_record_exempts_nobody_and_is_said():
+    mid = Edit(kind="add_exemption", policy="p", rule="r",
+               new={"id": "mid", "match": "market = 'ID'", "expires": "2026-03-20"})  # fmt: skip
+    found, said = judged(mid)
+    assert found.flow.released == 0
+    assert "20 March 2026" in one(said, "Exemption r, mid held up to")
+    assert not [
+        s for s in judged(mid.model_copy(update={"new": mid.new | {"expires": "2027-03-20"}}))[1] if "held" in s
+    ]
+
+
+def test_no_edit_at_all_is_an_error_and_no_change_of_words():
+    with pytest.raises(PolicyError, match="no edit to backtest"):
+        backtest([], record_from_frames(tables()), policies(), store=EvidenceStore())
+
+
 def test_a_threshold_that_no_case_reaches_is_said():
     text = POLICY.replace("value: 0.6", "value: 0.95")
     found, said = judged(RAISE.model_copy(update={"new": 0.95}), text=text)
