@@ -150,6 +150,15 @@ def test_audits_without_probabilities_are_an_error_and_a_few_are_counted_out():
     assert "2 audits" in one(judged(RAISE, frames | {"audits": few})[1], "break the contract")
 
 
+def test_audits_of_one_case_from_several_draws_are_said_and_two_of_one_draw_are_not():
+    frames = tables()
+    again = frames["audits"].head(3).with_columns(pl.format("{}x", "audit_id").alias("audit_id"))
+    once_more = frames | {"audits": pl.concat([frames["audits"], again])}
+    assert not [s for s in judged(RAISE, once_more)[1] if "unlike" in s]
+    drawn_twice = frames | {"audits": pl.concat([frames["audits"], again.with_columns(audit_prob=pl.lit(0.6))])}
+    assert one(judged(RAISE, drawn_twice)[1], "the chance that any of them meets").startswith("3 cases were audited")
+
+
 @pytest.mark.parametrize("later", ["2026-03-20", "rev-b"])
 def test_a_policy_set_older_than_the_record_is_said_and_judged_on_its_own_revision(later):
     found, said = judged(RAISE, tables(later=later))
