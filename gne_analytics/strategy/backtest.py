@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 import polars as pl
 
-from gne_analytics.errors import PolicyError
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import (
     Backtest,
@@ -98,12 +97,11 @@ def backtest(
         <Recommendation.RECOMMEND: 'recommend'>
     """
     edits = tuple(change.edits if isinstance(change, Proposal) else change)
-    if not edits and not isinstance(change, Proposal):
-        raise PolicyError("there is no edit to backtest; give at least one.")
     identity = change.id if isinstance(change, Proposal) else proposal_id(edits, policies.hash)
     chosen: On = on or ("confirm" if isinstance(change, Proposal) else "all")
     study = study or open_study(record, policies)
-    if not any(is_replayable(edit) for edit in edits):
+    nothing = not edits and not isinstance(change, Proposal)  # today's point of a frontier: no word changes either
+    if not nothing and not any(is_replayable(edit) for edit in edits):
         return _unreplayable(identity, study, label)
     start = since or (change.since if isinstance(change, Proposal) else None)
     done = replay_change(edits, study, label=label, on=chosen, since=start)
@@ -112,7 +110,7 @@ def backtest(
     outcomes = _outcomes(done, objectives, groups)
     part = None if chosen == "all" else int(chosen == "confirm")
     ladder = ladder_exposure(edits, study, part=part, since=start)
-    margin = min(o.guardrails.ladder_exposure or 0.0 for o in objectives.values())
+    margin = min((o.guardrails.ladder_exposure or 0.0 for o in objectives.values()), default=0.0)
     guardrails = (*_guardrails(done, study, objectives, edits, label), *check_ladder(ladder, margin))
     agreement = tuple(study.agreement(rule) for rule in _rules(edits, study))
     untried = 0 if done.reviewers.wrong and done.reviewers.right else int((done.moved["beta"] != 0).sum())

@@ -108,9 +108,10 @@ def test_an_exemption_that_ended_within_the_record_exempts_nobody_and_is_said():
     ]
 
 
-def test_no_edit_at_all_is_an_error_and_no_change_of_words():
-    with pytest.raises(PolicyError, match="no edit to backtest"):
-        backtest([], record_from_frames(tables()), policies(), store=EvidenceStore())
+def test_no_edit_at_all_changes_no_case_and_no_word():
+    found = backtest([], record_from_frames(tables()), policies(), store=EvidenceStore())
+    assert found.recommendation is Recommendation.CANNOT_TELL
+    assert {o.difference.value for o in found.outcomes} == {0.0}
 
 
 def test_a_threshold_that_no_case_reaches_is_said():
