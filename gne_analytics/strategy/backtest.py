@@ -234,20 +234,29 @@ def _outcomes(done: Replayed, objectives: Mapping[str, Objective], groups: Group
     source = LabelSource.APPEAL_FINAL if done.identification.appeal_decided else LabelSource.AUDIT
     found = [difference(done.domains, price, done.reviewers) for price in prices[:3]]
     found.append(Bounded(prices.reviews, prices.reviews, (prices.reviews, prices.reviews)))
+    worst = [*_worst_cases(done, objectives), found[-1]]
     effective: list[float | None] = [None] * 4
     if groups is not None and groups.enough:
         variance, rests_on = jackknife(groups, lambda times: _figures(done, objectives, times))
         effective = [float(e) for e in rests_on.reshape(4, 2).min(axis=1)]
         found = [widen(f, v, e) for f, v, e in zip(found, variance.reshape(4, 2), effective, strict=True)]  # type: ignore[arg-type]
     wrong, missed, loss, counted = (
-        _outcome(name, bounds, n, source, unit, groups, rests)
-        for (name, unit), bounds, rests in zip(_NAMES, found, effective, strict=True)
+        _outcome(name, bounds, least, n, source, unit, groups, rests)
+        for (name, unit), bounds, least, rests in zip(_NAMES, found, worst, effective, strict=True)
     )
     today = float(done.flows.filter(pl.col("state_today") == REVIEW).height)
     counted = counted.model_copy(
         update={"today": today, "proposed": today + prices.reviews, "label_source": LabelSource.RECORD}
     )
     return wrong, missed, counted, loss
+
+
+def _worst_cases(done: Replayed, objectives: Mapping[str, Objective]) -> list[Bounded]:
+    """Bound every outcome with nothing known but what was decided or audited case by case: no estimate is in these."""
+    known = pl.col("standing").is_in(["appeal_decided", "audited"])
+    bare = done.moved.with_columns(standing=pl.when(known).then("standing").otherwise(pl.lit("unidentified")))
+    domains = tally(bare)
+    return [difference(domains, price, Reviewers()) for price in _prices(domains, done.flows, objectives)[:3]]
 
 
 _NAMES = (("wrongful_enforcement", "cases"), ("missed_violations", "cases"), ("loss", "money"), ("reviews", "cases"))
@@ -269,7 +278,14 @@ def _figures(done: Replayed, objectives: Mapping[str, Objective], times: pl.Data
 
 
 def _outcome(
-    name: str, found: Bounded, n: int, source: LabelSource, unit: str, groups: Groups | None, rests: float | None
+    name: str,
+    found: Bounded,
+    worst: Bounded,
+    n: int,
+    source: LabelSource,
+    unit: str,
+    groups: Groups | None,
+    rests: float | None,
 ) -> Outcome:
     lo, hi = found.interval
     bounded = found.high - found.low > 1e-9
@@ -283,7 +299,7 @@ def _outcome(
         name=name,
         unit=unit,
         difference=Estimate(value=(found.low + found.high) / 2, interval=interval, n=n),
-        bounds=Interval(lo=found.low, hi=found.high, level=1.0, method="Manski") if bounded else None,
+        bounds=Interval(lo=worst.low, hi=worst.high, level=1.0, method="Manski") if bounded else None,
         label_source=source,
         effective_groups=rests,
     )
