@@ -60,7 +60,7 @@ class Outcome(Frozen):
     proposed: float | None = None
     difference: Estimate
     bounds: Interval | None = None
-    """Worst-case bounds where some affected cases are unidentified."""
+    """Worst-case bounds where some affected cases are unidentified: they hold this record's truth whatever it is."""
     label_source: LabelSource = LabelSource.APPEAL_FINAL
     effective_groups: float | None = None
     """Groups of sellers that a prospective interval effectively rests on."""

@@ -18,8 +18,8 @@ from gne_analytics.strategy.estimate import Bounded, Domains, Floats, Price, Rev
 from gne_analytics.strategy.exposure import check_ladder, ladder_exposure
 from gne_analytics.strategy.flows import NOTHING, REVIEW, count_flow
 from gne_analytics.strategy.guardrails import check_capacity, check_slices, concentration, seller_age, seller_size
-from gne_analytics.strategy.identify import Label, count_standings, identify
-from gne_analytics.strategy.kinds import PRICELESS, is_replayable, proposal_id
+from gne_analytics.strategy.identify import Label, count_standings, identify, unreached
+from gne_analytics.strategy.kinds import is_replayable, proposal_id
 from gne_analytics.strategy.limits import assumptions_of, limits_of, limits_of_groups
 from gne_analytics.strategy.monotone import bound_by_score
 from gne_analytics.strategy.outcomes import appeal_error
@@ -90,18 +90,17 @@ def backtest(
     identity = change.id if isinstance(change, Proposal) else proposal_id(edits, policies.hash)
     chosen: On = on or ("confirm" if isinstance(change, Proposal) else "all")
     study = study or open_study(record, policies)
-    if not any(is_replayable(edit) for edit in edits):
+    nothing = not edits and not isinstance(change, Proposal)  # today's point of a frontier: no word changes either
+    if not nothing and not any(is_replayable(edit) for edit in edits):
         return _unreplayable(identity, study, label)
     start = since or (change.since if isinstance(change, Proposal) else None)
     done = replay_change(edits, study, label=label, on=chosen, since=start)
-    objectives = {
-        p: policies.objectives.of(p) for p in dict.fromkeys([*done.domains.policy, *(e.policy for e in edits)])
-    }
+    objectives = _objectives(done.flows, edits, policies)
     groups = deal(done.flows, seed) if target == "prospective" else None
     outcomes = _outcomes(done, objectives, groups)
     part = None if chosen == "all" else int(chosen == "confirm")
     ladder = ladder_exposure(edits, study, part=part, since=start)
-    margin = min(o.guardrails.ladder_exposure or 0.0 for o in objectives.values())
+    margin = min((o.guardrails.ladder_exposure or 0.0 for o in objectives.values()), default=0.0)
     guardrails = (*_guardrails(done, study, objectives, edits, label), *check_ladder(ladder, margin))
     agreement = tuple(study.agreement(rule) for rule in _rules(edits, study))
     untried = 0 if done.reviewers.wrong and done.reviewers.right else int((done.moved["beta"] != 0).sum())
@@ -140,10 +139,11 @@ def replay_change(
     edits: Sequence[Edit], study: Study, *, label: Label, on: On = "all", since: date | None = None
 ) -> Replayed:
     """Replay edits, find the cases whose decision changes, and say what is known of each."""
-    flows = study.flows([edit for edit in edits if edit.kind not in PRICELESS])
+    flows = study.flows(edits)
     reviewers, alike_reviewed, appealed = Reviewers(), flows.clear(), flows.clear()
     cell = pl.format("{}|{}|{}|{}", pl.col("policy"), pl.col("flow"), pl.col("alpha"), pl.col("beta"))
     flows = flows.with_columns(cell=cell, seller_age=seller_age(), seller_size=seller_size())
+    flows = flows.with_columns(unreached(flows, (*study.population.attributes, "appealed", "rule_today")))
     touched = flows.filter((pl.col("beta") != 0) & pl.col("affected"))
     if touched.height:
         alike_reviewed = like(touched, flows, study.population.attributes)
@@ -192,6 +192,12 @@ def _with_reviewers(moved: pl.DataFrame, reviewers: Reviewers) -> pl.DataFrame:
     return moved.with_columns(standing=pl.when(pl.col("beta") != 0).then(pl.lit("unidentified")).otherwise("standing"))
 
 
+def _objectives(flows: pl.DataFrame, edits: Sequence[Edit], policies: PolicySet) -> dict[str, Objective]:
+    """Return what better means for the edited policies and for every other whose cases change, if only in who asks."""
+    changed = flows.filter(pl.col("affected"))["policy"].drop_nulls().unique().sort()
+    return {p: policies.objectives.of(p) for p in dict.fromkeys([*changed, *(e.policy for e in edits)])}
+
+
 class Prices(NamedTuple):
     """What is counted of a change: both mistakes, the loss, and the change of the number of reviews."""
 
@@ -219,20 +225,29 @@ def _outcomes(done: Replayed, objectives: Mapping[str, Objective], groups: Group
     source = LabelSource.APPEAL_FINAL if done.identification.appeal_decided else LabelSource.AUDIT
     found = [difference(done.domains, price, done.reviewers) for price in prices[:3]]
     found.append(Bounded(prices.reviews, prices.reviews, (prices.reviews, prices.reviews)))
+    worst = [*_worst_cases(done, objectives), found[-1]]
     effective: list[float | None] = [None] * 4
     if groups is not None and groups.enough:
         variance, rests_on = jackknife(groups, lambda times: _figures(done, objectives, times))
         effective = [float(e) for e in rests_on.reshape(4, 2).min(axis=1)]
         found = [widen(f, v, e) for f, v, e in zip(found, variance.reshape(4, 2), effective, strict=True)]  # type: ignore[arg-type]
     wrong, missed, loss, counted = (
-        _outcome(name, bounds, n, source, unit, groups, rests)
-        for (name, unit), bounds, rests in zip(_NAMES, found, effective, strict=True)
+        _outcome(name, bounds, least, n, source, unit, groups, rests)
+        for (name, unit), bounds, least, rests in zip(_NAMES, found, worst, effective, strict=True)
     )
     today = float(done.flows.filter(pl.col("state_today") == REVIEW).height)
     counted = counted.model_copy(
         update={"today": today, "proposed": today + prices.reviews, "label_source": LabelSource.RECORD}
     )
     return wrong, missed, counted, loss
+
+
+def _worst_cases(done: Replayed, objectives: Mapping[str, Objective]) -> list[Bounded]:
+    """Bound every outcome with nothing known but what was decided or audited case by case: no estimate is in these."""
+    known = pl.col("standing").is_in(["appeal_decided", "audited"])
+    bare = done.moved.with_columns(standing=pl.when(known).then("standing").otherwise(pl.lit("unidentified")))
+    domains = tally(bare)
+    return [difference(domains, price, Reviewers()) for price in _prices(domains, done.flows, objectives)[:3]]
 
 
 _NAMES = (("wrongful_enforcement", "cases"), ("missed_violations", "cases"), ("loss", "money"), ("reviews", "cases"))
@@ -254,7 +269,14 @@ def _figures(done: Replayed, objectives: Mapping[str, Objective], times: pl.Data
 
 
 def _outcome(
-    name: str, found: Bounded, n: int, source: LabelSource, unit: str, groups: Groups | None, rests: float | None
+    name: str,
+    found: Bounded,
+    worst: Bounded,
+    n: int,
+    source: LabelSource,
+    unit: str,
+    groups: Groups | None,
+    rests: float | None,
 ) -> Outcome:
     lo, hi = found.interval
     bounded = found.high - found.low > 1e-9
@@ -268,7 +290,7 @@ def _outcome(
         name=name,
         unit=unit,
         difference=Estimate(value=(found.low + found.high) / 2, interval=interval, n=n),
-        bounds=Interval(lo=found.low, hi=found.high, level=1.0, method="Manski") if bounded else None,
+        bounds=Interval(lo=worst.low, hi=worst.high, level=1.0, method="Manski") if bounded else None,
         label_source=source,
         effective_groups=rests,
     )

@@ -11,6 +11,7 @@ and where one side of appealed or not holds too few, both share theirs: audits c
 domain costs precision and no bias. Both look at scores and audits, never at what the audits found.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -26,6 +27,10 @@ MIN_LABELS = 30
 """Effective audit labels that a domain needs before its other cases count as estimable."""
 MAX_BANDS = 5
 """At most so many score bands a domain is cut into."""
+NONE_BY_CHANCE = 10.4
+"""Where so many audits are foretold, none is drawn in 3 of 100,000 records: as rare as four standard errors."""
+ORDERED = ("score", "event_date")
+"""What audits may have reached only from a value on, or up to one."""
 STANDINGS = ("appeal_decided", "audited", "estimable", "modelled", "unidentified")
 NEEDED = ("case_id", "cell", "appealed", "decided_violating", "audit_violating", "audit_prob", "score")
 
@@ -39,7 +44,8 @@ def effective(weights: Floats) -> float:
 def identify(affected: pl.DataFrame, label: Label = "final_decision", *, min_labels: int = MIN_LABELS) -> pl.DataFrame:
     """Give every affected case its standing, what is known of it, and the domain its label is shared in.
 
-    Needs the columns of ``NEEDED``, ``cell`` being the flow cell (policy and what happens to the case). Adds
+    Needs the columns of ``NEEDED``, ``cell`` being the flow cell (policy and what happens to the case); cases that are
+    ``unreached``, where that column is there, are never estimable. Adds
     ``standing``, ``known`` (1 violating, 0 not, null when not known one by one),
     ``weight`` (inverse sampling probability of an audited case), ``domain`` (Int64, -1 where the appeal settles it).
     """
@@ -77,11 +83,13 @@ def _band(part: pl.DataFrame, first: int, min_labels: int) -> pl.DataFrame:
     scores = part["score"].fill_null(-1.0).to_numpy().astype(np.float64)
     bands = cut_bands(scores, weight, min(MAX_BANDS, int(effective(weight) // min_labels)), min_labels)
     standing = np.full(len(part), "unidentified", dtype=object)
+    gone = part["unreached"].to_numpy() if "unreached" in part.columns else np.zeros(len(part), np.bool_)
     for band in np.unique(bands):
         inside = np.flatnonzero(bands == band)
         if effective(weight[inside]) >= min_labels:
-            standing[inside] = "estimable"
-            standing[_uncovered(inside, weight)] = "unidentified"
+            reached = inside[~gone[inside]]
+            standing[reached] = "estimable"
+            standing[_uncovered(reached, weight)] = "unidentified"
     standing[weight > 0] = "audited"
     return part.with_columns(domain=pl.Series(bands + first), standing=pl.Series(standing, dtype=pl.String))
 
@@ -94,6 +102,42 @@ def cut_bands(scores: Floats, weight: Floats, most: int, min_labels: int) -> NDA
         if all(effective(weight[bands == b]) >= min_labels for b in np.unique(bands)):
             return np.unique(bands, return_inverse=True)[1].astype(np.int64)
     return np.zeros(len(scores), np.int64)
+
+
+def unreached(cases: pl.DataFrame, kinds: Iterable[str]) -> pl.Series:
+    """Say which of all cases are of a kind that no audit met, though chance would have let some: a Boolean a row.
+
+    A kind is a value of one of the columns named, or what lies beyond the audited cases in one of ``ORDERED``, among
+    cases enforced or not. Audits are foretold at the effective labels per case that the weights stand for, so that an
+    often audited stratum tells nothing of a rarely audited one. Without this a group that no audit was ever to reach
+    hides among others in the chance of their weights (``_uncovered``), and is taken to be as they are.
+    """
+    gone = pl.Series("unreached", np.zeros(cases.height, np.bool_))
+    drawn = cases["audit_violating"].is_not_null()
+    for enforced in (True, False):
+        side = (cases["enforced"] == enforced).fill_null(False)
+        weight = (1 / cases["audit_prob"]).filter(side & drawn).to_numpy()
+        if not weight.size:
+            continue
+        fewest = NONE_BY_CHANCE * float(weight.sum()) / effective(weight)
+        for kind in _kinds(cases, side & drawn, kinds):
+            told = pl.DataFrame({"kind": kind, "drawn": drawn}).filter(side).group_by("kind")
+            counts = told.agg(n=pl.len(), labels=pl.col("drawn").sum())
+            missed = counts.filter(pl.col("labels") == 0, pl.col("n") > fewest)["kind"]
+            if missed.len():
+                gone |= side & kind.is_in(missed.implode(), nulls_equal=True)
+    return gone
+
+
+def _kinds(cases: pl.DataFrame, audited: pl.Series, names: Iterable[str]) -> list[pl.Series]:
+    """Return each case's kind, in one way after another."""
+    kinds = [cases[name] for name in names if name in cases.columns and not name.endswith("_id")]
+    for name in ORDERED:
+        labelled = cases[name].filter(audited).drop_nulls() if name in cases.columns else pl.Series()
+        if labelled.len():
+            low, high = labelled.min(), labelled.max()
+            kinds.append((cases[name] > high).cast(pl.Int8) - (cases[name] < low).cast(pl.Int8))
+    return kinds
 
 
 def _uncovered(inside: NDArray[np.int64], weight: Floats) -> NDArray[np.int64]:

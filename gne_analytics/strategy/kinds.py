@@ -11,7 +11,8 @@ WORDING = frozenset(
 )
 """Edits of words: no replay tells what they do, so they carry an experiment plan."""
 PRICELESS = frozenset({EditKind.SET_POINTS, EditKind.SET_ACTION})
-"""Edits that leave open whether a case is enforced; objectives.yaml puts no price on them."""
+"""Edits of what follows an enforcement; objectives.yaml puts no price on that. An action also says which of several
+firings decides, and so whether a person is asked: that is replayed like any other edit."""
 
 
 def is_replayable(edit: Edit) -> bool:

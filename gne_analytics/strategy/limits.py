@@ -126,6 +126,12 @@ def limits_of(
         said.append(
             f"{count(rejected, 'audits rejected')} audits break the contract (no probability, say) and are out."
         )
+    if unlike := _drawn_unlike(study.record.audits):
+        said.append(
+            f"{count(unlike, 'audits of one case with unlike probabilities')} cases were audited with unlike "
+            "probabilities, whose mean stands. If audits come of several draws, each must log the chance that any of "
+            "them meets its case: else cases that several could meet count for too much."
+        )
     reach, evidence = limits_of_reach(edits, study, store)
     said += reach
     cited += evidence
@@ -140,3 +146,12 @@ def limits_of(
         unit = store.add(UNITS[ladder.per], "name")
         said.append(f"The ladder counts by {unit.ref()}, which the record does not name, so exposure is not judged.")
     return tuple(said), tuple(dict.fromkeys(cited))
+
+
+def _drawn_unlike(audits: pl.DataFrame) -> int:
+    """Count the cases (or violations) that were audited more than once, with probabilities that are not the same."""
+    keys = [c for c in ("case_id", "violation_id") if c in audits.columns]
+    if audits.is_empty() or not keys:
+        return 0
+    chance = pl.col("audit_prob")
+    return audits.group_by(pl.coalesce(keys)).agg(p=chance.max() - chance.min()).filter(pl.col("p") > 1e-9).height

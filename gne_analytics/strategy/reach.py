@@ -68,6 +68,14 @@ def _of_rule(rule: Rule, study: Study, store: EvidenceStore) -> Iterator[Said]:
             "what it does.",
             (name, cited),
         )
+    for item in rule.exemptions:
+        if item.expires is not None and item.expires < study.day:
+            what, last = store.add(f"{rule.id}, {item.id}", "name"), store.add(item.expires, "date", tool="replay")
+            yield (
+                f"Exemption {what.ref()} held up to {last.ref()}, before the record's last day, so the replay exempts "
+                "no case by it.",
+                (what, last),
+            )
     yield from _of_overrides(rule, said, store)
 
 

@@ -100,8 +100,11 @@ def _pick(mask: pl.Series, yes: pl.Series, no: pl.Series) -> pl.Series:
 
 
 def _number(raw: pl.Series) -> pl.Series:
+    """Read numbers; one of single precision as the decimal that it stands for, so that 0.7 is not under 0.7."""
     if isinstance(raw.dtype, pl.Boolean) or raw.dtype.is_temporal() or raw.dtype.is_nested():
         raise Unreadable(f"is of type {raw.dtype}, where a number is needed")
+    if raw.dtype == pl.Float32:
+        raw = raw.cast(pl.String)
     if raw.dtype.is_numeric():
         return raw.cast(pl.Float64).fill_nan(None)
     return as_text(raw).cast(pl.Float64, strict=False).fill_nan(None)

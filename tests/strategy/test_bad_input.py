@@ -98,6 +98,23 @@ def test_an_exemption_of_a_part_is_not_called_one_of_all():
     assert not [s for s in said if "exemptions of rule" in s]
 
 
+def test_an_exemption_that_ended_within_the_record_exempts_nobody_and_is_said():
+    mid = Edit(kind="add_exemption", policy="p", rule="r",
+               new={"id": "mid", "match": "market = 'ID'", "expires": "2026-03-20"})  # fmt: skip
+    found, said = judged(mid)
+    assert found.flow.released == 0
+    assert "20 March 2026" in one(said, "Exemption r, mid held up to")
+    assert not [
+        s for s in judged(mid.model_copy(update={"new": mid.new | {"expires": "2027-03-20"}}))[1] if "held" in s
+    ]
+
+
+def test_no_edit_at_all_changes_no_case_and_no_word():
+    found = backtest([], record_from_frames(tables()), policies(), store=EvidenceStore())
+    assert found.recommendation is Recommendation.CANNOT_TELL
+    assert {o.difference.value for o in found.outcomes} == {0.0}
+
+
 def test_a_threshold_that_no_case_reaches_is_said():
     text = POLICY.replace("value: 0.6", "value: 0.95")
     found, said = judged(RAISE.model_copy(update={"new": 0.95}), text=text)
@@ -133,6 +150,15 @@ def test_audits_without_probabilities_are_an_error_and_a_few_are_counted_out():
         judged(RAISE, frames | {"audits": frames["audits"].with_columns(audit_prob=pl.lit(None, pl.Float64))})
     few = frames["audits"].with_columns(audit_prob=pl.when(pl.int_range(pl.len()) > 1).then("audit_prob"))
     assert "2 audits" in one(judged(RAISE, frames | {"audits": few})[1], "break the contract")
+
+
+def test_audits_of_one_case_from_several_draws_are_said_and_two_of_one_draw_are_not():
+    frames = tables()
+    again = frames["audits"].head(3).with_columns(pl.format("{}x", "audit_id").alias("audit_id"))
+    once_more = frames | {"audits": pl.concat([frames["audits"], again])}
+    assert not [s for s in judged(RAISE, once_more)[1] if "unlike" in s]
+    drawn_twice = frames | {"audits": pl.concat([frames["audits"], again.with_columns(audit_prob=pl.lit(0.6))])}
+    assert one(judged(RAISE, drawn_twice)[1], "the chance that any of them meets").startswith("3 cases were audited")
 
 
 @pytest.mark.parametrize("later", ["2026-03-20", "rev-b"])

@@ -2,7 +2,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from gne_analytics.strategy.identify import MIN_LABELS, count_standings, effective, identify
+from gne_analytics.evidence.types import Edit
+from gne_analytics.strategy import replay_change
+from gne_analytics.strategy.identify import MIN_LABELS, count_standings, effective, identify, unreached
 
 
 def counts(frame, label="final_decision"):
@@ -93,3 +95,41 @@ def test_identification_does_not_depend_on_what_audits_found(affected_cases):
 @pytest.mark.parametrize(("weights", "n"), [([2.0] * 40, 40.0), ([1.0, 1.0, 10.0], 144 / 102), ([], 0.0)])
 def test_effective_labels_are_kish(weights, n):
     assert effective(np.array(weights)) == pytest.approx(n)
+
+
+RULES = "  - {id: r, clause: c, status: live, detector: d, threshold: {default: 0.5}, action: remove}"
+RAISE = Edit(kind="set_threshold", policy="p", rule="r", old=0.5, new=0.7)
+
+
+@pytest.mark.parametrize("left_out", ["C", None])
+def test_a_market_that_no_audit_was_to_reach_does_not_hide_among_the_others(small_market, draw_cases, left_out):
+    cases = draw_cases(0, 3_000)
+    drawn = pl.Series(np.random.default_rng(1).random(3_000) < 0.06)
+    world = small_market(
+        cases.with_columns(audited=drawn & (cases["market"] != (left_out or "none"))), RULES, audit_prob=0.06
+    )
+    moved = replay_change([RAISE], world.study, label="final_decision").moved
+    standings = {m: set(part["standing"]) for (m,), part in moved.partition_by("market", as_dict=True).items()}
+    assert standings["A"] >= {"audited", "estimable"}
+    assert standings["C"] == ({"unidentified"} if left_out else {"audited", "estimable"})
+
+
+@pytest.mark.parametrize(
+    ("reached", "missed"),
+    [
+        (pl.col("score") < 0.8, pl.col("score") >= 0.8),
+        (pl.col("tier").is_not_null(), pl.col("tier").is_null()),
+        (~pl.col("appealed"), pl.col("appealed")),
+    ],
+    ids=["high scores", "no tier", "appealed"],
+)
+def test_what_audits_left_out_is_told_by_value_by_score_and_by_null(affected_cases, reached, missed):
+    drawn = affected_cases(6, n=6_000, audit_rate=0.05).with_columns(
+        enforced=True, tier=pl.when(pl.col("score") * 10 % 1 > 0.3).then(pl.lit("new"))
+    )
+    cases = drawn.with_columns(pl.when(reached).then(pl.col("audit_violating", "audit_prob")))
+    found = unreached(cases, ("tier", "appealed"))
+    audited = cases.filter(reached & pl.col("audit_violating").is_not_null())
+    assert not unreached(drawn, ("tier", "appealed")).any()
+    assert (found == cases.select(missed).to_series()).mean() > 0.98
+    assert not found.filter(cases["case_id"].is_in(audited["case_id"].implode())).any()

@@ -129,6 +129,12 @@ def test_numbers_are_read_from_numbers_texts_and_decimals():
     assert read(Kind.NUMBER, [float("nan"), 1.0]) == ([None, 1.0], [False, False])
 
 
+def test_a_number_of_single_precision_is_the_decimal_that_it_stands_for():
+    scores = [0.7, 0.1, 0.3, 1.0, 0.0, 1e-8, None]
+    assert read(Kind.NUMBER, scores, pl.Float32)[0] == scores
+    assert read(Kind.NUMBER, [float("nan"), 0.7], pl.Float32) == ([None, 0.7], [False, False])
+
+
 def test_flags_are_read_from_words_and_digits():
     values, bad = read(Kind.FLAG, ["Yes", "no", "TRUE", "0", "perhaps", None])
     assert values == [True, False, True, False, None, None]
