@@ -156,7 +156,7 @@ class Rule(Frozen):
     when: tuple[PredicateText, ...] = ()
     """Predicates that must all hold."""
     threshold: Threshold | None = None
-    """Absent: it fires whenever ``when`` holds."""
+    """Absent: it fires whenever ``when`` holds, whatever the score, if it names a detector."""
     exemptions: tuple[Exemption, ...] = ()
     """Cases that it leaves alone."""
     human_review: Annotated[str, AfterValidator(review)] | None = None

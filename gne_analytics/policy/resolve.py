@@ -36,7 +36,7 @@ def resolve(rule: Rule, cases: pl.DataFrame, at: date | None = None) -> pl.DataF
 
     Args:
         rule: the rule, of any status.
-        cases: needs ``detector`` and ``score`` where the rule has a threshold, and the columns of its predicates.
+        cases: needs ``detector`` and ``score`` where the rule names a detector, and the columns of its predicates.
         at: the day on which exemptions must not have expired; None: each case's own ``event_date``.
 
     Raises:
@@ -47,7 +47,7 @@ def resolve(rule: Rule, cases: pl.DataFrame, at: date | None = None) -> pl.DataF
     reads = _reads(rule, frame)
     exemption_id = _exemption(rule, frame, at)
     threshold, override_id = _threshold(rule, frame, reads & exemption_id.is_null())
-    applies = reads if rule.threshold is None else reads & _column(frame, "score").is_not_null()
+    applies = reads if rule.detector is None else reads & _column(frame, "score").is_not_null()
     return pl.DataFrame(
         {
             "applies": applies,

@@ -143,11 +143,13 @@ class CellRule:
     name: str
     when: tuple[int, ...] = ()
     default: float | None = None
-    """``None``: it fires whenever ``when`` holds, score or none."""
+    """``None``: it fires whenever ``when`` holds, at any score."""
     overrides: tuple[tuple[int, float, int], ...] = ()
     """(bit, threshold, priority): the highest priority that matches wins."""
     exempt: tuple[int, ...] = ()
     review: int | None = None
+    scored: bool = False
+    """Without a threshold: whether it leaves cases without a score alone, as a rule of a detector does."""
     rank: int = 1
     """Strictness of the action; the strictest firing rule decides a case."""
 
@@ -255,7 +257,7 @@ class Tensor:
     def first_bins(self, rule: CellRule, active: Bools) -> NDArray[np.int64]:
         """Return for every signature the first position on the bin axis at which a rule fires."""
         if rule.default is None:
-            return np.zeros(len(self.signatures), np.int64)
+            return np.full(len(self.signatures), int(rule.scored), np.int64)
         return self.cells.edge_index(self.thresholds(rule, rule.default, active)) + 2
 
     def thresholds(self, rule: CellRule, default: float, active: Bools) -> Floats:

@@ -67,6 +67,7 @@ class _Book:
             overrides=tuple((self.bit(o.match), o.value, o.priority) for o in overrides),
             exempt=tuple(self.bit(e.match, "surely") for e in rule.exemptions if e.expires is None or e.expires >= at),
             review=self._review(rule),
+            scored=rule.detector is not None,
             rank=rule.action.strictness + 1,
         )
 

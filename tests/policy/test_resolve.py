@@ -46,6 +46,13 @@ def test_the_edge_is_cast_to_the_scores_type() -> None:
     assert said["threshold"].to_list() == [0.82]
 
 
+def test_without_a_threshold_a_rule_of_a_detector_needs_a_score_and_one_of_none_does_not() -> None:
+    frame = cases(score=[None, float("nan"), 0.1], market=["ID"] * 3)
+    of_detector = rule(threshold=None, when=["market = 'ID'"])
+    assert resolve(of_detector, frame)["fires"].to_list() == [False, False, True]
+    assert resolve(of_detector.model_copy(update={"detector": None}), frame)["fires"].all()
+
+
 def test_no_score_and_another_detector_leave_a_case_untouched() -> None:
     frame = cases(score=[None, float("nan"), 0.9, 0.9], detector=["d", "d", "e", None])
     assert not resolve(rule(), frame)["applies"].any()

@@ -213,7 +213,10 @@ def naive_firing(rule, row, at):
         if any(one["value"] != other["value"] for one, other in combinations(top, 2)):
             raise Tie(rule["id"])
         edge, override = top[0]["value"], top[0]["id"]
-    if threshold and (row["score"] is None or not row["score"] >= type(row["score"])(edge)):
+    scored = row["score"] is not None and row["score"] == row["score"]
+    if rule.get("detector") is not None and not scored:
+        return None  # a case that the rule's detector did not score is untouched
+    if threshold and not row["score"] >= type(row["score"])(edge):
         return None
     asks = rule.get("human_review")
     review = asks is not None and (asks == "always" or asks.kleene(row) is not False)
