@@ -58,8 +58,9 @@ EXAMPLES = 5
 """Real cases shown in each bucket of a proposal."""
 LOSING = 5
 """Sellers shown who lose the most by a proposal."""
-DRAWN, POINTS = 2, 5
-"""Recommended proposals whose rule's frontier a report draws, and the points of each: a point takes half a second."""
+DRAWN, POINTS = 1, 5
+"""Proposals that move a threshold whose rule's frontier a report draws, those first that may be signed, and the points
+of each: a point takes a second."""
 
 
 def json_schema(name: str) -> dict[str, object]:
@@ -164,7 +165,7 @@ def _proposal_part(ws: Workspace, proposal: Proposal, offered: Proposals, patch:
 
 def _frontier(ws: Workspace, proposal: Proposal, offered: Proposals) -> tuple[Frontier | None, str]:
     """Return the frontier of the rule that a proposal moves a threshold of, or why there is none to draw."""
-    movers = [p for p in offered.proposals if p.recommendation is Recommendation.RECOMMEND and first_moved(p.edits)]
+    movers = [p for p in offered.proposals if first_moved(p.edits)]
     if proposal not in movers[:DRAWN]:
         return None, ""
     try:
