@@ -40,6 +40,8 @@ class Replayed:
 
     flows: pl.DataFrame
     """The case table (of the sellers it is judged on) with every case's flow."""
+    everyone: pl.DataFrame
+    """The same of all sellers, who share the reviewers."""
     moved: pl.DataFrame
     """The cases whose decision changes, identified."""
     domains: Domains
@@ -101,7 +103,7 @@ def backtest(
     part = None if chosen == "all" else int(chosen == "confirm")
     ladder = ladder_exposure(edits, study, part=part, since=start)
     margin = min((o.guardrails.ladder_exposure or 0.0 for o in objectives.values()), default=0.0)
-    guardrails = (*_guardrails(done, study, objectives, edits, label), *check_ladder(ladder, margin))
+    guardrails = (*_guardrails(done, study, objectives, label), *check_ladder(ladder, margin))
     agreement = tuple(study.agreement(rule) for rule in _rules(edits, study))
     untried = 0 if done.reviewers.wrong and done.reviewers.right else int((done.moved["beta"] != 0).sum())
     verdict = recommend(outcomes[-1], done.identification, guardrails, agreement, store, untried)
@@ -150,14 +152,12 @@ def replay_change(
         both = pl.col("decided_violating").is_not_null() & pl.col("audit_violating").is_not_null()
         appealed = flows.filter(both, pl.col("policy").is_in(touched["policy"].unique().implode()))
         reviewers = reviewer_rates(alike_reviewed, appealed)
-    if on != "all":
-        flows = flows.filter(pl.col("part") == (1 if on == "confirm" else 0))
-    if since is not None:
-        flows = flows.filter(pl.col("event_date") >= since)
+    everyone = flows if since is None else flows.filter(pl.col("event_date") >= since)
+    flows = everyone if on == "all" else everyone.filter(pl.col("part") == (1 if on == "confirm" else 0))
     changed = flows.filter((pl.col("alpha") != 0) | (pl.col("beta") != 0))
     moved, windows = know(changed, flows, label, study.population.attributes)
     standings = count_standings(_with_reviewers(moved, reviewers))
-    return Replayed(flows, moved, tally(moved), reviewers, standings, windows, alike_reviewed, appealed)
+    return Replayed(flows, everyone, moved, tally(moved), reviewers, standings, windows, alike_reviewed, appealed)
 
 
 def know(
@@ -186,10 +186,17 @@ def _coverages(done: Replayed, label: Label) -> dict[str, float]:
 
 
 def _with_reviewers(moved: pl.DataFrame, reviewers: Reviewers) -> pl.DataFrame:
-    """Take their standing from rerouted cases where nothing tells how reviewers would decide the like."""
-    if reviewers.wrong is not None and reviewers.right is not None:
+    """Take their standing from rerouted cases where nothing tells how reviewers would decide the like.
+
+    Of those that an appeal settled, nothing does either where nothing tells how appeals err.
+    """
+    if None in (reviewers.wrong, reviewers.right):
+        lost = pl.col("beta") != 0
+    elif None in (reviewers.overturned, reviewers.upheld):
+        lost = (pl.col("beta") != 0) & (pl.col("standing") == "appeal_decided")
+    else:
         return moved
-    return moved.with_columns(standing=pl.when(pl.col("beta") != 0).then(pl.lit("unidentified")).otherwise("standing"))
+    return moved.with_columns(standing=pl.when(lost).then(pl.lit("unidentified")).otherwise("standing"))
 
 
 def _objectives(flows: pl.DataFrame, edits: Sequence[Edit], policies: PolicySet) -> dict[str, Objective]:
@@ -258,11 +265,13 @@ def _figures(done: Replayed, objectives: Mapping[str, Objective], times: pl.Data
     domains = tally(without(done.moved, done.windows, times))
     kept = done.flows.filter(pl.col("reviews") != 0).join(times, on="case_id", how="inner")
     prices = _prices(domains, kept, objectives)
-    again = Reviewers()
-    if done.reviewers.wrong is not None:
-        told = (frame.join(times, on="case_id", how="semi") for frame in (done.alike_reviewed, done.appealed))
+    reviewers = done.reviewers
+    if reviewers.wrong is not None:
+        left_out = done.flows.join(times, on="case_id", how="anti")
+        told = (f.join(left_out, on="case_id", how="anti") for f in (done.alike_reviewed, done.appealed))
         again = reviewer_rates(*told, min_labels=1)
-    reviewers = again if again.wrong and again.right else done.reviewers
+        names = ("wrong", "right", "overturned", "upheld")  # one that is lost with the group stands as it was
+        reviewers = Reviewers(**{name: getattr(again, name) or getattr(reviewers, name) for name in names})
     bounds = [corners(domains, price, reviewers) for price in prices[:3]]
     ends = [(low.value + low.spread[0], high.value + high.spread[1]) for low, high in bounds]
     return np.array([*ends, (prices.reviews, prices.reviews)]).ravel()
@@ -297,15 +306,15 @@ def _outcome(
 
 
 def _guardrails(
-    done: Replayed, study: Study, objectives: Mapping[str, Objective], edits: Sequence[Edit], label: Label
+    done: Replayed, study: Study, objectives: Mapping[str, Objective], label: Label
 ) -> tuple[Guardrail, ...]:
     found = list(check_protected(done.flows, study.policies))
-    for policy in dict.fromkeys(edit.policy for edit in edits):
+    for policy in objectives:
         detectors = [r.detector for r in study.policies.policy(policy).rules if r.detector]
         mine = done.flows.filter(pl.col("detector").cast(pl.String).is_in(detectors) | (pl.col("policy") == policy))
         moved = done.moved.select(done.flows.columns).filter(pl.col("policy") == policy)
         found += check_slices(mine, moved, objectives[policy], done.reviewers, label)
-        found += check_capacity(mine.filter(pl.col("policy") == policy), objectives[policy].review_capacity)
+        found += check_capacity(done.everyone.filter(pl.col("policy") == policy), objectives[policy].review_capacity)
     return tuple(found)
 
 

@@ -23,7 +23,8 @@ BUCKETS = 10_000
 CANARY, CONTROL = "canary", "control"
 RULE = (
     "Write the salt, a colon and the unit's id as UTF-8; take the first 8 hexadecimal digits of its blake2b-512, as a "
-    "whole number modulo 10000; the unit is in the canary where that is less than share times 10000, else in control."
+    "whole number modulo 10000; the unit is in the canary where that is less than share times 10000 (rounded to a "
+    "whole number), else in control."
 )
 VECTORS = ("seller-1", "seller-2", "S0001", "卖家", "")
 

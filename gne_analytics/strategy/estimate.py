@@ -273,6 +273,8 @@ def terms(domains: Domains, price: Price, wrong: Rate, right: Rate, errors: Erro
         -float((asked_one * settled).sum()) * gap,
     ]
     rates = (wrong, right, *errors)
+    bounded = _rerouted_of_unknown_truth(domains, price, at_one - at_zero, high=high)
+    by_rate = [known + more for known, more in zip(by_rate, (*bounded, 0.0, 0.0), strict=True)]
     offset = price.fixed + float((domains.cases * at_zero).sum())
     offset -= sum(weight * rate.value for weight, rate in zip(by_rate, rates, strict=True))
     weights = np.append(domains.cases * (at_one - at_zero), by_rate)
@@ -295,6 +297,22 @@ def terms(domains: Domains, price: Price, wrong: Rate, right: Rate, errors: Erro
             float((domains.unknown * np.maximum(at_zero, at_one)).sum()),
         ),
     )
+
+
+def _rerouted_of_unknown_truth(domains: Domains, price: Price, slope: Floats, *, high: bool) -> tuple[float, float]:
+    """Return how reviewers' two rates weigh in cases that are read at one of their ends: bounded by a model, unknown.
+
+    Their ends hold at the rates as they were estimated, and go with these.
+    """
+    every = np.broadcast_to(slope, domains.cases.shape)
+    asked_zero, asked_one = (np.broadcast_to(x * domains.beta, every.shape) for x in (price.wrong, -1 * price.missed))
+    one = (every > 0) == high
+    zero, violating = domains.unknown * ~one, domains.unknown * one
+    if (found := domains.modelled) is not None:
+        share = found.shares[one[found.at].astype(np.int64), np.arange(len(found.at))]
+        zero = zero + np.bincount(found.at, found.cases * (1 - share), len(every))
+        violating = violating + np.bincount(found.at, found.cases * share, len(every))
+    return float((asked_zero * zero).sum()), float((asked_one * violating).sum())
 
 
 def _ends(found: Modelled, slope: Floats, upper: NDArray[np.bool_]) -> Terms:
@@ -352,7 +370,8 @@ def corners(domains: Domains, price: Price, reviewers: Reviewers) -> tuple[Terms
     errors = [_readings(rate) if settled else [_NEVER] for rate in (reviewers.overturned, reviewers.upheld)]
     rates = [(w, r, (o, u)) for w, r, o, u in product(wrong, right, *errors)]
     lowest = [terms(domains, price, *read) for read in rates]
-    highest = lowest if domains.modelled is None else [terms(domains, price, *read, high=True) for read in rates]
+    one_reading = domains.modelled is None and not (domains.unknown * np.abs(domains.beta)).any()
+    highest = lowest if one_reading else [terms(domains, price, *read, high=True) for read in rates]
     low = min(lowest, key=lambda t: t.value + t.spread[0])
     return low, max(highest, key=lambda t: t.value + t.spread[1])
 

@@ -7,6 +7,7 @@ is read from the log where the log holds one, and is unknown otherwise.
 import polars as pl
 
 from gne_analytics.evidence.proposals import Flow
+from gne_analytics.policy.model import Action
 
 NOTHING, AUTOMATIC, REVIEW = "nothing", "automatic", "review"
 FLOWS = ("kept", "released", "new", "rerouted", "untouched")
@@ -16,8 +17,8 @@ def flow_of(cases: pl.DataFrame, today: pl.DataFrame, proposed: pl.DataFrame) ->
     """Join two replays to the case table.
 
     Adds ``state_``, ``rule_`` and ``policy_`` ``today`` and ``proposed``, ``flow`` (one of ``FLOWS``), ``alpha``
-    and ``beta`` (how the chance of enforcement changes, see ``estimate``), ``reviews`` (-1, 0, 1) and ``affected``
-    (the decision or the need for a review changes).
+    and ``beta`` (how the chance of enforcement changes, see ``estimate``), ``reviews`` (-1, 0, 1), ``affected`` (the
+    decision or the need for a review changes) and ``milder`` (still acted on, by a milder action).
     """
     frame = cases.join(_state(today, "today"), on="case_id", how="left").join(
         _state(proposed, "proposed"), on="case_id", how="left"
@@ -30,6 +31,7 @@ def flow_of(cases: pl.DataFrame, today: pl.DataFrame, proposed: pl.DataFrame) ->
     acts_today, acts_then = pl.col("state_today") != NOTHING, pl.col("state_proposed") != NOTHING
     return frame.with_columns(
         affected=moved | (reviews != 0),
+        milder=(pl.col("strictness_proposed") < pl.col("strictness_today")).fill_null(False),
         flow=pl.when(acts_today & acts_then & (moved | (reviews != 0)))
         .then(pl.lit("rerouted"))
         .when(acts_today & acts_then)
@@ -41,15 +43,19 @@ def flow_of(cases: pl.DataFrame, today: pl.DataFrame, proposed: pl.DataFrame) ->
         .when(acts_today)
         .then(pl.lit("rerouted"))
         .otherwise(pl.lit("untouched")),
-    )
+    ).drop("strictness_today", "strictness_proposed")
 
 
 def _state(decisions: pl.DataFrame, name: str) -> pl.DataFrame:
     nothing = pl.when(pl.col("action").is_null()).then(pl.lit(NOTHING))
+    strictness = pl.col("action").replace_strict(
+        {a.value: a.strictness for a in Action}, default=None, return_dtype=pl.Int8
+    )
     return decisions.select(
         "case_id",
         nothing.when(pl.col("review")).then(pl.lit(REVIEW)).otherwise(pl.lit(AUTOMATIC)).alias(f"state_{name}"),
         pl.col("rule_id").alias(f"rule_{name}"),
+        strictness.alias(f"strictness_{name}"),
         pl.col("policy_id").alias(f"policy_{name}"),
     )
 

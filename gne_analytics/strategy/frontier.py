@@ -18,7 +18,6 @@ from gne_analytics.policy.model import Policy, Rule
 from gne_analytics.strategy.arena import Arena, build_arena, policy_reviewers
 from gne_analytics.strategy.backtest import backtest
 from gne_analytics.strategy.cells import CellRule
-from gne_analytics.strategy.guardrails import check_capacity
 from gne_analytics.strategy.identify import Label
 from gne_analytics.strategy.places import Place, above_all, allowed, places_of, threshold_of
 from gne_analytics.strategy.protected import refuse_relaxed
@@ -29,10 +28,13 @@ from gne_analytics.tables.record import Record
 POINTS = 25
 """Points that are judged on the other sellers, evenly along the frontier, unless told otherwise."""
 EXACT = (
-    "On the sellers searched, every point is best at some costs of a wrongful case, a missed violation and a review; "
-    "choices that are best at none are left out."
+    "On the sellers searched, every point is best at some costs of a wrongful case and a missed violation, a review "
+    "costing what is stated, next to nothing, or several times that; other choices are left out."
 )
-OTHERS = "Figures are of the sellers that the search did not see, so a point may lie behind its neighbours there."
+OTHERS = (
+    "Figures are of the sellers that the search did not see, so a point may lie behind its neighbours there. Each is "
+    "judged by itself: whoever picks among many by these figures picks what chance favours too."
+)
 
 
 DEFAULT = "the rule's default"
@@ -184,7 +186,7 @@ def frontier(
                 for p, v in zip(places, values, strict=True)
             ],
             **_figures(test),
-            **_guarded(study, owner, made, test, since),
+            **_guarded(test),
         }
         for n, (i, values, made, test) in enumerate(zip(kept, chosen, edits, tests, strict=True))
     ]
@@ -263,18 +265,10 @@ def _value(outcomes: dict[str, Outcome], name: str) -> float:
     return outcomes[name].difference.value if name in outcomes else 0.0
 
 
-def _guarded(
-    study: Study, policy: Policy, edits: Sequence[Edit], test: Backtest, since: date | None
-) -> dict[str, bool | list[str]]:
-    """Say which guardrails fail; capacity is a count, so all sellers' reviews stand for the week's."""
-    flows = study.flows(edits).filter(pl.col("policy") == policy.id)
-    if since is not None:
-        flows = flows.filter(pl.col("event_date") >= since)
-    capacity = check_capacity(flows, study.policies.objectives.of(policy.id).review_capacity)
-    slices = [g for g in test.guardrails if g.name != "review_capacity"]
-    failed = [g for g in (*capacity, *slices) if g.verdict == "fail"]
+def _guarded(test: Backtest) -> dict[str, bool | list[str]]:
+    failed = [g for g in test.guardrails if g.verdict == "fail"]
     return {
-        "forbidden": any(g in capacity for g in failed),
+        "forbidden": any(g.name == "review_capacity" for g in failed),
         "failed": [f"{g.name} in {g.slice}" if g.slice.depth else g.name for g in failed],
     }
 

@@ -84,12 +84,14 @@ def _band(part: pl.DataFrame, first: int, min_labels: int) -> pl.DataFrame:
     bands = cut_bands(scores, weight, min(MAX_BANDS, int(effective(weight) // min_labels)), min_labels)
     standing = np.full(len(part), "unidentified", dtype=object)
     gone = part["unreached"].to_numpy() if "unreached" in part.columns else np.zeros(len(part), np.bool_)
+    short = falls_short(np.flatnonzero(~gone), weight)
     for band in np.unique(bands):
         inside = np.flatnonzero(bands == band)
         if effective(weight[inside]) >= min_labels:
             reached = inside[~gone[inside]]
             standing[reached] = "estimable"
-            standing[_uncovered(reached, weight)] = "unidentified"
+            if short or falls_short(reached, weight):
+                standing[_uncovered(reached, weight)] = "unidentified"
     standing[weight > 0] = "audited"
     return part.with_columns(domain=pl.Series(bands + first), standing=pl.Series(standing, dtype=pl.String))
 
@@ -140,20 +142,26 @@ def _kinds(cases: pl.DataFrame, audited: pl.Series, names: Iterable[str]) -> lis
     return kinds
 
 
-def _uncovered(inside: NDArray[np.int64], weight: Floats) -> NDArray[np.int64]:
-    """Return the cases of a band that its audits do not stand for.
+def falls_short(inside: NDArray[np.int64], weight: Floats) -> bool:
+    """Say whether part of some cases had no chance of an audit, by four standard errors.
 
-    The inverse probabilities of the audited cases add up to the cases that could have been drawn. Where they fall short
-    of the band by more than four standard errors, part of it had no chance of an audit, and so many cases (which ones
-    cannot be said) are unidentified.
+    The inverse probabilities of the audited cases add up to the cases that could have been drawn.
     """
-    missing = int(max(0.0, np.floor(len(inside) - reach_of(weight[inside]))))
+    return len(inside) > reach_of(weight[inside], errors=4)
+
+
+def _uncovered(inside: NDArray[np.int64], weight: Floats) -> NDArray[np.int64]:
+    """Return as many cases of a band as its audits do not stand for; which ones cannot be said.
+
+    By as much as their weights fall short of the band, and two standard errors more, so that it is seldom too few.
+    """
+    missing = int(max(0.0, np.ceil(len(inside) - reach_of(weight[inside], errors=-2))))
     return np.asarray(inside[weight[inside] == 0][:missing], np.int64)
 
 
-def reach_of(weight: Floats) -> float:
-    """Return how many cases audits of such weights may stand for: their sum and four standard errors of it."""
-    return float(weight.sum()) + 4 * float(np.sqrt((weight * np.maximum(weight - 1, 0)).sum()))
+def reach_of(weight: Floats, errors: float) -> float:
+    """Return how many cases audits of such weights stand for, some standard errors up or down."""
+    return float(weight.sum()) + errors * float(np.sqrt((weight * np.maximum(weight - 1, 0)).sum()))
 
 
 def count_standings(identified: pl.DataFrame) -> Identification:

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from datetime import date
 
+import numpy as np
 import polars as pl
 
 from gne_analytics.enforcement.ladder import UNITS
 from gne_analytics.evidence.proposals import Identification, Outcome
 from gne_analytics.evidence.store import EvidenceStore
-from gne_analytics.evidence.types import Edit, Estimate
-from gne_analytics.strategy.estimate import Reviewers
+from gne_analytics.evidence.types import Edit, Estimate, Interval
+from gne_analytics.policy.objectives import FALLBACK
+from gne_analytics.strategy.estimate import NORMAL, Rate, Reviewers, wilson
 from gne_analytics.strategy.identify import Label
 from gne_analytics.strategy.kinds import PRICELESS
 from gne_analytics.strategy.prospective import MIN_GROUPS, Groups
@@ -34,7 +36,7 @@ def assumptions_of(
             numerator=identification.appeal_decided, denominator=total, tool="identification",
         )  # fmt: skip
         said.append(
-            f"The final decision of an appeal is taken at face value ({share.ref('of')} affected cases); "
+            f"The final decision of an appeal counts as the truth of its case ({share.ref('of')} affected cases); "
             "audits stand for the others."
         )
     else:
@@ -51,7 +53,7 @@ def assumptions_of(
         else:
             said.append("No appealed case was audited, so nothing tells how often decisions of appeals err.")
     if identification.estimable:
-        said.append("Audits were drawn with the probabilities that are logged, and not with this change in mind.")
+        said.append("Audits were drawn with the probabilities that are logged, whatever they were to find.")
     if identification.modelled:
         part = store.add(
             identification.modelled / total, "rate", numerator=identification.modelled, denominator=total,
@@ -62,13 +64,37 @@ def assumptions_of(
             "none was audited, are bounded by audited ones of the same segment and detector version, which bear it out."
         )
     if reviewers.wrong and reviewers.right:
-        wrong = store.add(reviewers.wrong.value, "rate", denominator=round(reviewers.wrong.labels), tool="reviewers")
-        right = store.add(reviewers.right.value, "rate", denominator=round(reviewers.right.labels), tool="reviewers")
         said.append(
             "Reviewers treat rerouted cases as they treat those of the same segment and score band today: they enforce "
-            f"{wrong.ref('pct')} of the legitimate ones and {right.ref('pct')} of the violations."
+            f"{_rate(reviewers.wrong, 'legitimate cases that reviewers enforce', store)} of the legitimate ones and "
+            f"{_rate(reviewers.right, 'violations that reviewers enforce', store)} of the violations."
         )
+        said += _of_appeals(reviewers, label, store)
     return tuple(said)
+
+
+def _of_appeals(reviewers: Reviewers, label: Label, store: EvidenceStore) -> list[str]:
+    """Say what is taken for how reviewers would decide cases that an appeal settled."""
+    if label != "final_decision":
+        return []
+    if reviewers.overturned is None or reviewers.upheld is None:
+        return [
+            "Nothing tells how often appeals err, so what people would answer on cases that one settled is bounded."
+        ]
+    return [
+        "Reviewers look at the case and not at its appeal: by audits "
+        f"{_rate(reviewers.upheld, 'upheld appeals of legitimate cases', store)} of the upheld appeals were of "
+        f"legitimate cases, and {_rate(reviewers.overturned, 'overturned appeals of violations', store)} of the "
+        "overturned ones of violations."
+    ]
+
+
+def _rate(rate: Rate, what: str, store: EvidenceStore) -> str:
+    """Record a rate on effective labels and show it with its interval."""
+    lo, hi = wilson(np.array([rate.value]), np.array([rate.labels]), NORMAL.inv_cdf(0.975))
+    interval = Interval(lo=float(lo[0]), hi=float(hi[0]), method="Wilson, effective labels")
+    found = store.add(rate.value, "rate", interval=interval, filter=what, tool="reviewers")
+    return f"{found.ref('pct')} ({found.ref('ci')})"
 
 
 def limits_of_groups(groups: Groups, loss: Outcome, store: EvidenceStore) -> tuple[str, tuple[str, ...]]:
@@ -141,6 +167,10 @@ def limits_of(
     provisional = int(flows.filter((pl.col("alpha") != 0) & pl.col("provisional")).height)
     if provisional:
         said.append(f"{count(provisional, 'provisional outcome')} outcomes are provisional: a higher level is open.")
+    if any(study.policies.objectives.of(e.policy).cost == FALLBACK.cost for e in edits):
+        said.append(
+            "The owner states no costs in objectives.yaml, so both mistakes count alike, and a review far less."
+        )
     ladder = study.policies.ladder
     if ladder is not None and UNITS[ladder.per] not in population.cases.columns:
         unit = store.add(UNITS[ladder.per], "name")

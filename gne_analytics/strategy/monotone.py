@@ -145,7 +145,7 @@ def _window(part: pl.DataFrame, like: pl.DataFrame) -> _Window:
     low, high = float(part["score"][0]), float(part["score"][-1])
     cases = int(like["score"].is_between(low, high).sum())
     share = float((weight * known).sum() / weight.sum())
-    return _Window(low, high, share, effective(weight), reach_of(weight) >= cases)
+    return _Window(low, high, share, effective(weight), reach_of(weight, errors=4) >= cases)
 
 
 def is_monotone(shares: Floats, labels: Floats, others: NDArray[np.bool_]) -> bool:

@@ -12,7 +12,7 @@ from gne_analytics.policy.files import PolicySet
 from gne_analytics.policy.model import Action, Rule, Status
 from gne_analytics.strategy.flows import NOTHING
 
-NEVER_RELAX = frozenset({EditKind.REMOVE_EXEMPTION, EditKind.ADD_CLAUSE, EditKind.EDIT_NOTICE})
+NEVER_RELAX = frozenset({EditKind.ADD_CLAUSE, EditKind.EDIT_NOTICE})
 """Edits after which no case is enforced less."""
 
 
@@ -20,8 +20,8 @@ def relaxes(edit: Edit, policies: PolicySet) -> bool:
     """Say whether an edit of today's set can leave a case less enforced, on this record or on another.
 
     Judged by what the edit says, never by the cases at hand; where that does not tell (a clause's words, another
-    predicate for review, a rule that today's set does not hold), it may. New rules and lower thresholds relax only
-    where they put a person, by a stricter action, before a milder one that happens by itself.
+    predicate for review, a rule that today's set does not hold), it may. New rules, lower thresholds and exemptions
+    removed relax only where they put a person, by a stricter action, before a milder one that happens by itself.
     """
     if edit.kind in NEVER_RELAX:
         return False
@@ -38,6 +38,8 @@ def relaxes(edit: Edit, policies: PolicySet) -> bool:
     if edit.kind is EditKind.REMOVE_OVERRIDE:
         value = edit.old.get("value") if isinstance(edit.old, dict) else None
         return rule.human_review is not None or not all(_at_most(other, value) for other in _thresholds(rule))
+    if edit.kind is EditKind.REMOVE_EXEMPTION:
+        return rule.human_review is not None
     if edit.kind is EditKind.SET_HUMAN_REVIEW:
         return edit.new is not None
     if edit.kind is EditKind.SET_ACTION:
@@ -62,11 +64,13 @@ def refuse_relaxed(edits: Sequence[Edit], policies: PolicySet) -> None:
 def check_protected(flows: pl.DataFrame, policies: PolicySet) -> tuple[Guardrail, ...]:
     """Count the cases of protected policies that a change leaves less enforced, whichever policy it edits.
 
-    A count, so it never cannot tell. Args: ``flows`` as ``Study.flows`` returns them.
+    Less: released, left to a person's answer, no longer asked about, or acted on more mildly. A count, so it never
+    cannot tell. Args: ``flows`` as ``Study.flows`` returns them.
     """
     protected = [p.id for p in policies.policies.values() if p.protected]
     mine = flows.filter(pl.col("policy_today").is_in(protected) & (pl.col("state_today") != NOTHING))
-    hurt = mine.filter(pl.col("alpha") < 0).group_by("policy_today").len().sort("policy_today")
+    dropped = (pl.col("alpha") == 0) & (pl.col("beta") < 0)
+    hurt = mine.filter((pl.col("alpha") < 0) | dropped | pl.col("milder")).group_by("policy_today").len()
     return tuple(
         Guardrail(
             name="protected_policy",
@@ -76,7 +80,7 @@ def check_protected(flows: pl.DataFrame, policies: PolicySet) -> tuple[Guardrail
             verdict="fail",
             why="Cases of a protected policy would be enforced less.",
         )
-        for policy, n in hurt.iter_rows()
+        for policy, n in hurt.sort("policy_today").iter_rows()
     )
 
 

@@ -42,7 +42,7 @@ def recommend(
         _disagrees(agreement, store)
         or _unknown(identification, untried, store)
         or _harms(guardrails, store)
-        or _weigh(loss, store)
+        or _weigh(loss, guardrails, store)
     )
 
 
@@ -103,7 +103,7 @@ def _harms(guardrails: Sequence[Guardrail], store: EvidenceStore) -> Verdict | N
     return Verdict(Recommendation.REFUSE, f"The guardrail {name.ref()} fails.", (name.id,))
 
 
-def _weigh(loss: Outcome, store: EvidenceStore) -> Verdict:
+def _weigh(loss: Outcome, guardrails: Sequence[Guardrail], store: EvidenceStore) -> Verdict:
     interval = loss.difference.interval
     amount = store.add(loss.difference.value, "money", interval=interval, tool="backtest")
     if interval is None:
@@ -111,12 +111,17 @@ def _weigh(loss: Outcome, store: EvidenceStore) -> Verdict:
             Recommendation.CANNOT_TELL, f"The loss changes by {amount.ref()}, with no interval.", (amount.id,)
         )
     if interval.hi < 0:
-        why = (
-            f"The loss changes by {amount.ref()} ({amount.ref('ci')}), all of it below nought, and no guardrail fails."
-        )
-        return Verdict(Recommendation.RECOMMEND, why, (amount.id,))
+        why = f"The loss changes by {amount.ref()} ({amount.ref('ci')}), all of it below nought"
+        return Verdict(Recommendation.RECOMMEND, f"{why}, {_none_fails(guardrails)}.", (amount.id,))
     if interval.lo > 0:
         why = f"The loss would rise by {amount.ref()} ({amount.ref('ci')})."
         return Verdict(Recommendation.REFUSE, why, (amount.id,))
     why = f"The loss changes by {amount.ref()}, but its interval ({amount.ref('ci')}) holds a rise as well as a fall."
     return Verdict(Recommendation.CANNOT_TELL, why, (amount.id,))
+
+
+def _none_fails(guardrails: Sequence[Guardrail]) -> str:
+    told = sum(g.verdict == "pass" for g in guardrails)
+    if told == len(guardrails):
+        return "and no guardrail fails"
+    return "and no guardrail fails, though the record cannot tell of " + ("some" if told else "any")

@@ -178,10 +178,16 @@ BLOCKS = "{id: blocks, clause: c, status: live, detector: d, threshold: {default
 
 def judged_by_people(edit, **rules):
     """Backtest an edit over three cases of score 0.8 that people enforced."""
+    return judged(edit, "not", **rules)
+
+
+def judged(edit, automated, **rules):
     at = [datetime(2026, 5, 1, 12, tzinfo=UTC)] * 3
-    cases = pl.DataFrame({"case_id": ["a", "b", "c"], "detector": "d", "score": 0.8, "seller_id": ["x", "y", "z"]})
+    cases = pl.DataFrame(
+        {"case_id": ["a", "b", "c"], "detector": "d", "score": 0.8, "seller_id": ["x", "y", "z"], "market": "ID"}
+    )
     violations = cases.with_columns(
-        violation_id="case_id", policy_id=pl.lit("q"), decided_at=pl.Series(at), automated_decision=pl.lit("not")
+        violation_id="case_id", policy_id=pl.lit("q"), decided_at=pl.Series(at), automated_decision=pl.lit(automated)
     )
     record = record_from_frames(
         {"violations": violations, "assessments": cases.with_columns(assessed_at=pl.Series(at))}
@@ -225,3 +231,27 @@ def test_worst_case_bounds_hold_the_truth_whatever_was_estimated_of_other_cases(
         assert (
             outcome.bounds.hi - outcome.bounds.lo == found.identification.estimable + found.identification.unidentified
         )
+
+
+CAPACITY = "default: {review_capacity: 60, guardrails: {slices: [market]}}"
+SENDS = Edit(kind="set_human_review", policy="p", rule="r", old=None, new="score < 0.7")
+
+
+def test_capacity_is_of_all_sellers_whoever_a_proposal_is_judged_on(small_market, draw_cases):
+    rule = "  - {id: r, clause: c, status: live, detector: d, threshold: {default: 0.5}, action: remove}"
+    market = small_market(draw_cases(1, 400), rule, objectives=CAPACITY)
+    found = [
+        [g.verdict for g in backtest(
+            [SENDS], market.record, market.policies, store=EvidenceStore(), study=market.study, on=on
+        ).guardrails if g.name == "review_capacity"]
+        for on in ("all", "confirm")
+    ]  # fmt: skip
+    assert found == [["fail"], ["fail"]]
+
+
+def test_slices_of_a_policy_that_another_ones_edit_harms_are_tested_too():
+    asks = BLOCKS.replace("action: warn", "action: remove, human_review: always")
+    edit = Edit(kind="set_threshold", policy="p", rule="blocks", old=0.9, new=0.7)
+    found = judged(edit, "fully", p=asks, q=WARNS.replace(", human_review: always", ""))
+    assert found.flow.rerouted == 3
+    assert {g.name for g in found.guardrails} == {"missed_violations"}

@@ -248,6 +248,15 @@ def test_where_no_appeal_was_audited_how_these_err_is_bounded():
     assert (unknown.low, unknown.high) == pytest.approx((300 * 0.1 + 20 * 0.1, 300 * 0.8 + 20 * 0.1))
 
 
+def test_how_well_reviewers_are_known_is_in_the_interval_of_cases_whose_truth_is_not():
+    unknown = Domains(("p",), *(np.array([x]) for x in (-1.0, 1.0, 0.0, 0.5, np.inf, 1_000.0)))
+    loose, tight = (difference(unknown, Price(wrong=1.0), Reviewers(Rate(0.2, n), Rate(0.9, n))) for n in (30.0, 1e9))
+    assert (loose.low, loose.high) == pytest.approx((-800.0, 0.0))
+    assert (tight.low, tight.high) == pytest.approx((-800.0, 0.0))
+    assert loose.interval[0] < -900  # reviewers who enforce one in ten are well within 30 labels
+    assert tight.interval[0] == pytest.approx(-800, abs=1)
+
+
 def test_each_rate_weighs_in_the_interval_by_how_far_it_moves_the_total():
     rates = {"wrong": 0.2, "right": 0.9, "overturned": 0.1, "upheld": 0.3}
     price, step = Price(wrong=2.0, missed=3.0), 1e-6

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from gne_analytics.policy.model import Margins, Objective
-from gne_analytics.strategy.estimate import Reviewers
+from gne_analytics.strategy.estimate import Rate, Reviewers
 from gne_analytics.strategy.guardrails import check_capacity, check_slices, seller_age, slice_value
 
 MARGINS = Objective(guardrails=Margins(wrongful_enforcement=0.05, missed_violation=0.05, slices=("market",)))
@@ -62,6 +62,27 @@ def test_reviews_beyond_capacity_fail_and_fewer_reviews_pass():
     back = flows.rename({"state_today": "state_proposed", "state_proposed": "state_today"})
     assert [g.verdict for g in check_capacity(back, 0)] == ["pass"]
     assert check_capacity(flows, None) == ()
+
+
+def test_a_week_beyond_the_capacity_fails_though_the_fullest_week_stays_as_it_is():
+    flows = pl.DataFrame(
+        {
+            "event_date": [date(2026, 5, 4)] * 5 + [date(2026, 5, 11)] * 4,
+            "state_today": ["review"] * 5 + ["automatic"] * 4,
+            "state_proposed": ["review"] * 9,
+        }
+    )
+    (found,) = check_capacity(flows, 3)
+    assert (found.verdict, found.difference.value) == ("fail", 4.0)
+
+
+def test_a_reroute_of_the_enforced_can_wrong_nobody_and_one_of_the_passed_can_miss_nothing(affected_cases):
+    known = Reviewers(Rate(0.2, 50.0), Rate(0.9, 50.0), Rate(0.1, 50.0), Rate(0.1, 50.0))
+    market = {"market": pl.lit("ID")}
+    for alpha, flow, tested in ((-1.0, "rerouted", "missed_violations"), (0.0, "new", "wrongful_enforcement")):
+        moved = affected_cases(3, alpha=alpha, beta=1.0, flow=flow).with_columns(**market)
+        found = check_slices(moved, moved, MARGINS, known, "latent")
+        assert {g.name for g in found} == {tested}
 
 
 def test_sellers_are_new_for_a_month_but_not_because_the_record_begins():

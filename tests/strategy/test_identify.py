@@ -82,8 +82,20 @@ def test_cases_that_no_audit_could_reach_are_not_covered_by_the_audits_of_others
         case_id=pl.format("beyond-{}", "case_id"),
     )  # fmt: skip
     found = counts(pl.concat([reached, beyond]))
-    assert found.unidentified > 2_000
+    assert found.unidentified > 2_900
     assert counts(reached).unidentified == 0
+
+
+def test_where_half_of_a_cell_had_no_chance_of_an_audit_half_of_it_is_unidentified(affected_cases):
+    """Not half less four standard errors: the shortfall itself, and a little more so as to be seldom too few."""
+    missing = []
+    for seed in range(20):
+        cases = affected_cases(seed, n=4_000, audit_rate=0.05, contested=0.0)
+        even = pl.int_range(pl.len()) % 2 == 0
+        hidden = [pl.when(even).then(c).alias(c) for c in ("audit_violating", "audit_prob")]
+        missing.append(counts(cases.with_columns(hidden)).unidentified)
+    assert sum(m >= 1_900 for m in missing) >= 18
+    assert np.mean(missing) < 2_900
 
 
 def test_identification_does_not_depend_on_what_audits_found(affected_cases):

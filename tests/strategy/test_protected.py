@@ -39,6 +39,9 @@ RELAXING = {
     "other proof": {"kind": "set_evidence", "rule": None, "old": [], "new": ["photo"]},
     "a person before a milder rule": {"kind": "set_threshold", "rule": "seen", "old": 0.9, "new": 0.5},
     "a new rule that asks a person": {"kind": "add_rule", "rule": "n", "new": {**NEW, "human_review": "always"}},
+    "a person before a milder rule, an exemption less": {
+        "kind": "remove_exemption", "rule": "seen", "item": "x", "old": {"id": "x", "match": "market = 'E'"}
+    },
     "an edit of a rule that is not there": {"kind": "set_threshold", "rule": "gone", "old": 0.9, "new": 0.1},
     "a value that is no number": {"kind": "set_threshold", "old": 0.6, "new": "low"},
 }  # fmt: skip
@@ -118,3 +121,21 @@ def test_an_edit_of_an_open_policy_that_takes_a_case_from_a_protected_one_is_see
     (found,) = check_protected(quiet.study.flows([louder]), quiet.policies)
     assert found.verdict == "fail"
     assert 0 < found.difference.value <= flows.height
+
+
+def test_whatever_leaves_a_protected_case_less_enforced_fails(guarded):
+    states = {
+        "a released case": ("automatic", "nothing", -1, 0, False),
+        "a case that a person still had to decide": ("review", "nothing", 0, -1, False),
+        "a milder action": ("automatic", "automatic", 0, 0, True),
+        "as before": ("automatic", "automatic", 0, 0, False),
+    }
+    for name, (before, after, alpha, beta, milder) in states.items():
+        flows = pl.DataFrame(
+            {
+                "policy_today": ["p"] * 2, "state_today": [before] * 2, "state_proposed": [after] * 2,
+                "alpha": [alpha] * 2, "beta": [beta] * 2, "milder": [milder] * 2,
+            }
+        )  # fmt: skip
+        found = check_protected(flows, guarded.policies)
+        assert [g.difference.value for g in found] == ([] if name == "as before" else [2.0]), name
