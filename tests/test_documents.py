@@ -16,8 +16,10 @@ import gne_analytics as gne
 from gne_analytics.causes.mechanism import OPEN_TO
 from gne_analytics.causes.signatures import SIGNATURES
 from gne_analytics.cli.app import app
-from gne_analytics.evidence.types import CauseKind, Mechanism
+from gne_analytics.evidence.types import CauseKind, EditKind, Mechanism
+from gne_analytics.policy.edits import applied
 from gne_analytics.testing.frames import appeals_frame, violations_frame
+from gne_analytics.workspace.changes import edits_of
 
 ROOT = Path(gne.__file__).parents[1]
 DOCUMENTS = ("METHODS.md", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
@@ -233,3 +235,14 @@ def test_the_example_of_themes_week_after_week_runs(tmp_path):
     assert set(held["placed"]["theme_id"]) == {"seller_text-01"}
     for typed in re.findall(r"`(found|again|ws)\.(\w+)", page("docs/themes.md")):
         assert hasattr(held[typed[0]], typed[1]), typed
+
+
+def test_every_edit_of_the_page_on_edits_can_be_made_to_the_demo_policy_and_every_kind_is_named_there():
+    (block,) = re.findall(r"```python\n(.*?)```", page("docs/edits.md"), flags=re.DOTALL)
+    held = {}
+    exec(compile(block.split("for name, edits")[0], "edits.md", "exec"), held)  # noqa: S102 - our own page
+    for name, edits in held["tries"].items():
+        assert applied(held["ws"].policies, edits_of(edits)) != held["ws"].policies, name
+    assert [k for k in EditKind if f"{k}" not in page("docs/edits.md")] == []
+    for verb in re.findall(r"ws\.(\w+)\(", page("docs/edits.md")):
+        assert hasattr(gne.Workspace, verb), verb

@@ -8,7 +8,7 @@ from gne_analytics.evidence.store import Evidence, EvidenceStore
 
 SHOWN_MILESTONES = 3
 """Milestones that a sentence names for each way of faring otherwise; a table names all."""
-NO_ONE_CHANGES = "No case fares otherwise, so the change falls on nobody."
+NO_ONE_CHANGES = "No seller's case fares otherwise, so the change falls on nobody."
 NO_SELLER = "On how few sellers the change falls cannot be told: the record names no seller of a case that changes."
 NO_LADDER = (
     "What it does on the penalty ladder cannot be told: the policy set has no ladder, or the record does not name whom "
@@ -20,8 +20,7 @@ def on_how_few(test: Backtest, store: EvidenceStore) -> str:
     """Return a claim template: on how few sellers the change of a backtest falls, beside their part of all cases."""
     found = test.concentration
     if found is None:
-        flow = test.flow
-        return NO_SELLER if flow.released + flow.new + flow.rerouted else NO_ONE_CHANGES
+        return NO_SELLER if test.identification.total else NO_ONE_CHANGES
 
     def said(value: float, unit: str, rows: str) -> Evidence:
         return store.add(value, unit, filter=rows, tool="concentration", arguments={"proposal": test.proposal_id})

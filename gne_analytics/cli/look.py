@@ -19,6 +19,8 @@ from gne_analytics.cli.options import (
     Strict,
 )
 from gne_analytics.errors import DataError
+from gne_analytics.evidence.proposals import Proposal
+from gne_analytics.strategy.frontier import POINTS
 from gne_analytics.strategy.identify import Label
 
 
@@ -177,15 +179,24 @@ def backtest(
     strict: Strict = False,
     json: AsJson = False,
 ) -> None:
-    """What a change of the policy set would have done on the record, and what cannot be known."""
+    """What a change of the policy set would have done on the record, and what cannot be known.
+
+    A list of edits is one change, judged on all sellers. A proposal of a run is judged as the run judged it: on the
+    sellers that its search did not see, from its first day on; of several each by itself.
+    """
     from gne_analytics import workspace
     from gne_analytics.cli.console import say, say_json
 
     ws = workspace.open(source, policies=policies, seed=seed, strict=strict)
-    result = ws.backtest(workspace.read_edits(edits), label=label)
+    changes = workspace.read_changes(edits)
+    results = [ws.backtest(change, label=label) for change in changes]
     if json:
-        say_json(result.model_dump(mode="json"))
-    else:
+        told = [result.model_dump(mode="json") for result in results]
+        say_json(told[0] if len(told) == 1 else told)
+        return
+    for change, result in zip(changes, results, strict=True):
+        if isinstance(change, Proposal):
+            say(f"PROPOSAL {change.id}: {change.title}\n")
         say(ws.text_of(result))
 
 
@@ -196,7 +207,9 @@ def frontier(
     by: Annotated[
         list[str] | None, typer.Option(help="Give each value of this column a threshold of its own; repeat for more.")
     ] = None,
-    points: Annotated[int, typer.Option(min=2, help="Replay at most so many points; each takes about a second.")] = 15,
+    points: Annotated[
+        int, typer.Option(min=2, help="Replay at most so many points; each takes about a second.")
+    ] = POINTS,
     policies: Policies = None,
     seed: Seed = 0,
     strict: Strict = False,

@@ -41,6 +41,11 @@ def say_canary(plan: CanaryPlan) -> None:
         f"{plan.weeks} weeks{scope}. The chance that any interval of any week misses its truth is at most "
         f"{percent(plan.level)}."
     )
+    if not plan.decides:
+        say(
+            "The record's traffic is too thin to refute harm at these margins in that time: expect it to end "
+            "undecided, unless the share or the margins are larger."
+        )
     if plan.blind:
         say(f"Not in the record, so nothing is ever rolled out by it: {', '.join(plan.blind).replace('_', ' ')}.")
     watched = [[w.metric.replace("_", " "), w.role, w.worse, number(w.margin)] for w in plan.watched]

@@ -145,7 +145,10 @@ def _locked(edit: Edit, path: Path, old: object, data: object) -> Plain:
     """Return what the file says at a path, or raise when ``old`` says otherwise."""
     found = look_up(data, path)
     if canonical(found) != canonical(old) and not (found is None and canonical(old) in _ABSENT):
-        raise PolicyError(f"{named(edit)}: {address(path)} is {found!r} now, not {old!r}; make the edit anew.")
+        raise PolicyError(
+            f"{named(edit)}: {address(path)} is {found!r} now, not {old!r}; make the edit anew "
+            f"from what holds, with old: {found!r}."
+        )
     return found
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gne_analytics.evidence.proposals import Proposal
 from gne_analytics.evidence.types import Edit
 from gne_analytics.policy.files import PolicySet
-from gne_analytics.strategy.backtest import replay_change
+from gne_analytics.strategy.backtest import On, replay_change
 from gne_analytics.strategy.estimate import Price, difference, tally
 from gne_analytics.strategy.identify import MIN_LABELS, Label, identify
 from gne_analytics.strategy.recommend import COVERAGE_FLOOR
@@ -226,16 +226,19 @@ def audit_plan(
     policies: PolicySet,
     *,
     label: Label = "final_decision",
+    on: On | None = None,
     budget: int | None = None,
     study: Study | None = None,
 ) -> AuditPlan:
     """Plan the audits that would settle a change: the answer to a refusal for want of truth.
 
-    Cases that wait for a person whose like nobody has seen are left out: a trial review settles those, and no audit.
+    On the cases that a backtest judges it on: of a proposal, those of the sellers that its search did not see. Cases
+    that wait for a person whose like nobody has seen are left out: a trial review settles those, and no audit.
     """
     edits = change.edits if isinstance(change, Proposal) else change
     since = change.since if isinstance(change, Proposal) else None
-    done = replay_change(edits, study or open_study(record, policies), label=label, since=since)
+    chosen: On = on or ("confirm" if isinstance(change, Proposal) else "all")
+    done = replay_change(edits, study or open_study(record, policies), label=label, on=chosen, since=since)
     known = done.reviewers.wrong is not None and done.reviewers.right is not None
     moved = done.moved if known else done.moved.filter(pl.col("beta") == 0)
     return plan_audits(moved, budget, beyond=done.moved.height - moved.height)

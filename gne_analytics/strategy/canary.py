@@ -72,6 +72,9 @@ class CanaryPlan(Frozen):
     watched: tuple[Watched, ...] = Field(min_length=1)
     scope: Segment = Segment({})
     """The rows that count, e.g. those that the edited rules' detectors scored; empty for all."""
+    decides: bool = True
+    """Whether the record's traffic is enough to refute harm at every margin within these weeks; else it will most
+    likely end for futility."""
     blind: tuple[str, ...] = ()
     """What would have to be watched and is not in the record; while there is any, nothing is rolled out."""
     rule: str = RULE

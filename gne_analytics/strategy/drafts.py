@@ -42,7 +42,7 @@ def _clause(cause: Cause, policy: Policy, reason: str) -> list[Edit]:
     clause = next((c for c in policy.clauses if c.id == wanted), None)
     if clause is None:
         return []
-    line = f"{DRAFT}: say on which side like cases in {cause.segment} fall"
+    line = f"{DRAFT}: say on which side like cases in {_plain(cause.segment)} fall"
     return [
         Edit(
             kind=EditKind.EDIT_CLAUSE, policy=policy.id, clause=clause.id, reason=reason,
@@ -72,7 +72,13 @@ def _evidence(cause: Cause, policy: Policy, study: Study, reason: str) -> list[E
         return []
     old = list(policy.appeal.evidence)
     return [
-        Edit(kind=EditKind.SET_EVIDENCE, policy=policy.id, old=old, new=[*old, proofs["evidence"][0]], reason=reason)
+        Edit(
+            kind=EditKind.SET_EVIDENCE,
+            policy=policy.id,
+            old=old,
+            new=[*old, _plain(proofs["evidence"][0])],
+            reason=reason,
+        )
     ]
 
 
@@ -83,7 +89,7 @@ def _notices(cause: Cause, policy: Policy, study: Study, reason: str, evidence: 
     languages = set(cause.segment.values("language"))
     asked = evidence[-1] if evidence else list(policy.appeal.evidence)
     # Kinds of evidence come from the appeals: only letters, digits and blanks may enter a notice.
-    plain = [re.sub(r"[^\w ]", "", str(e).replace("_", " ")) for e in asked] if isinstance(asked, list) else []
+    plain = [_plain(e).replace("_", " ") for e in asked] if isinstance(asked, list) else []
     proof = ", ".join(plain)
     line = f"<!-- {DRAFT}: name the rule and what to do first"
     line += f"; ask for: {proof} -->" if proof else " -->"
@@ -99,6 +105,11 @@ def _notices(cause: Cause, policy: Policy, study: Study, reason: str, evidence: 
     return found
 
 
+def _plain(text: object) -> str:
+    """Leave letters, digits, blanks and the signs of a segment: what comes from outside goes into a config here."""
+    return re.sub(r"[^\w =&/.,-]", "", str(text))
+
+
 def _new_clause(cause: Cause, policy: Policy, study: Study, reason: str) -> list[Edit]:
     """Draft a clause for the new kind of harm and a rule in status draft, which acts on nothing."""
     known = study.population.attributes
@@ -108,7 +119,7 @@ def _new_clause(cause: Cause, policy: Policy, study: Study, reason: str) -> list
     if not study.can_name(segment):
         return []
     name = slug(segment, [c.id.rsplit(".", 1)[-1] for c in policy.clauses])
-    clause = Clause(id=f"{policy.id}.{name}", text=f"{DRAFT}: what signals report in {segment}.")
+    clause = Clause(id=f"{policy.id}.{name}", text=f"{DRAFT}: what signals report in {_plain(segment)}.")
     rule = {
         "id": f"draft-{name}", "clause": clause.id, "status": "draft",
         "when": [study.predicate(segment)], "action": "warn", "points": 0,

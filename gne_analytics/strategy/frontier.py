@@ -25,7 +25,7 @@ from gne_analytics.strategy.study import Study, study_of
 from gne_analytics.strategy.sweep import Choice, Options, sweep
 from gne_analytics.tables.record import Record
 
-POINTS = 25
+POINTS = 15
 """Points that are judged on the other sellers, evenly along the frontier, unless told otherwise."""
 EXACT = (
     "On the sellers searched, every point is best at some costs of a wrongful case and a missed violation, a review "

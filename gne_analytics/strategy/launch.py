@@ -2,11 +2,12 @@
 
 from datetime import date, timedelta
 
-from gne_analytics.errors import DataError
+from gne_analytics.errors import DataError, PolicyError
 from gne_analytics.evidence.proposals import Proposal
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.policy.files import PolicySet
 from gne_analytics.strategy.canary import CanaryPlan, Watched, make_plan
+from gne_analytics.strategy.kinds import is_replayable
 from gne_analytics.strategy.population import Population, build_population
 from gne_analytics.strategy.sellers import MISSED, OVERTURNED, WRONGFUL, seller_rows
 from gne_analytics.strategy.traffic import ASSUMED, Traffic, traffic_of, weeks_needed
@@ -42,6 +43,8 @@ def plan_canary(
         start: the first day of the canary; the Monday after the record's end by default.
         population: the record's case table, where it is built already.
     """
+    if not any(is_replayable(edit) for edit in proposal.edits):
+        raise PolicyError(f"{proposal.id} changes words or drafts only; its experiment plan says how to try these.")
     if record.unit is None:
         raise DataError(f"{record.name} names no unit; map seller_id in source.yaml, since a canary needs sellers.")
     margins = policies.objectives.of(proposal.policy).guardrails
@@ -60,7 +63,8 @@ def plan_canary(
         unit=record.unit,
         share=share,
         start=start or record.as_of.date() + timedelta(days=7 - record.as_of.weekday()),
-        weeks=max(weeks),
+        weeks=max(w or LONGEST for w in weeks),
+        decides=None not in weeks,
         level=LEVEL,
         correlation=worst.correlation if worst else ASSUMED,
         caps=worst.caps if worst else (1.0,),
@@ -69,11 +73,10 @@ def plan_canary(
     )
 
 
-def _weeks(traffic: Traffic | None, margin: float, share: float, metrics: int) -> int:
+def _weeks(traffic: Traffic | None, margin: float, share: float, metrics: int) -> int | None:
     if traffic is None:
-        return LONGEST
-    found = weeks_needed(traffic, margin, share=share, baseline=traffic.baseline, level=LEVEL / metrics)
-    return found or LONGEST
+        return None
+    return weeks_needed(traffic, margin, share=share, baseline=traffic.baseline, level=LEVEL / metrics)
 
 
 def _scope(proposal: Proposal, record: Record, policies: PolicySet) -> Segment:

@@ -29,8 +29,9 @@ def losing_sellers(
 ) -> pl.DataFrame:
     """Return the sellers with the most cases newly enforced (or sent to a person instead of passed), with rows.
 
-    Columns: unit, cases (all of theirs), new, rerouted, released, known_legitimate (of the new and rerouted ones, by
-    appeal or audit), rows (ids of at most ``EXAMPLE_ROWS`` cases that fare worse). Most first, then by name.
+    Columns: unit, cases (all of theirs), worse (newly enforced, or sent to a person instead of passed), new, rerouted
+    and released (by flow), known_legitimate (of the worse, by appeal or audit), rows (ids of at most ``EXAMPLE_ROWS``
+    of the worse). Most of the worse first, then by name.
 
     Example:
         >>> losing_sellers([edit], record, policies, limit=3)["rows"]  # doctest: +SKIP
@@ -45,10 +46,10 @@ def losing_sellers(
     ranked = flows.sort("score", "case_id", descending=[True, False], nulls_last=True)
     table = ranked.group_by("unit").agg(
         pl.len().alias("cases"),
+        worse.sum().alias("worse"),
         *[found.sum().alias(name) for name, found in is_flow.items()],
         (worse & legitimate).sum().alias("known_legitimate"),
-        worse.sum().alias("worse"),
         pl.col("case_id").filter(worse).head(EXAMPLE_ROWS).alias("rows"),
     )
     losing = table.filter(pl.col("worse") > 0).sort("worse", "unit", descending=[True, False])
-    return losing.drop("worse").head(limit)
+    return losing.head(limit)

@@ -76,6 +76,13 @@ def _of_rule(rule: Rule, study: Study, store: EvidenceStore) -> Iterator[Said]:
                 "no case by it.",
                 (what, last),
             )
+        elif not resolve(rule.model_copy(update={"exemptions": (item,)}), cases, study.day)["exempt"].any():
+            what = store.add(f"{rule.id}, {item.id}", "name")
+            cited = store.add(read, "count", filter=f"read by {rule.id}", tool="replay")
+            yield (
+                f"Exemption {what.ref()} holds for none of the {cited.ref()} cases that the rule reads.",
+                (what, cited),
+            )
     yield from _of_overrides(rule, said, store)
 
 

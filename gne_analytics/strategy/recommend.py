@@ -38,8 +38,10 @@ def recommend(
         return _harms(guardrails, store) or Verdict(
             Recommendation.CANNOT_TELL, "No case of the record fares otherwise, so there is nothing to judge by."
         )
+    protected = [g for g in guardrails if g.name == "protected_policy"]
     return (
-        _disagrees(agreement, store)
+        _harms(protected, store)
+        or _disagrees(agreement, store)
         or _unknown(identification, untried, store)
         or _harms(guardrails, store)
         or _weigh(loss, guardrails, store)

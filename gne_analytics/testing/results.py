@@ -403,7 +403,14 @@ def _examples() -> pl.DataFrame:
 
 def some_losing_sellers() -> pl.DataFrame:
     """The sellers who lose by the proposal, with the columns of `strategy.losing_sellers`; one's id is hostile."""
-    counts = {"cases": [40, 9], "new": [3, 1], "rerouted": [2, 0], "released": [0, 1], "known_legitimate": [1, 0]}
+    counts = {
+        "cases": [40, 9],
+        "worse": [5, 1],
+        "new": [3, 1],
+        "rerouted": [2, 0],
+        "released": [0, 1],
+        "known_legitimate": [1, 0],
+    }
     return pl.DataFrame({"unit": ["s-41", HOSTILE], **counts, "rows": [["c-71", "c-70"], ["c-3"]]})
 
 

@@ -336,6 +336,7 @@ def on_whom(test: Backtest | None, losing: pl.DataFrame | None = None) -> str:
             {
                 "seller": row["unit"],
                 "all their cases": row["cases"],
+                "worse off": row["worse"],
                 "newly enforced": row["new"],
                 "sent to a person, or from one": row["rerouted"],
                 "released": row["released"],

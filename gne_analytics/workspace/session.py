@@ -6,16 +6,14 @@ What one stage needs of another is a frame that is handed over here; the stages 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
-from pydantic import TypeAdapter, ValidationError
 
-from gne_analytics.atomic import read_json
 from gne_analytics.errors import DataError, PolicyError, did_you_mean
 from gne_analytics.evidence.proposals import Backtest, Proposal
 from gne_analytics.evidence.segment import MISSING, Segment
@@ -23,6 +21,7 @@ from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Cause, Edit, Shift
 from gne_analytics.tables.contract import TABLES
 from gne_analytics.workspace.asking import check_not_empty, values_held
+from gne_analytics.workspace.changes import Change, change_of, edits_of
 from gne_analytics.workspace.handover import in_scope, mechanism_context, themes_by_violation
 
 if TYPE_CHECKING:
@@ -263,9 +262,25 @@ class Workspace:
             within, self.record, self._needed_policies(), store=self.store, seed=self.seed, study=self._replayed()
         )
 
+    def proposal(self, edits: Sequence[Edit | Mapping[str, object]]) -> Proposal:
+        """Make a proposal of edits of one policy that somebody thought of: with a title, a way back, its owner.
+
+        It is judged like any other, on half of the sellers; a list of edits is judged on all of them.
+
+        Raises:
+            PolicyError: edits of several policies, or one that may relax a protected policy.
+        """
+        from gne_analytics.strategy.judged import new_proposal
+
+        made = edits_of(edits)
+        policies = dict.fromkeys(e.policy for e in made)
+        if len(policies) != 1:
+            raise PolicyError(f"A proposal is of one policy's edits, and these name {len(policies)}; part them.")
+        return new_proposal(made, self._needed_policies().policy(made[0].policy), self._replayed(), (), ())
+
     def backtest(
         self,
-        proposal: Proposal | Sequence[Edit],
+        proposal: Change,
         *,
         label: Label = "final_decision",
         target: Literal["retrospective", "prospective"] = "retrospective",
@@ -277,7 +292,7 @@ class Workspace:
         from gne_analytics.strategy.backtest import backtest
 
         return backtest(
-            proposal,
+            change_of(proposal),
             self.record,
             self._needed_policies(),
             store=self.store,
@@ -287,14 +302,15 @@ class Workspace:
             study=self._replayed(),
         )
 
-    def frontier(self, policy: str, rule: str, by: Sequence[str] = (), **more: Any) -> Traded:
+    def frontier(self, policy: str, rule: str, by: str | Sequence[str] = (), **more: Any) -> Traded:
         """Return what one rule's thresholds can trade, segment by segment; it displays itself in a notebook."""
         from gne_analytics.strategy.frontier import frontier
         from gne_analytics.workspace.traded import Traded
 
-        return Traded.of(frontier(self._replayed(), policy=policy, rule=rule, by=by, store=self.store, **more))
+        names = (by,) if isinstance(by, str) else tuple(by)
+        return Traded.of(frontier(self._replayed(), policy=policy, rule=rule, by=names, store=self.store, **more))
 
-    def frontier_beside(self, proposal: Proposal, *, points: int = 9) -> Traded | None:
+    def frontier_beside(self, proposal: Change, *, points: int = 9) -> Traded | None:
         """Return the frontier of the rule whose threshold a proposal moves, the proposal marked; None if it moves none.
 
         Asked again it is at hand. Errors are those of `strategy.frontier_beside`.
@@ -302,6 +318,7 @@ class Workspace:
         from gne_analytics.strategy.moved import frontier_beside
         from gne_analytics.workspace.traded import Traded
 
+        proposal = self._as_proposal(proposal)
         key = (proposal.id, points)
         if key not in self._traded:
             found = frontier_beside(proposal, self._replayed(), store=self.store, points=points)
@@ -320,30 +337,37 @@ class Workspace:
 
         return funnel(self.record, by)
 
-    def counterexamples(self, proposal: Proposal | Sequence[Edit], *, limit: int = 20) -> pl.DataFrame:
+    def counterexamples(self, proposal: Change, *, limit: int = 20) -> pl.DataFrame:
         """Return real cases that a change fixes, breaks or leaves wrong; see `strategy.counterexamples`."""
         from gne_analytics.strategy.counterexamples import counterexamples
 
-        return counterexamples(proposal, self.record, self._needed_policies(), limit=limit, study=self._replayed())
+        return counterexamples(
+            change_of(proposal), self.record, self._needed_policies(), limit=limit, study=self._replayed()
+        )
 
-    def losing_sellers(self, proposal: Proposal | Sequence[Edit], *, limit: int = 10) -> pl.DataFrame:
+    def losing_sellers(self, proposal: Change, *, limit: int = 10) -> pl.DataFrame:
         """Return the sellers with the most cases that fare worse under a change; see `strategy.losing_sellers`."""
         from gne_analytics.strategy.losing import losing_sellers
 
-        return losing_sellers(proposal, self.record, self._needed_policies(), limit=limit, study=self._replayed())
+        return losing_sellers(
+            change_of(proposal), self.record, self._needed_policies(), limit=limit, study=self._replayed()
+        )
 
-    def audit_plan(self, proposal: Proposal | Sequence[Edit], *, budget: int | None = None) -> AuditPlan:
+    def audit_plan(self, proposal: Change, *, budget: int | None = None) -> AuditPlan:
         """Return the audits that would settle a change; see `strategy.audit_plan`."""
         from gne_analytics.strategy.audits import audit_plan
 
-        return audit_plan(proposal, self.record, self._needed_policies(), budget=budget, study=self._replayed())
+        return audit_plan(
+            change_of(proposal), self.record, self._needed_policies(), budget=budget, study=self._replayed()
+        )
 
-    def canary_plan(self, proposal: Proposal, *, start: date | None = None) -> CanaryPlan:
+    def canary_plan(self, proposal: Change, *, start: date | None = None) -> CanaryPlan:
         """Return who sees a proposal first, by a stated hash, what is watched and for how long."""
         from gne_analytics.strategy.launch import plan_canary
 
         cases = self._replayed().population
-        return plan_canary(proposal, self.record, self._needed_policies(), start=start, population=cases)
+        made = self._as_proposal(proposal)
+        return plan_canary(made, self.record, self._needed_policies(), start=start, population=cases)
 
     def watch(self, canary: CanaryPlan | Monitor) -> Monitor:
         """Look at a canary for every week that has become mature; hand the result in again with a later record."""
@@ -351,13 +375,13 @@ class Workspace:
 
         return follow(canary if isinstance(canary, Monitor) else Monitor(plan=canary), self.record)
 
-    def score_wording(self, proposal: Proposal | Sequence[Edit]) -> list[Judgement]:
+    def score_wording(self, proposal: Change) -> list[Judgement]:
         """Score every clause that a proposal rewords on its own held-out labelled examples, with the model if any."""
         from gne_analytics.agents.judging import BUDGET, clause_judge
         from gne_analytics.policy.edits import applied
         from gne_analytics.strategy.wording import reworded, score_wording
 
-        edits = proposal.edits if isinstance(proposal, Proposal) else tuple(proposal)
+        edits = proposal.edits if isinstance(proposal, Proposal) else edits_of(proposal)
         today = self._needed_policies()
         judge = clause_judge(self.model_session(BUDGET))
         return [score_wording(old, new, judge) for old, new in reworded(today, applied(today, edits))]
@@ -479,6 +503,9 @@ class Workspace:
                 if value != MISSING and not any(h == value or h.startswith(f"{value}/") for h in held):
                     raise DataError(f"No row has {dimension}={value}{did_you_mean(value, held)}.")
 
+    def _as_proposal(self, change: Change) -> Proposal:
+        return change if isinstance(change, Proposal) else self.proposal(change)
+
     def _replayed(self) -> Study:
         from gne_analytics.strategy.study import open_study
 
@@ -496,16 +523,3 @@ class Workspace:
         if themes is not None and self.said is None:
             self.said = themes_by_violation(self.record, themes.themes, themes.assignments)
         return mechanism_context(self.record, self.said)
-
-
-def read_edits(path: str | Path) -> tuple[Edit, ...]:
-    """Read edits from a JSON file: a list of edits, a proposal (an object with ``edits``), or a list of proposals."""
-    held = read_json(Path(path), "give a JSON file with a list of edits, or a proposal of a run's proposals.json")
-    items = held if isinstance(held, list) else [held]
-    found = [e for item in items for e in (item["edits"] if isinstance(item, dict) and "edits" in item else [item])]
-    try:
-        return TypeAdapter(tuple[Edit, ...]).validate_python(found)
-    except ValidationError as fault:
-        first = fault.errors()[0]
-        place = ".".join(str(p) for p in first["loc"])
-        raise DataError(f"{path}, edit {place}: {first['msg']}; see the schema of proposals.json.") from None

@@ -6,7 +6,7 @@ from gne_analytics.agents.narrate_whom import NO_LADDER, NO_ONE_CHANGES, NO_SELL
 from gne_analytics.agents.narrate_whom import on_how_few as few
 from gne_analytics.agents.narrate_whom import on_the_ladder as ladder
 from gne_analytics.evidence.claims import check_template
-from gne_analytics.evidence.proposals import Concentration, Flow, LadderExposure
+from gne_analytics.evidence.proposals import Concentration, Flow, Identification, LadderExposure
 from gne_analytics.evidence.render import render
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.testing.results import a_backtest
@@ -45,7 +45,12 @@ def test_a_change_on_so_few_that_all_are_named_has_no_share_of_its_largest(found
 
 def test_without_a_seller_and_without_a_change_the_reason_is_told():
     assert told(few, concentration=None) == NO_SELLER
-    assert told(few, concentration=None, flow=Flow(kept=9)) == NO_ONE_CHANGES
+    assert told(few, concentration=None, identification=Identification()) == NO_ONE_CHANGES
+
+
+def test_where_reviews_alone_are_spared_nobody_bears_it():
+    spared = {"flow": Flow(kept=9, rerouted=32), "identification": Identification()}
+    assert told(few, concentration=None, **spared) == NO_ONE_CHANGES
 
 
 def test_the_ladder_is_told_by_milestone_and_without_one_that_is_said():

@@ -38,7 +38,7 @@ def test_it_says_on_how_few_sellers_the_change_falls_and_who_moves_on_the_ladder
 def test_the_sellers_who_lose_stand_in_the_order_given_and_their_ids_are_escaped(shown):
     text, words = shown
     assert "<script" not in text
-    assert re.search(r"s-41 40 3 2 0 1 c-71, c-70", words)
+    assert re.search(r"s-41 40 5 3 2 0 1 c-71, c-70", words)
 
 
 def test_nobody_who_loses_and_no_ladder_are_said_in_words():

@@ -1,7 +1,5 @@
 """The workspace: the front door's verbs on small records."""
 
-import json
-
 import polars as pl
 import pytest
 
@@ -12,7 +10,7 @@ from gne_analytics.metrics.observations import observe
 from gne_analytics.tables.record import record_from_frames
 from gne_analytics.testing.frames import record
 from gne_analytics.testing.policies import small_policy_set
-from gne_analytics.workspace import Workspace, read_edits
+from gne_analytics.workspace import Workspace
 from gne_analytics.workspace.behind import series_of
 from gne_analytics.workspace.handover import in_scope
 
@@ -80,19 +78,23 @@ def test_a_series_counts_every_row_once(ws):
     assert series.filter(pl.col("lo") > pl.col("hi")).is_empty()
 
 
-@pytest.mark.parametrize("shape", ["list", "proposal", "proposals"])
-def test_edits_are_read_from_a_list_a_proposal_or_several(tmp_path, shape):
+def test_dicts_that_spell_edits_are_edits_and_what_is_none_is_named_by_its_place(ws):
+    spelt = {"kind": "set_threshold", "policy": "counterfeit", "rule": "logo-match", "old": 0.7, "new": 0.8}
+    assert ws.backtest([spelt]).flow == ws.backtest([Edit(**spelt)]).flow
+    with pytest.raises(DataError, match=r"edit 0\.kind: .*docs/edits.md"):
+        ws.backtest([{**spelt, "kind": "set_treshold"}])
+
+
+def test_ones_own_edits_become_a_proposal_that_is_judged_on_unseen_sellers(ws):
     edit = Edit(kind="set_threshold", policy="counterfeit", rule="logo-match", old=0.7, new=0.8)
-    held = json.loads(edit.model_dump_json())
-    content = {"list": [held], "proposal": {"id": "P", "edits": [held]}, "proposals": [{"edits": [held]}]}[shape]
-    (tmp_path / "edits.json").write_text(json.dumps(content))
-    assert read_edits(tmp_path / "edits.json") == (edit,)
-
-
-def test_a_file_of_edits_that_holds_none_says_what_is_wrong(tmp_path):
-    (tmp_path / "edits.json").write_text('[{"kind": "set_treshold", "policy": "x"}]')
-    with pytest.raises(DataError, match=r"edit 0\.kind"):
-        read_edits(tmp_path / "edits.json")
+    made = ws.proposal([edit])
+    assert (made.title, made.owner) == ("Set the threshold of logo-match to 0.8", "ip-policy")
+    assert made.rollback[0].new == 0.7
+    assert ws.backtest(made).cases < ws.backtest([edit]).cases
+    assert ws.canary_plan([edit]).proposal == made.id
+    other = edit.model_copy(update={"policy": "misleading-health-claims", "rule": "cure-claim"})
+    with pytest.raises(PolicyError, match="one policy's edits"):
+        ws.proposal([edit, other])
 
 
 def test_a_backtest_of_no_edits_changes_nothing(ws):
