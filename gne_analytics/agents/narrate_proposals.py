@@ -51,7 +51,7 @@ def backtest_finding(test: Backtest, store: EvidenceStore) -> Finding:
     return Finding(
         id=f"backtest-{test.proposal_id}",
         kind=FindingKind.PROPOSAL,
-        title=Claim(template="What the edits would have done on the record"),
+        title=Claim(template=f"What the edits would have done on the record. {verdict}"),
         claims=(*_tested(test, store), Claim(template=verdict, kind=ClaimKind.CERTAINTY)),
         subject="The backtest",
         proposal_id=test.proposal_id,

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import polars as pl
 
+from gne_analytics.agents.phrases import VERDICTS
 from gne_analytics.agents.quote import quoted
 from gne_analytics.atomic import write_json, write_whole
 from gne_analytics.evidence.claims import Finding
-from gne_analytics.evidence.proposals import Backtest, Proposal
+from gne_analytics.evidence.proposals import Backtest, Proposal, Recommendation
 from gne_analytics.evidence.render import render, show
 from gne_analytics.evidence.segment import Frozen
 from gne_analytics.evidence.store import EvidenceStore
@@ -89,6 +90,8 @@ def _readme(papers: Papers, store: EvidenceStore) -> str:
     for proposal in papers.proposals:
         signed = markdown(", ".join(papers.approved_by.get(proposal.id, ())))
         lines += [f"- **{markdown(_shown(proposal.title, store))}** ({proposal.id}), approved by {signed}"]
+        if proposal.recommendation is not Recommendation.RECOMMEND:
+            lines += [f"  - **Signed against the backtest**, by which it is {VERDICTS[proposal.recommendation]}."]
         lines += [f"  - {markdown(_shown(e.reason, store))}" for e in proposal.edits if e.reason]
     lines += [f"- Left out: {i}, since {markdown(why)}" for i, why in papers.left_out.items()]
     lines += [

@@ -187,6 +187,15 @@ def test_a_failing_policy_test_keeps_the_release_back(desk):
     assert desk.acts() == ["approved"]
 
 
+def test_what_was_signed_against_the_backtest_says_so_in_the_release(desk):
+    desk.sign("ada")
+    assert "against the backtest" not in (desk.release() / "README.md").read_text()
+    desk.proposals = [propose(desk.policies, "p2", recommendation=Recommendation.REFUSE)]
+    desk.sign("ada")
+    text = (desk.release("other") / "README.md").read_text()
+    assert "**Signed against the backtest**, by which it is not recommended." in text
+
+
 def test_what_is_not_signed_is_left_out_and_said_so(desk):
     other = Edit(kind=EditKind.SET_POINTS, policy="counterfeit", rule="logo-match", old=8, new=6)
     desk.proposals.append(propose(desk.policies, "p2", edit=other))
