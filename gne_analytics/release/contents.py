@@ -85,6 +85,8 @@ class ProposalPart:
     """What the thresholds of its rule can trade, on the sellers that the backtest is judged on."""
     no_frontier: str = ""
     """Why it is not drawn, where it was asked for and could not be."""
+    whole: Backtest | None = None
+    """The same over all of the record, where its backtest starts at the day on which its cause set in."""
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,8 @@ def _proposal_part(ws: Workspace, proposal: Proposal, offered: Proposals, patch:
         return ProposalPart(proposal, patch=patch)
     plan = ws.audit_plan(proposal).strata
     examples, losing = ws.counterexamples(proposal, limit=EXAMPLES), ws.losing_sellers(proposal, limit=LOSING)
-    return ProposalPart(proposal, test, patch, plan, examples, losing, *_frontier(ws, proposal, offered))
+    whole = ws.backtest(proposal.model_copy(update={"since": None})) if proposal.since else None
+    return ProposalPart(proposal, test, patch, plan, examples, losing, *_frontier(ws, proposal, offered), whole)
 
 
 def _frontier(ws: Workspace, proposal: Proposal, offered: Proposals) -> tuple[Frontier | None, str]:
