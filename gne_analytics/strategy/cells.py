@@ -154,12 +154,15 @@ class CellRule:
     """Strictness of the action; the strictest firing rule decides a case."""
 
 
+_Conditions = tuple[tuple[int, ...], tuple[int, ...]]
+"""Of a rule: the bits that must hold, and those that exempt."""
+
+
 class _Read(NamedTuple):
-    """The signatures that a rule reads, and what it would do alone: signature x class."""
+    """The signatures that a rule reads, and what it would do alone: signature x (by itself, by a person) x class."""
 
     signatures: NDArray[np.int64]
-    automatic: Floats
-    asked: Floats
+    acted: Floats
 
 
 @dataclass(frozen=True)
@@ -207,8 +210,10 @@ class Tensor:
         review = np.zeros_like(rank, dtype=bool)
         bins = np.arange(n_bins)
         for rule in rules:
-            active, asks = self._reads(rule), self._asks(rule)
-            fires = active[:, None] & (bins[None, :] >= self.first_bins(rule, active)[:, None])
+            read, asks = np.flatnonzero(self._hold(rule.when, rule.exempt)), self._asks(rule)
+            first = np.full(len(self.signatures), n_bins)
+            first[read] = self.first_bins(rule, read)
+            fires = bins[None, :] >= first[:, None]
             stricter, equal = fires & (rule.rank > rank), fires & (rule.rank == rank)
             review = np.where(stricter, asks[:, None], np.where(equal, review & asks[:, None], review))
             rank = np.where(stricter, np.int8(rule.rank), rank)
@@ -219,61 +224,72 @@ class Tensor:
 
         Where one rule alone reads a signature, a look-up among the reverse cumulative sums; else as ``states`` decides.
         """
-        readers = np.zeros(len(self.signatures), np.int8)
-        automatic = np.zeros((len(self.signatures), self._above[measure].shape[2]))
-        asked = np.zeros_like(automatic)
+        acted = np.zeros((len(self.signatures), 2, self._above[measure].shape[2]))
         for rule in rules:
             read = self._look_up(rule, measure)
-            readers[read.signatures] += 1
-            automatic[read.signatures], asked[read.signatures] = read.automatic, read.asked
-        contested = readers > 1
-        if contested.any():
+            acted[read.signatures] = read.acted
+        contested = self._contested(tuple((rule.when, rule.exempt) for rule in rules))
+        if len(contested):
             part = replace(self, signatures=self.signatures[contested])  # its rows alone decide
             rank, review = part.states(rules)
             counts = self._measures[measure][contested]
-            automatic[contested] = (counts * ((rank > 0) & ~review)[:, :, None]).sum(1)
-            asked[contested] = (counts * ((rank > 0) & review)[:, :, None]).sum(1)
-        return automatic, asked
+            for i, by in enumerate((~review, review)):
+                acted[contested, i] = (counts * ((rank > 0) & by)[:, :, None]).sum(1)
+        return acted[:, 0], acted[:, 1]
 
     @cached_property
     def _look_up(self) -> Callable[[CellRule, str], "_Read"]:
         """Remember rules: most candidates of a search share all of them but one."""
         return lru_cache(MOST_KNOWN)(self._read_by)
 
-    def _read_by(self, rule: CellRule, measure: str) -> "_Read":
-        signatures = np.flatnonzero(self._reads(rule))
-        mine = replace(self, signatures=self.signatures[signatures])
-        fired = self._above[measure][signatures, mine.first_bins(rule, np.ones(len(signatures), bool))]
-        asks = mine._asks(rule)[:, None]
-        return _Read(signatures, np.where(asks, 0.0, fired), np.where(asks, fired, 0.0))
+    @cached_property
+    def _contested(self) -> Callable[[tuple[_Conditions, ...]], NDArray[np.int64]]:
+        """Remember which signatures more than one of some rules reads."""
+        return lru_cache(MOST_KNOWN)(
+            lambda rules: np.flatnonzero(np.sum([self._hold(*conditions) for conditions in rules], axis=0) > 1)
+        )
 
-    def _reads(self, rule: CellRule) -> Bools:
-        """Say for each signature whether a rule looks at its score at all."""
-        return _every(self.signatures[:, list(rule.when)]) & _every(~self.signatures[:, list(rule.exempt)])
+    def _read_by(self, rule: CellRule, measure: str) -> "_Read":
+        signatures = np.flatnonzero(self._hold(rule.when, rule.exempt))
+        fired = self._above[measure][signatures, self.first_bins(rule, signatures)]
+        acted = np.zeros((len(signatures), 2, fired.shape[1]))
+        acted[np.arange(len(signatures)), self._asks(rule)[signatures].astype(np.int64)] = fired
+        return _Read(signatures, acted)
+
+    def _hold(self, when: tuple[int, ...], exempt: tuple[int, ...]) -> Bools:
+        """Say for each signature whether a rule of such conditions looks at its score at all."""
+        reads = np.ones(len(self.signatures), np.bool_)
+        for bit in when:
+            reads &= self.signatures[:, bit]
+        for bit in exempt:
+            reads &= ~self.signatures[:, bit]
+        return reads
 
     def _asks(self, rule: CellRule) -> Bools:
         return np.zeros(len(self.signatures), bool) if rule.review is None else self.signatures[:, rule.review]
 
-    def first_bins(self, rule: CellRule, active: Bools) -> NDArray[np.int64]:
-        """Return for every signature the first position on the bin axis at which a rule fires."""
+    def first_bins(self, rule: CellRule, signatures: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return for signatures that a rule reads the first position on the bin axis at which it fires."""
         if rule.default is None:
-            return np.full(len(self.signatures), int(rule.scored), np.int64)
-        return self.cells.edge_index(self.thresholds(rule, rule.default, active)) + 2
+            return np.full(len(signatures), int(rule.scored), np.int64)
+        values = self.thresholds(rule, rule.default, signatures)
+        met = np.array(sorted(v for v in {rule.default, *(o[1] for o in rule.overrides)} if (values == v).any()))
+        return (self.cells.edge_index(met) + 2)[np.searchsorted(met, values)]
 
-    def thresholds(self, rule: CellRule, default: float, active: Bools) -> Floats:
-        """Return the threshold of a rule for every signature; PolicyError where overrides tie on a real case."""
-        values = np.full(len(self.signatures), default)
-        best = np.full(len(self.signatures), np.iinfo(np.int64).min)
+    def thresholds(self, rule: CellRule, default: float, signatures: NDArray[np.int64]) -> Floats:
+        """Return the threshold of a rule for signatures that it reads; PolicyError where overrides tie on one."""
+        values = np.full(len(signatures), default)
+        best = np.full(len(signatures), np.iinfo(np.int64).min)
         for bit, value, priority in sorted(rule.overrides, key=lambda override: -override[2]):
-            match = self.signatures[:, bit]
-            if (tie := active & match & (best == priority) & (values != value)).any():
+            match = self.signatures[signatures, bit]
+            if (tie := match & (best == priority) & (values != value)).any():
                 other = float(values[tie][0])
                 raise PolicyError(
                     f"rule {rule.name!r}: overrides with thresholds {other:g} and {value:g} match the same case "
                     f"with priority {priority}; give one of them a higher priority."
                 )
-            values = np.where(match & (priority > best), value, values)
-            best = np.where(match & (priority > best), priority, best)
+            wins = match & (priority > best)
+            values[wins], best[wins] = value, priority
         return values
 
 
@@ -283,7 +299,7 @@ def densify(cells: Cells) -> Tensor:
     runs, run = _runs(cells.frame.select(*words, *cells.slices, *cells.by))
     signatures, s = _codes(runs, [*words, *cells.slices])
     classes, c = _codes(runs, list(cells.by))
-    bits = np.zeros((signatures.height, len(cells.predicates)), bool)
+    bits = np.zeros((signatures.height, len(cells.predicates)), bool, order="F")  # read by the predicate
     for i in range(len(cells.predicates)):
         bits[:, i] = (signatures[f"sig_{i // WORD}"].to_numpy() >> (i % WORD)) & 1
     position = (s[run], cells.frame["bin"].to_numpy() - NO_SCORE, c[run])
@@ -310,8 +326,3 @@ def _codes(frame: pl.DataFrame, columns: list[str]) -> tuple[pl.DataFrame, NDArr
     distinct = frame.select(columns).unique().sort(columns, nulls_last=False).with_row_index("code")
     code = frame.select(columns).join(distinct, on=columns, how="left", nulls_equal=True, maintain_order="left")["code"]
     return distinct.drop("code"), code.to_numpy().astype(np.int64)
-
-
-def _every(bits: Bools) -> Bools:
-    """Say for each signature whether all the bits hold."""
-    return np.asarray(bits.all(axis=1), np.bool_)

@@ -30,7 +30,9 @@ MOST_GROUPS, MOST_CELLS = 1 << 22, 1 << 25
 STEPS = 1 << 13
 """Equal steps between the lowest and the highest edge in the table of bins."""
 THREADS = min(4, os.cpu_count() or 1)
-STRETCH, PART = 1 << 16, 1 << 20
+CROWDED = 4
+"""Edges in one step of the table from which on a score is looked for among all of them instead."""
+STRETCH, PART = 1 << 17, 1 << 20
 """Rows whose intermediate results fit into a core's cache, and rows that are counted at once."""
 
 
@@ -51,11 +53,12 @@ class Bins:
         """Return the bin of each score, ``NO_SCORE`` for NaN; exact, ``>=`` at the edge."""
         if not len(self.edges):
             bins = np.zeros(len(scores), np.int32)
-        elif self._crowded:
+        elif self._most > CROWDED:
             bins = np.searchsorted(self.edges, scores, side="right").astype(np.int32)
         else:
             bins = self._below.take(self._steps(scores))
-            bins += scores >= self._next.take(bins)
+            for _ in range(self._most):
+                bins += scores >= self._next.take(bins)
         np.copyto(bins, NO_SCORE, where=np.isnan(scores))
         return bins
 
@@ -78,9 +81,9 @@ class Bins:
         return self._steps(self.edges.copy())
 
     @cached_property
-    def _crowded(self) -> bool:
-        """Two edges in one step: the table cannot tell them apart."""
-        return len(np.unique(self._at)) < len(self.edges)
+    def _most(self) -> int:
+        """The most edges that share a step of the table, which tells them apart no further."""
+        return int(np.unique(self._at, return_counts=True)[1].max())
 
     @cached_property
     def _below(self) -> NDArray[np.int32]:
@@ -131,8 +134,13 @@ def count_rows(
     key = np.zeros(len(example), np.int32)
     key[present] = of_group.to_numpy()
     _to_cells(of_row, key, cases[score], bins)
-    counts = np.bincount(of_row, minlength=keys.height * width)
-    totals = {c: np.bincount(of_row, _numbers(cases[c], 0.0), minlength=len(counts)) for c in sums}
+    counts = np.zeros(keys.height * width, np.int64)
+    totals = {c: np.zeros(len(counts)) for c in sums}
+    for start in range(0, cases.height, STRETCH):  # at once they would be copied as wider integers
+        cells = of_row[start : start + STRETCH]
+        np.add.at(counts, cells, 1)
+        for name, total in totals.items():
+            np.add.at(total, cells, _numbers(cases[name][start : start + STRETCH], 0.0))
     full = np.flatnonzero(counts)
     return keys[full // width].select(
         pl.exclude("key"),
@@ -262,8 +270,7 @@ def _text_coder(texts: pl.Series, known: pl.Enum) -> _Coder:
 
 
 def _from_one(numbers: pl.Series) -> NDArray[np.int32]:
-    codes = numbers.fill_null(0).to_numpy().astype(np.int32)
-    codes += 1
+    codes: NDArray[np.int32] = np.add(numbers.fill_null(0).to_numpy(), 1, dtype=np.int32)
     if numbers.null_count():
         codes[numbers.is_null().to_numpy()] = 0
     return codes

@@ -197,3 +197,13 @@ def test_a_value_that_the_first_rows_do_not_hold_is_counted_all_the_same(monkeyp
     predicates = {"late": Condition(nw.col("market") == "VN", ("market",))}
     found = count_cells(cases, predicates, [0.5], by=["market"]).frame
     assert found.rows() == [(0, None, 1, 20), (0, "ID", 1, 20), (0, "TH", 1, 20), (1, "VN", 1, 1)]
+
+
+@pytest.mark.parametrize("share", range(1, 8))
+def test_edges_that_share_a_step_of_the_table_are_told_apart(share):
+    crowd = [0.5]
+    for _ in range(share - 1):
+        crowd.append(np.nextafter(crowd[-1], 1))
+    edges = np.array([0.1, *crowd, 0.9])
+    near = np.concatenate([edges, np.nextafter(edges, 0), np.nextafter(edges, 1)])
+    assert Bins(edges).of(near).tolist() == np.searchsorted(edges, near, side="right").tolist()
