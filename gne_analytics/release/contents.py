@@ -12,6 +12,7 @@ from gne_analytics.evidence.proposals import Backtest, Proposal
 from gne_analytics.evidence.segment import Segment
 from gne_analytics.evidence.store import EvidenceStore
 from gne_analytics.evidence.types import Cause, Counts, Decomposition, Shift, Theme
+from gne_analytics.strategy.audits import AuditPlan
 from gne_analytics.strategy.frontier import Frontier
 from gne_analytics.tables.capabilities import Capability
 from gne_analytics.themes.crossed import Crossed
@@ -75,8 +76,8 @@ class ProposalPart:
     proposal: Proposal
     backtest: Backtest | None = None
     patch: str = ""
-    audits: pl.DataFrame | None = None
-    """The audits that would settle it: cell, appealed, cases, labels, audits, probability."""
+    audits: AuditPlan | None = None
+    """The audits that would settle it."""
     examples: pl.DataFrame | None = None
     """Real cases in four buckets (`strategy.counterexamples`)."""
     losing: pl.DataFrame | None = None

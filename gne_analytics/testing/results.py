@@ -43,6 +43,7 @@ from gne_analytics.evidence.types import (
     Shift,
 )
 from gne_analytics.release.contents import CausePart, OtherName, ProposalPart, ReportInput, ShiftPart
+from gne_analytics.strategy.audits import AuditPlan
 from gne_analytics.tables.capabilities import Capability
 from gne_analytics.testing.said import HOSTILE, a_crossing, some_themes, some_weeks
 from gne_analytics.themes.hierarchy import Hierarchy, Level, Node
@@ -374,8 +375,8 @@ def _funnel() -> pl.DataFrame:
     return pl.DataFrame({"level": ["first"] * 4, "stage": list(sizes), "n": n, "of": of, **spread})
 
 
-def _audits() -> pl.DataFrame:
-    return pl.DataFrame(
+def _audits() -> AuditPlan:
+    strata = pl.DataFrame(
         {
             "cell": ["counterfeit|released|-1|0"],
             "appealed": [False],
@@ -385,6 +386,7 @@ def _audits() -> pl.DataFrame:
             "probability": [0.15],
         }
     )
+    return AuditPlan(strata, 61.0, 24.0, 0.7, 0.95, 40)
 
 
 def _examples() -> pl.DataFrame:

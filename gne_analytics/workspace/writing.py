@@ -158,7 +158,7 @@ def _proposal_part(ws: Workspace, proposal: Proposal, offered: Proposals, patch:
     test = _test_of(proposal, offered)
     if test is None:
         return ProposalPart(proposal, patch=patch)
-    plan = ws.audit_plan(proposal).strata
+    plan = ws.audit_plan(proposal)
     examples, losing = ws.counterexamples(proposal, limit=EXAMPLES), ws.losing_sellers(proposal, limit=LOSING)
     whole = ws.backtest(proposal.model_copy(update={"since": None})) if proposal.since else None
     return ProposalPart(proposal, test, patch, plan, examples, losing, *_frontier(ws, proposal, offered), whole)
