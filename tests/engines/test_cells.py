@@ -40,11 +40,11 @@ def counted_by_hand(frame, by, bits, edges):
     for case in frame.iter_rows(named=True):
         signature = sum(1 << i for i, test in enumerate(bits) if test(case))
         score = case["score"]
-        key = (signature, NO_SCORE if score is None else sum(e <= score for e in edges), *(case[b] for b in by))
+        key = (signature, *(case[b] for b in by), NO_SCORE if score is None else sum(e <= score for e in edges))
         n[key] += 1
         weight[key] += case["weight"]
     order = sorted(n, key=lambda key: [(v is not None, v) for v in key])
-    types = {"sig_0": pl.Int64, "bin": pl.Int32, **dict.fromkeys(by, pl.String), "n": pl.Int64, "weight": pl.Float64}
+    types = {"sig_0": pl.Int64, **dict.fromkeys(by, pl.String), "bin": pl.Int32, "n": pl.Int64, "weight": pl.Float64}
     return pl.DataFrame([(*key, n[key], weight[key]) for key in order], schema=types, orient="row")
 
 
