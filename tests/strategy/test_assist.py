@@ -119,16 +119,17 @@ def test_no_label_of_a_seller_enters_the_guess_of_its_own_cases():
     cases = draw_markets(3)
     part = cases["unit"].rank("dense") % 5
     before = assisted(cases.with_columns(fold=part.cast(pl.UInt8)))
+    some = pl.Series(part == 2) & (pl.int_range(cases.height, eager=True) % 4 == 0)  # a few, so that it still helps
     other = cases.with_columns(
         fold=part.cast(pl.UInt8),
-        audit_violating=pl.when(pl.Series(part == 2)).then(1 - pl.col("audit_violating")).otherwise("audit_violating"),
+        audit_violating=pl.when(some).then(1 - pl.col("audit_violating")).otherwise("audit_violating"),
     )
     after = assisted(other)
     mine = pl.col("fold") == 2
     assert before.filter(mine)["predicted"].max() > 0
-    if "predicted" in after.columns and after["gain"].max() > 1:
-        assert before.filter(mine)["predicted"].to_numpy() == pytest.approx(after.filter(mine)["predicted"].to_numpy())
-        assert (before.filter(~mine)["predicted"] - after.filter(~mine)["predicted"]).abs().max() > 1e-3
+    assert after["gain"].max() > 1
+    assert before.filter(mine)["predicted"].to_numpy() == pytest.approx(after.filter(mine)["predicted"].to_numpy())
+    assert (before.filter(~mine)["predicted"] - after.filter(~mine)["predicted"]).abs().max() > 1e-3
 
 
 def test_under_the_latent_label_the_decision_of_an_appeal_is_what_the_model_learns_from():
