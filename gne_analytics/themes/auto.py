@@ -34,7 +34,7 @@ LEGIBLE = 0.1
 Vietnamese text, next to none of an Indonesian one."""
 SPELLING = 0.5
 """What spelling weighs beside meaning,"""
-SPELT = 512
+SPELT = 256
 """in so many columns."""
 RIDGE = 0.3
 LANGUAGES = frozenset(

@@ -12,6 +12,7 @@
 import os
 from collections.abc import Sequence
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -107,21 +108,37 @@ class UseAndStrange:
 
 
 class Ngrams:
-    """Character n-grams hashed with signs into some places: no model, every script, spelling only."""
+    """Character n-grams within words, hashed with signs into some places: no model, every script, spelling only."""
 
     def __init__(self, width: int = 1024) -> None:
-        from sklearn.feature_extraction.text import HashingVectorizer
+        self._width = width
 
-        self.id = f"ngrams-2-4-{width}"
-        self._hash = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4), n_features=width, norm=None)
+    @property
+    def id(self) -> str:
+        """Names the lengths of the n-grams and the places."""
+        return f"spelling-2-4-{self._width}"
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Embed by spelling: damped counts, so that a repeated word does not drown the rest."""
-        if not texts:
-            return _none(self._hash.n_features)
-        counts = self._hash.transform(list(texts)).astype(np.float32)
-        counts.data = np.sign(counts.data) * np.sqrt(np.abs(counts.data))
-        return unit_length(counts.toarray())
+        cut = [[f" {word} " for word in text.lower().split()] for text in texts]
+        length = np.array([len(word) for words in cut for word in words], dtype=np.int64)
+        row = np.repeat(np.repeat(np.arange(len(texts)), [len(words) for words in cut]), length)
+        letters = "".join(chain.from_iterable(cut)).encode("utf-32-le", "replace")
+        code = np.frombuffer(letters, dtype=np.uint32).astype(np.uint64)
+        left = np.repeat(np.cumsum(length), length) - np.arange(len(code))  # letters to the end of the word
+        counts = np.zeros(len(texts) * self._width)
+        gram = code
+        for n in range(2, 5):
+            gram = gram[:-1] * _PRIME + code[n - 1 :]
+            whole = left[: len(gram)] >= n
+            mixed = gram[whole] * _ODD  # its high bits follow every letter
+            place = row[: len(gram)][whole] * self._width + (mixed >> np.uint64(33)).astype(np.int64) % self._width
+            counts += np.bincount(place, 1.0 - 2.0 * (mixed >> np.uint64(63)), minlength=len(counts))
+        damped = np.sign(counts) * np.sqrt(np.abs(counts))
+        return unit_length(damped.reshape(len(texts), self._width))
+
+
+_PRIME, _ODD = np.uint64(1_000_003), np.uint64(0x9E37_79B9_7F4A_7C15)
 
 
 class Endpoint:

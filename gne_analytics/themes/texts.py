@@ -26,6 +26,8 @@ _SHINGLE = 5
 _HASHES = 32
 _BAND = 4
 _NEAR = 0.8
+_BLOCK = 20_000
+"""Texts that are cut to shingles at once."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ def unshouted(text: str) -> str:
         >>> unshouted("MY SHOP WAS CLOSED, WHY?")
         'my shop was closed, why?'
     """
-    upper, lower = sum(c.isupper() for c in text), sum(c.islower() for c in text)
-    return text.lower() if upper > lower and upper >= SHOUTED else text
+    upper = sum(map(str.isupper, text))
+    return text.lower() if upper >= SHOUTED and upper > sum(map(str.islower, text)) else text
 
 
 def shortened(text: str) -> str:
@@ -168,7 +170,8 @@ def checked(frame: pl.DataFrame, view: str) -> pl.DataFrame:
 
 def _fold(bones: Sequence[str]) -> dict[str, str]:
     """Map each skeleton to the head of its near-duplicates: MinHash bands propose, shingle Jaccard >= .8 decides."""
-    shingles = [_shingles(bone) for bone in bones]
+    blocks = [_shingled(bones[start : start + _BLOCK]) for start in range(0, len(bones), _BLOCK)]
+    shingles = [one for held, _ in blocks for one in held]
     parent = list(range(len(bones)))
 
     def root(i: int) -> int:
@@ -177,7 +180,7 @@ def _fold(bones: Sequence[str]) -> dict[str, str]:
             i = parent[i]
         return i
 
-    for i, j in _candidates(shingles):
+    for i, j in _candidates(np.concatenate([signatures for _, signatures in blocks])):
         # A copy is compared with the head of its group, so that a chain of small edits does not tie strangers.
         a, b = sorted((root(i), root(j)))
         if a != b and _jaccard(shingles[a], shingles[b]) >= _NEAR:
@@ -185,20 +188,33 @@ def _fold(bones: Sequence[str]) -> dict[str, str]:
     return {bone: bones[root(i)] for i, bone in enumerate(bones)}
 
 
-def _shingles(bone: str) -> np.ndarray:
-    codes = np.frombuffer(bone.encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
-    if len(codes) <= _SHINGLE:
-        codes = np.pad(codes, (0, _SHINGLE + 1 - len(codes)))
-    windows = np.lib.stride_tricks.sliding_window_view(codes, _SHINGLE)
-    powers = np.array([1000003**p % 2**64 for p in range(_SHINGLE)], dtype=np.uint64)
-    return np.unique((windows * powers).sum(axis=1, dtype=np.uint64))
-
-
-def _candidates(shingles: Sequence[np.ndarray]) -> Iterable[tuple[int, int]]:
+def _shingled(bones: Sequence[str]) -> tuple[list[NDArray[np.uint64]], NDArray[np.uint64]]:
+    """Return each skeleton's different shingles in order of their hash, and its MinHash signature (Broder, 1997)."""
+    padded = [bone.ljust(_SHINGLE + 1, "\0") for bone in bones]
+    length = np.array([len(bone) for bone in padded])
+    code = np.frombuffer("".join(padded).encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
+    windows = len(code) - _SHINGLE + 1
+    shingle = np.zeros(windows, dtype=np.uint64)
+    for place in range(_SHINGLE):
+        shingle += code[place : place + windows] * np.uint64(1000003**place % 2**64)
+    owner = np.repeat(np.arange(len(bones)), length)[:windows]
+    whole = (np.cumsum(length)[owner] - np.arange(windows)) >= _SHINGLE
+    shingle, owner = shingle[whole], owner[whole]
+    order = np.lexsort((shingle, owner))
+    shingle, owner = shingle[order], owner[order]
+    new = np.ones(len(shingle), dtype=bool)
+    new[1:] = (shingle[1:] != shingle[:-1]) | (owner[1:] != owner[:-1])
+    shingle, owner = shingle[new], owner[new]
+    starts = np.searchsorted(owner, np.arange(len(bones)))
     rng = np.random.default_rng(20261122)
     odd = rng.integers(1, 2**63, _HASHES, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
     shift = rng.integers(0, 2**63, _HASHES, dtype=np.uint64)
-    signatures = np.stack([((s[:, None] * odd + shift) >> np.uint64(16)).min(axis=0) for s in shingles])
+    hashed = ((shingle * o + s) >> np.uint64(16) for o, s in zip(odd, shift, strict=True))
+    return np.split(shingle, starts[1:]), np.stack([np.minimum.reduceat(h, starts) for h in hashed], axis=1)
+
+
+def _candidates(signatures: NDArray[np.uint64]) -> Iterable[tuple[int, int]]:
+    """Pairs that share a band of the signature."""
     seen: set[tuple[int, int]] = set()
     for start in range(0, _HASHES, _BAND):
         buckets: dict[bytes, int] = {}

@@ -8,7 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import pairwise
 
@@ -38,6 +38,11 @@ def words(text: str) -> list[str]:
         >>> words("Facturas válidas, [number]")
         ['facturas', 'válidas']
     """
+    return list(_words(text))
+
+
+@lru_cache(maxsize=1 << 15)  # a fit asks three times for the words of each of its texts
+def _words(text: str) -> tuple[str, ...]:
     plain = MARK.sub(" ", text).casefold().replace("’", "'")
     found = [w for m in _WORD.finditer(plain) if len(w := m.group().rstrip("'’-")) >= SHORTEST]
     for run in _UNSPACED.finditer(plain):
@@ -45,7 +50,7 @@ def words(text: str) -> list[str]:
         told = [part not in function_words() and not _HIRAGANA.fullmatch(part) for part in parts]
         found += [part for part, tells in zip(parts, told, strict=True) if tells and len(part) >= SHORTEST]
         found += [a + b for (a, b), both in zip(pairwise(parts), map(all, pairwise(told)), strict=True) if both]
-    return found
+    return tuple(found)
 
 
 def is_unspaced(term: str) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from gne_analytics.themes.embedders import Embedder, Vectors
-from gne_analytics.themes.graph import Labels, settle
+from gne_analytics.themes.graph import Labels, centroids, settle
 from gne_analytics.themes.tokens import analyser, common_words, function_words, prune, words
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ LABEL_TERMS = 3
 ENGLISH_LEADS = 0.2
 """From this share of English texts on, a theme is labelled in English; below it, in its largest language."""
 FEWEST = 10
+SHOWN = 3
+"""Texts of a theme that BERTopic's own views show."""
 SPEAKERS = 2
 """A term that a reader sees was written by so many sellers, so that a name or a slip of one of them is none."""
 
@@ -131,7 +133,16 @@ def find_topics(
                 chosen[t] = (first + _diverse(rest, said[t], space))[:TERMS] or [("", 0.0)]
             return chosen
 
-    model = BERTopic(
+    class Frame(BERTopic):  # type: ignore[misc]
+        def _save_representative_docs(self, documents: Documents) -> None:
+            """The nearest to each theme's centre; BERTopic would count words again."""
+            labels = np.asarray(documents["Topic"])
+            likeness = np.einsum("ij,ij->i", vectors, centroids(vectors, labels)[labels])
+            nearest = np.lexsort((-likeness, labels))
+            rows = {t: nearest[labels[nearest] == t][:SHOWN] for t in range(int(labels.max()) + 1)}
+            self.representative_docs_ = {t: [texts[i] for i in some] for t, some in rows.items()}
+
+    model = Frame(
         language="multilingual",  # "english", its default, deletes every letter beyond a to z
         embedding_model=BaseEmbedder(),
         umap_model=BaseDimensionalityReduction(),
