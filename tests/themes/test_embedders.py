@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from gne_analytics.errors import DataError, ModelError
-from gne_analytics.themes import cache
-from gne_analytics.themes.cache import embed
-from gne_analytics.themes import auto, embedders
+from gne_analytics.themes import auto, cache, embedders
 from gne_analytics.themes.auto import make_auto
+from gne_analytics.themes.cache import embed
 from gne_analytics.themes.embedders import E5, Endpoint, Ngrams, Use, Vectors, make_embedder
 
 NEAR = ["the purchase invoice was ignored", "nobody read my invoice", "my family lives from this shop"]
