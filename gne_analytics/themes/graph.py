@@ -22,9 +22,9 @@ STRIDE = 4
 DROPPED_EDGES = 0.1
 DROPOUTS = 2
 """Times that the chosen cut is made again without a tenth of the edges."""
-EXPECTED = 0.35
-"""n texts are expected to hold about n to this power of themes,"""
-DOUBT = 0.04
+EXPECTED = 2.4
+"""n texts are expected to hold about so many times the fourth root of n themes,"""
+DOUBT = 0.02
 """and a cut pays so much of its silhouette for each squared log-step away from that."""
 FINEST = 3.0
 """Cuts with more than so many times the square root of n themes are crumbs."""
@@ -202,9 +202,9 @@ def most_themes(n: int) -> float:
 
 
 def _worth(cut: Cut, n: int) -> float:
-    if not 1 < cut.themes <= most_themes(n) or cut.silhouette <= 0:
+    if not 1 < cut.themes <= most_themes(n):
         return -math.inf
-    away = float(np.log(cut.themes) - EXPECTED * np.log(n))
+    away = math.log(cut.themes / (EXPECTED * n**0.25))
     return cut.silhouette - DOUBT * away**2
 
 
@@ -275,7 +275,7 @@ class GraphClusterer:
             return self
         rows = np.asarray(X, dtype=np.float32)
         order = np.lexsort(rows[:, :ORDERED_BY].T)
-        with threadpool_limits(1):  # products of blocks so small that waiting for a second core costs more than it gains
+        with threadpool_limits(1):  # the products are so small that waiting for a second core costs more than it gains
             found = partition(rows[order], self._seed, self._neighbours)
         self.partition_ = found.in_order(np.argsort(order))
         self.labels_ = settle(X, self.partition_.chosen.labels)
