@@ -29,10 +29,16 @@ def test_the_same_rows_and_seed_give_the_same_themes() -> None:
     assert np.array_equal(GraphClusterer(seed=3).fit(vectors).labels_, GraphClusterer(seed=3).fit(vectors).labels_)
 
 
-def test_where_nothing_parts_the_texts_the_cut_is_unsure_and_no_crumbs() -> None:
-    cut = partition(unit_length(np.random.default_rng(1).normal(size=(400, 64))))
+@pytest.mark.parametrize("n", [400, 2000])
+def test_where_nothing_parts_the_texts_the_cut_is_unsure_and_of_the_usual_number(n: int) -> None:
+    cut = partition(unit_length(np.random.default_rng(1).normal(size=(n, 64))))
     assert cut.unsure
-    assert 400**0.25 <= cut.chosen.themes <= graph.FINEST * 400**0.5
+    assert 0.4 < cut.chosen.themes / (graph.EXPECTED * n**0.25) < 2.5
+
+
+def test_groups_that_lie_clearly_apart_outweigh_the_usual_number() -> None:
+    vectors, _ = blobs(100, 20, noise=0.1)  # the usual number is 16
+    assert 90 <= partition(vectors).chosen.themes <= 110
 
 
 def test_blocks_change_no_edge(monkeypatch: pytest.MonkeyPatch) -> None:
