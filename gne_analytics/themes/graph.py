@@ -4,7 +4,11 @@ Leiden: Traag, Waltman and van Eck (2019). Shared-neighbour weights: Jarvis and 
 """
 
 import math
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from gne_analytics.themes.embedders import Vectors, unit_length
 
 Labels = NDArray[np.int64]
+Job, Done = TypeVar("Job"), TypeVar("Done")
 
 NEIGHBOURS = 15
 RESOLUTIONS = np.geomspace(0.1, 32, 24)
@@ -85,9 +90,11 @@ def nearest(vectors: Vectors, k: int = NEIGHBOURS) -> tuple[NDArray[np.int64], N
         return _nearest_of_candidates(vectors, k)
     index = np.empty((n, k), dtype=np.int64)
     cosine = np.empty((n, k), dtype=np.float32)
-    for start in range(0, n, _BLOCK):
-        rows = slice(start, start + _BLOCK)
+
+    def block(rows: slice) -> None:
         index[rows], cosine[rows] = _best(_to_others(vectors, rows), k)
+
+    _at_once(block, _blocks(n))
     return index, cosine
 
 
@@ -97,12 +104,24 @@ def _nearest_of_candidates(vectors: Vectors, k: int) -> tuple[NDArray[np.int64],
     low = unit_length(vectors @ axes[:, -PROJECTED:].astype(np.float32))
     index = np.empty((n, k), dtype=np.int64)
     cosine = np.empty((n, k), dtype=np.float32)
-    for start in range(0, n, _BLOCK):
-        rows = slice(start, start + _BLOCK)
+
+    def block(rows: slice) -> None:
         some, _ = _best(_to_others(low, rows), max(CANDIDATES, 2 * k))
-        best, cosine[rows] = _best(np.einsum("ijk,ik->ij", vectors[some], vectors[rows]), k)
+        best, cosine[rows] = _best(np.einsum("ijk,ik->ij", np.take(vectors, some, axis=0), vectors[rows]), k)
         index[rows] = np.take_along_axis(some, best, axis=1)
+
+    _at_once(block, _blocks(n))
     return index, cosine
+
+
+def _blocks(n: int) -> list[slice]:
+    return [slice(start, start + _BLOCK) for start in range(0, n, _BLOCK)]
+
+
+def _at_once(run: Callable[[Job], Done], jobs: Iterable[Job]) -> list[Done]:
+    """Run jobs, a thread for each core, in numpy and Leiden, which leave the interpreter free; results in order."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(run, jobs))
 
 
 def _to_others(vectors: Vectors, rows: slice) -> Vectors:
@@ -170,28 +189,25 @@ def partition(vectors: Vectors, seed: int = 0, k: int = NEIGHBOURS) -> Partition
     distance = 1 - vectors[sample] @ vectors[sample].T
     most = most_themes(n)
 
-    found: dict[int, Cut] = {}
-
-    def try_at(i: int) -> Cut:
+    def cut_at(i: int) -> Cut:
         labels = leiden(graph, RESOLUTIONS[i], seed)
         themes = len(np.unique(labels))
-        found[i] = Cut(float(RESOLUTIONS[i]), themes, float("nan"), silhouette(distance, labels[sample]), labels)
-        return found[i]
+        return Cut(float(RESOLUTIONS[i]), themes, float("nan"), silhouette(distance, labels[sample]), labels)
 
-    for i in range(STRIDE - 1, len(RESOLUTIONS), STRIDE):
-        if try_at(i).themes > most:  # finer still: resolutions rise
-            break
+    apart = range(STRIDE - 1, len(RESOLUTIONS), STRIDE)
+    tried = _at_once(cut_at, apart)
+    crumbs = next((j for j, cut in enumerate(tried) if cut.themes > most), len(tried))  # finer still: resolutions rise
+    found = dict(zip(apart, tried[: crumbs + 1], strict=False))
     step = STRIDE
     while step := step // 2:
         best_yet = max(found, key=lambda i: _worth(found[i], n))
-        for i in {best_yet - step, best_yet + step} & set(range(len(RESOLUTIONS))) - set(found):
-            try_at(i)
+        beside = [i for i in (best_yet - step, best_yet + step) if 0 <= i < len(RESOLUTIONS) and i not in found]
+        found |= zip(beside, _at_once(cut_at, beside), strict=True)
     cuts = list({found[i].themes: found[i] for i in sorted(found, reverse=True)}.values())[::-1]
     best = max(cuts, key=lambda c: _worth(c, n))
     if _worth(best, n) == -math.inf:
         return Partition(cuts[0], tuple(cuts))
-    thinned = (_drop_edges(graph, seed + i) for i in range(DROPOUTS))
-    again = [leiden(g, best.resolution, seed + 1 + i) for i, g in enumerate(thinned)]
+    again = _at_once(lambda i: leiden(_drop_edges(graph, seed + i), best.resolution, seed + 1 + i), range(DROPOUTS))
     chosen = replace(best, agreement=float(np.mean([adjusted_rand(best.labels, labels) for labels in again])))
     return Partition(chosen, tuple(chosen if c is best else c for c in cuts))
 
@@ -299,6 +315,6 @@ def settle(vectors: Vectors, labels: Labels) -> Labels:
 
 def centroids(vectors: Vectors, labels: Labels) -> Vectors:
     """Return the mean direction of each label 0, 1, 2, ..."""
-    total = np.zeros((int(labels.max()) + 1, vectors.shape[1]), dtype=np.float32)
-    np.add.at(total, labels, vectors)
-    return unit_length(total)
+    n = len(labels)
+    member = csr_matrix((np.ones(n, dtype=np.float32), (labels, np.arange(n))), shape=(int(labels.max()) + 1, n))
+    return unit_length(member @ vectors)
