@@ -18,7 +18,8 @@ from threadpoolctl import threadpool_limits
 from gne_analytics.themes.embedders import Vectors, unit_length
 
 Labels = NDArray[np.int64]
-Job, Done = TypeVar("Job"), TypeVar("Done")
+Job = TypeVar("Job")
+Done = TypeVar("Done")
 
 NEIGHBOURS = 15
 RESOLUTIONS = np.geomspace(0.1, 32, 24)
