@@ -13,8 +13,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
-from threadpoolctl import threadpool_limits
 
+from gne_analytics.themes.cores import one_blas_thread
 from gne_analytics.themes.embedders import Vectors, unit_length
 
 Labels = NDArray[np.int64]
@@ -292,7 +292,7 @@ class GraphClusterer:
             return self
         rows = np.asarray(X, dtype=np.float32)
         order = np.lexsort(rows[:, :ORDERED_BY].T)
-        with threadpool_limits(1):  # the products are so small that waiting for a second core costs more than it gains
+        with one_blas_thread():  # the products are so small that waiting for a second core costs more than it gains
             found = partition(rows[order], self._seed, self._neighbours)
         self.partition_ = found.in_order(np.argsort(order))
         self.labels_ = settle(X, self.partition_.chosen.labels)

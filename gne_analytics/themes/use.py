@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from gne_analytics.errors import MissingExtra
+from gne_analytics.themes.cores import one_blas_thread
 
 Array = NDArray[np.float32]
 Codes = NDArray[np.int64]
@@ -46,29 +47,38 @@ class UseModel:
 
     def read(self, texts: Sequence[str]) -> tuple[Array, Array]:
         """Return a vector of length one per text, and which share of its pieces the tokeniser has no name for."""
-        from threadpoolctl import threadpool_limits
-
-        jobs = os.cpu_count() or 1
-        out, strange = np.empty((len(texts), 512), dtype=np.float32), np.empty(len(texts), dtype=np.float32)
-        cut = self._pieces.encode(list(texts), add_bos=True, add_eos=True, num_threads=jobs)
-        length = np.array([len(ids) for ids in cut])
+        out = np.empty((len(texts), 512), dtype=np.float32)
+        cut = self._cut(texts)
+        length = _lengths(cut)
         part = np.cumsum(length) // TOKENS
         starts = np.flatnonzero(np.diff(part, prepend=-1)).tolist()
 
         def block(rows: slice) -> None:
-            out[rows], strange[rows] = self._block(cut[rows], length[rows])
+            out[rows] = self._block(cut[rows], length[rows])
 
-        # On busy cores BLAS threads wait by spinning: a thread per block costs less.
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(jobs) as pool:
+        with one_blas_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(block, map(slice, starts, [*starts[1:], len(texts)])))
-        return out, strange
+        return out, self._nameless(cut)
 
-    def _block(self, cut: Sequence[list[int]], length: Codes) -> tuple[Array, Array]:
+    def nameless(self, texts: Sequence[str]) -> Array:
+        """Return which share of each text's pieces the tokeniser has no name for; 1 where there is no piece."""
+        return self._nameless(self._cut(texts))
+
+    def _cut(self, texts: Sequence[str]) -> list[list[int]]:
+        cut: list[list[int]] = self._pieces.encode(
+            list(texts), add_bos=True, add_eos=True, num_threads=os.cpu_count() or 1
+        )
+        return cut
+
+    def _nameless(self, cut: Sequence[list[int]]) -> Array:
+        pieces = _lengths(cut) - 2
+        unknown = np.array([ids.count(self._pieces.unk_id()) for ids in cut], dtype=np.int64)
+        return np.where(pieces > 0, unknown / np.maximum(pieces, 1), 1).astype(np.float32)
+
+    def _block(self, cut: Sequence[list[int]], length: Codes) -> Array:
         w = self._weights
         start = np.cumsum(length) - length
         flat = np.fromiter(chain.from_iterable(cut), dtype=np.int64, count=int(length.sum()))
-        unknown = np.add.reduceat(flat == self._pieces.unk_id(), start)
-        strange = np.where(length > 2, unknown / np.maximum(length - 2, 1), 1).astype(np.float32)
 
         kinds, kind = np.unique(flat, return_inverse=True)
         chunk = kinds % len(w.scale)
@@ -90,7 +100,7 @@ class UseModel:
         weigh = csr_matrix((scale, np.arange(len(flat)), ends), shape=(len(cut), len(flat)))
         summed = np.hstack([said @ pieces, *(weigh @ run for run in runs)])
         summed = (summed - (weigh @ mean)[:, None]) * w.ln_g + length[:, None].astype(np.float32) * w.ln_b
-        return self._head(summed, length.astype(np.float32)), strange
+        return self._head(summed, length.astype(np.float32))
 
     def _convolved(self, i: int, token: Array, kind: Codes, around: Codes) -> Array:
         """Two layers over each token's window, each with what went in added; equal windows are worked out once."""
@@ -114,6 +124,10 @@ class UseModel:
         z = np.tanh(y @ w.p3 + _relu(y @ w.d2) @ w.d3)
         vectors: Array = (z / np.sqrt(np.maximum(_squares(z), w.eps))[:, None]).astype(np.float32)
         return vectors
+
+
+def _lengths(cut: Sequence[list[int]]) -> Codes:
+    return np.array([len(ids) for ids in cut], dtype=np.int64)
 
 
 def _unique_rows(rows: Codes, values: int) -> tuple[Codes, Codes]:
