@@ -120,6 +120,10 @@ class Ngrams:
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Embed by spelling: damped counts, so that a repeated word does not drown the rest."""
+        parts = [self._spelt(texts[start : start + _SPELT_AT_ONCE]) for start in range(0, len(texts), _SPELT_AT_ONCE)]
+        return np.concatenate([_none(self._width), *parts])
+
+    def _spelt(self, texts: Sequence[str]) -> Vectors:
         cut = [[f" {word} " for word in text.lower().split()] for text in texts]
         length = np.array([len(word) for words in cut for word in words], dtype=np.int64)
         row = np.repeat(np.repeat(np.arange(len(texts)), [len(words) for words in cut]), length)
@@ -138,6 +142,8 @@ class Ngrams:
         return unit_length(damped.reshape(len(texts), self._width))
 
 
+_SPELT_AT_ONCE = 1_000
+"""Texts; a letter takes some 90 bytes meanwhile."""
 _PRIME, _ODD = np.uint64(1_000_003), np.uint64(0x9E37_79B9_7F4A_7C15)
 
 
