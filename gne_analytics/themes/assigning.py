@@ -37,7 +37,8 @@ def assign(
         embedder: that of the model, where it is not one by name.
         cache_dir: where embeddings are kept by content: only texts that it has not seen are read.
         guess: texts in a language that the fast embedder does not know are guessed from their letters, not read by the
-            slow one: for millions of them, at a price in accuracy.
+            slow one: for millions of them, at a price in accuracy. A model fitted on few texts (`auto.FEW`) has all
+            texts read by both all the same.
         progress: called with (done, to do), in rows.
 
     Returns:
