@@ -185,6 +185,8 @@ def load(folder: Path, cache_dir: Path | None = None) -> ThemeModel:
         if "fused_e5_mean" in arrays:
             raise DataError(f"{folder} holds themes of an older default embedder; fit them again.")
         learnt = {name.removeprefix(_AUTO): part for name, part in arrays.items() if name.startswith(_AUTO)}
+        if card["embedder"]["name"] == "auto" and not learnt:
+            raise ValueError("what its embedder learnt is missing")
         leaves = _leaves(arrays, card["version"])
         if not len(card["themes"]) == len(card["floors"]) == len(leaves.themes):
             raise ValueError("its arrays are not those of its themes")

@@ -200,6 +200,7 @@ def test_a_model_whose_saving_was_cut_off_is_the_older_one(
         ({"floors": [0.1]}, "not those of its themes"),
         ({"themes": []}, "not those of its themes"),
         ({"arrays": "../arrays.npz"}, "no file of arrays"),
+        ({"embedder": {"name": "auto", "id": "auto-2-0"}}, "what its embedder learnt is missing"),
     ],
 )
 def test_a_card_that_does_not_fit_its_arrays_is_refused(
@@ -209,6 +210,16 @@ def test_a_card_that_does_not_fit_its_arrays_is_refused(
     card = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
     (tmp_path / "model.json").write_text(json.dumps(card | changed), encoding="utf-8")
     with pytest.raises(DataError, match=sentence):
+        load(tmp_path)
+
+
+def test_a_model_of_the_default_embedder_before_is_refused(themes: Themes, tmp_path: Path) -> None:
+    save(themes.model, tmp_path)
+    held = next(tmp_path.glob("arrays-*.npz"))
+    with np.load(held) as file:
+        arrays = {name: file[name] for name in file.files}
+    np.savez(held, **arrays, fused_e5_mean=np.zeros(384, dtype=np.float32))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="older default embedder; fit them again"):
         load(tmp_path)
 
 
