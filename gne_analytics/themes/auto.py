@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from gne_analytics.themes.cache import Progress, embed
 from gne_analytics.themes.embedders import E5, Embedder, Ngrams, UseAndStrange, Vectors, unit_length
+from gne_analytics.themes.texts import unshouted
 
 FEW = 300
 """Up to so many distinct texts, E5 reads them all."""
@@ -37,10 +38,14 @@ SPELLING = 0.5
 SPELT = 256
 """in so many columns."""
 RIDGE = 0.3
-_TAUGHT = """ar arb ara zh zho cmn en eng fr fra de deu it ita ja jpn ko kor nl nld pl pol pt por es spa th tha tr tur
-ru rus"""
+_TAUGHT = """ar ara arb arabic zh zho chi cmn chinese mandarin en eng english fr fra fre french de deu ger german it ita
+italian ja jpn japanese ko kor korean nl nld dut dutch pl pol polish pt por portuguese es spa spanish th tha thai tr tur
+turkish ru rus russian"""
 LANGUAGES = frozenset(_TAUGHT.split())
-"""Those that USE was taught, by their codes of ISO 639. A text that is known to be of another one is strange to it."""
+"""Those that USE was taught, by their codes of ISO 639 and their English names. A text that is known to be of another
+one is strange to it."""
+UNTOLD = frozenset(("", "und", "mis", "mul", "zxx", "xx", "unknown"))
+"""What stands where a language is not known, or is several."""
 
 Array = NDArray[np.float32]
 
@@ -52,7 +57,7 @@ class Auto:
     use_mean: Array
     spelling_mean: Array
     e5_mean: Array | None = None
-    """None where E5 was not asked; a text that is strange to USE is then known by its spelling."""
+    """None where E5 was not asked: a text that USE cannot read is then known by its spelling alone."""
     bridge: Array | None = None
     """From E5 to USE, for strange texts; without one E5 stands beside USE, for all texts."""
     weights: Array | None = None
@@ -80,6 +85,13 @@ class Auto:
     ) -> Vectors:  # fmt: skip
         """Embed texts and report the slow part's progress; E5 reads so many at most that are strange to USE."""
         return self._blend(_Read.of(texts, languages, self.cache_dir), progress, strange)
+
+    def unread(self, texts: Sequence[str], languages: Sequence[str | None]) -> int:
+        """How many texts are strange to USE, where the fit met too few such texts to ask E5."""
+        if self.e5_mean is not None:
+            return 0
+        share = UseAndStrange().strange([unshouted(text) for text in texts])
+        return len(texts) - int(((share <= LEGIBLE) & _taught(languages)).sum())
 
     def _blend(self, read: "_Read", progress: Progress | None, strange: int) -> Vectors:
         meaning = _centred(read.use, self.use_mean) * read.legible[:, None]
@@ -162,8 +174,8 @@ class _Read:
     def of(cls, texts: Sequence[str], languages: Sequence[str | None], cache_dir: Path | None) -> "_Read":
         read = embed(UseAndStrange(), texts, cache_dir)
         legible = read[:, -1] <= LEGIBLE
-        taught = np.array([code is None or _code(code) in LANGUAGES for code in languages], dtype=bool)
-        return cls(texts, read[:, :-1], legible, legible & taught, Ngrams(SPELT).encode(texts), cache_dir)
+        known = legible & _taught(languages)
+        return cls(texts, read[:, :-1], legible, known, Ngrams(SPELT).encode(texts), cache_dir)
 
     def features(self, rows: NDArray[np.int64]) -> Array:
         """What E5 is guessed from."""
@@ -176,9 +188,14 @@ class _Read:
         return np.stack([self.slow[int(i)] for i in rows])
 
 
+def _taught(languages: Sequence[str | None]) -> NDArray[np.bool_]:
+    """Where a text may be of a language that USE was taught, as far as languages are known."""
+    return np.array([_code(language or "") in LANGUAGES | UNTOLD for language in languages], dtype=bool)
+
+
 def _code(language: str) -> str:
-    """The language of a code such as en, pt-BR, zh_Hant."""
-    return language.replace("_", "-").split("-")[0].lower()
+    """The language of a code such as en, pt-BR, zh_Hant, or its name, in small letters."""
+    return language.strip().replace("_", "-").split("-")[0].lower()
 
 
 def _centred(vectors: Array, mean: Array) -> Vectors:

@@ -21,7 +21,7 @@ from gne_analytics.themes.embedders import Embedder, Vectors, unit_length
 from gne_analytics.themes.fit import fit_themes
 from gne_analytics.themes.graph import SMALLEST, Labels
 from gne_analytics.themes.lineage import apart
-from gne_analytics.themes.model import ThemeModel, assignments, read, reader_of
+from gne_analytics.themes.model import ThemeModel, assignments, read, reader_of, unread
 from gne_analytics.themes.texts import Corpus, corpus, said_by, voter
 from gne_analytics.themes.weeks import dated
 
@@ -115,13 +115,14 @@ def update(
     told = _Told(found, days, since)
     looked = _strange(placed, told)
     clusters = _born(model, placed, told, looked)
-    notes = () if told.past.any() else ("No earlier texts were given to compare with: no birth can be told.",)
+    alone = () if told.past.any() else ("No earlier texts were given to compare with: no birth can be told.",)
     grown = model
     if clusters:
         grown = _with(model, kept, found, placed, clusters, reader_of(model, embedder), cache_dir)
     stands = grown.leaves.nearest(placed)
     assigned = assignments(found, stands.theme, stands.similarity, grown)
     born = grown.themes[len(model.themes) :]
+    notes = (*alone, *unread(model, found))
     return Update(grown, assigned, born, since, len(looked), _campaigns(found, told, assigned), notes)
 
 

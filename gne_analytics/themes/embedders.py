@@ -106,6 +106,10 @@ class UseAndStrange:
         vectors, strange = _use().read(texts)
         return np.hstack([vectors, strange[:, None]])
 
+    def strange(self, texts: Sequence[str]) -> Vectors:
+        """Return the last column alone, at the cost of the tokeniser."""
+        return _use().nameless(texts)
+
 
 class Ngrams:
     """Character n-grams within words, hashed with signs into some places: no model, every script, spelling only."""

@@ -33,7 +33,7 @@ from gne_analytics.themes.graph import (
     settle,
     silhouette,
 )
-from gne_analytics.themes.model import ThemeModel, blocks_of, reader_of
+from gne_analytics.themes.model import ThemeModel, blocks_of, reader_of, unread
 from gne_analytics.themes.texts import Corpus, corpus, voter
 
 OVERLAP = 0.7
@@ -128,7 +128,7 @@ def refit(
         embedder: that of the model, where it is not one by name.
         seed: of the clusterer; the model's own where not given.
         centre_languages: as for ``fit_themes``.
-        cache_dir: where embeddings are kept by content, so that only new texts cost.
+        cache_dir: where embeddings are kept by content, so that only new texts cost; without one each is read twice.
         progress: called with (done, to do) while texts are embedded.
 
     Raises:
@@ -147,7 +147,9 @@ def refit(
         texts, previous.view, embedder=reader, clusterer=Steady(old, previous.seed if seed is None else seed),
         centre_languages=centre_languages, cache_dir=cache_dir,
     )  # fmt: skip
-    return match(previous, fresh, found, placed, old)
+    found_again = match(previous, fresh, found, placed, old)
+    notes = found_again.lineage.notes + unread(previous, found)
+    return replace(found_again, lineage=replace(found_again.lineage, notes=notes))
 
 
 def match(previous: ThemeModel, fresh: Themes, found: Corpus, placed: Vectors, old: Labels) -> Refit:

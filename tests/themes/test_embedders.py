@@ -1,16 +1,20 @@
 """Embedders by name, behind one contract, cached by content."""
 
+import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from gne_analytics.errors import DataError, ModelError
-from gne_analytics.themes import auto, cache, embedders
+from gne_analytics.themes import auto, cache, embedders, fit_themes, model, refit, update
 from gne_analytics.themes.auto import make_auto
 from gne_analytics.themes.cache import embed
 from gne_analytics.themes.embedders import E5, Endpoint, Ngrams, Use, Vectors, make_embedder
@@ -214,6 +218,36 @@ def test_a_language_that_use_was_not_taught_is_strange_to_it_by_its_code(
     assert len(asked) == len(texts[::3])
 
 
+@pytest.mark.parametrize("told", ["", "und", "XX", " en ", "EN_us", "zh-Hant", "ger", "English"])
+def test_no_code_but_that_of_another_language_makes_a_text_strange_to_use(
+    told: str, monkeypatch: pytest.MonkeyPatch, few: None
+) -> None:
+    asked = e5_reads(monkeypatch)
+    texts = [f"{a} {b}" for a in NEAR for b in ENDS]
+    make_auto(texts, [told] * len(texts))
+    assert not asked
+
+
+@pytest.mark.parametrize("other", ["id", "VI_vn", "yue-Hant", "Malay"])
+def test_another_language_by_code_or_name_is_strange_to_use(
+    other: str, monkeypatch: pytest.MonkeyPatch, few: None
+) -> None:
+    asked = e5_reads(monkeypatch)
+    texts = [f"{a} {b}" for a in NEAR for b in ENDS]
+    make_auto(texts, [other] * len(texts))
+    assert sorted(asked) == sorted(texts)
+
+
+def test_what_was_learnt_and_nothing_else_is_in_the_name_of_the_embedder(tmp_path: Path) -> None:
+    found, _ = make_auto(NEAR, [None] * len(NEAR))
+    same, _ = make_auto(NEAR, [None] * len(NEAR), tmp_path)
+    assert found.id == same.id == replace(found, cache_dir=tmp_path).id
+    for name, part in found.arrays().items():
+        moved = part.copy()
+        moved.flat[0] += 1
+        assert replace(found, **{name: moved}).id != found.id
+
+
 def test_where_use_knows_nothing_both_stand_side_by_side(few: None) -> None:
     texts = [f"{a} {b}" for a in STRANGE[::8] for b in [*ENDS, "lần nữa", "hôm nay", "làm ơn"]]
     found, read = make_auto(texts, ["vi"] * len(texts))
@@ -226,6 +260,49 @@ def test_few_texts_are_read_by_both() -> None:
     found, read = make_auto(NEAR, [None] * len(NEAR))
     assert (found.bridge, found.weights) == (None, None)
     assert read.shape[1] == 512 + auto.SPELT + 384
+
+
+def test_texts_of_a_language_that_the_fit_did_not_meet_are_counted(few: None) -> None:
+    known = [f"{a} {b}" for a in NEAR for b in ENDS]
+    found, _ = make_auto(known, [None] * len(known))
+    assert found.unread(known, [None] * len(known)) == 0
+    assert found.unread(known + STRANGE + ["COME " + t.upper() for t in STRANGE], [None] * 56) == 32
+    assert found.unread(known, ["id", "en", None] * 8) == 8
+    learnt, _ = make_auto(known + STRANGE, [None] * 40)
+    assert learnt.unread(STRANGE, [None] * 16) == 0
+
+
+@pytest.mark.parametrize("verb", ["refit", "update"])
+def test_a_language_that_the_fit_did_not_meet_is_told(
+    verb: str, monkeypatch: pytest.MonkeyPatch, few: None, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(auto, "FEW", 5)  # near-duplicates fold
+    monkeypatch.setattr(model, "TAUGHT", 3)
+    known = [f"{a} {b}" for a in NEAR for b in ENDS]
+    first = texts_of_a_day(known)
+    fitted = fit_themes(first, "v", cache_dir=tmp_path).model
+    week = texts_of_a_day(known + STRANGE)
+
+    def notes(frame: pl.DataFrame) -> tuple[str, ...]:
+        if verb == "refit":
+            return refit(fitted, frame, cache_dir=tmp_path).lineage.notes
+        return update(fitted, frame, cache_dir=tmp_path).notes
+
+    assert not any("too few texts to learn" in note for note in notes(first))
+    assert any(re.match(r"\d+ distinct texts are in languages of which", note) for note in notes(week))
+
+
+def texts_of_a_day(texts: Sequence[str]) -> pl.DataFrame:
+    day = [date(2026, 11, 1)] * len(texts)
+    return pl.DataFrame({"id": [f"{i:03d}" for i in range(len(texts))], "text": texts, "event_date": day})
+
+
+def test_spelling_is_read_in_blocks_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"{a} {b}" for a in NEAR for b in ENDS]
+    one = Ngrams().encode(texts)
+    monkeypatch.setattr(embedders, "_SPELT_AT_ONCE", 5)
+    assert np.array_equal(Ngrams().encode(texts), one)
+    assert Ngrams().encode([]).shape == (0, 1024)
 
 
 def test_use_works_out_once_what_comes_often_and_is_the_same() -> None:
