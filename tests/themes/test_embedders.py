@@ -214,8 +214,7 @@ def test_a_language_that_use_was_not_taught_is_strange_to_it_by_its_code(
     assert found.bridge is not None
     asked.clear()
     found.read(texts, languages)
-    assert asked == sorted(texts[::3], key=asked.index)
-    assert len(asked) == len(texts[::3])
+    assert sorted(asked) == sorted(texts[::3])
 
 
 @pytest.mark.parametrize("told", ["", "und", "XX", " en ", "EN_us", "zh-Hant", "ger", "English"])
