@@ -9,7 +9,18 @@ from typing import Final
 import plotly.graph_objects as go
 
 from gne_analytics.evidence.render import number, percent
-from gne_analytics.figures.theme import BLUE, GREY, Words, drawing, label_rows, mark, nice_step, plain, rows_height, shut_in
+from gne_analytics.figures.theme import (
+    BLUE,
+    GREY,
+    Words,
+    drawing,
+    label_rows,
+    mark,
+    nice_step,
+    plain,
+    rows_height,
+    shut_in,
+)
 from gne_analytics.themes.crossed import SAYS, Crossed, Pair
 
 HEAD: Final = 0.5
