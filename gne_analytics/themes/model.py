@@ -97,8 +97,7 @@ def blocks_of(
     for start in range(0, found.n, READ_AT_ONCE):
         part = slice(start, start + READ_AT_ONCE)
         strange = 0 if start else STRANGE
-        vectors = reading(reader, found.texts[part], languages[part], cache_dir, progress, strange)
-        yield model.place(vectors, languages[part])
+        yield model.place(reading(reader, found.texts[part], cache_dir, progress, strange), languages[part])
 
 
 def read(
