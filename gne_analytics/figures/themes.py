@@ -270,7 +270,7 @@ def themes_map(
     words = Words(
         title or _map_title(ranked, chosen),
         subtitle or f"{number(held.height)} distinct texts; near means alike, the area of a theme is its texts",
-        "A map of texts: " + "; ".join(f"{n.label} {number(n.folded)} texts" for n in ranked[:LABELLED]) + ".",
+        "A map of texts: " + "; ".join(f"{n.shown} {number(n.folded)} texts" for n in ranked[:LABELLED]) + ".",
     )
     figure = drawing(words, height=MAP_HEIGHT)
     lit = next((i for i, node in enumerate(ranked) if node.id == chosen), None)
@@ -297,13 +297,13 @@ def themes_map(
 def _map_title(nodes: Sequence[Node], chosen: str) -> str:
     told = next((n for n in nodes if n.id == chosen), None)
     if told is not None:
-        return f"“{told.label}”, {number(told.folded)} texts, among {number(len(nodes))} themes"
-    return f"{number(len(nodes))} themes; the largest is “{nodes[0].label}”" if nodes else "No theme was found"
+        return f"“{told.shown}”, {number(told.folded)} texts, among {number(len(nodes))} themes"
+    return f"{number(len(nodes))} themes; the largest is “{nodes[0].shown}”" if nodes else "No theme was found"
 
 
 def _exemplars(figure: go.Figure, shown: pl.DataFrame, nodes: Sequence[Node]) -> None:
     told = [
-        f"<b>{plain(nodes[node].label, 60)}</b><br>"
+        f"<b>{plain(nodes[node].shown, 60)}</b><br>"
         + "<br>".join(plain(line) for line in wrap(TURNING.sub("", text), 60, max_lines=4, placeholder=" …"))
         for node, text in shown.select("node", "exemplar").iter_rows()
     ]
@@ -318,21 +318,25 @@ def _names(
     figure: go.Figure, order: Sequence[int], centres: Mapping[int, Sequence[float]], nodes: Sequence[Node],
     links: Mapping[str, str],
 ) -> None:  # fmt: skip
-    """Write the names of the largest themes at their centres, leaving out one that would cover a larger one's."""
+    """Write the names of the largest themes at their centres, leaving out one that would cover a larger one's.
+
+    In the reader's language where a model gave a gloss; the theme's own words are in what hovering shows.
+    """
     spread = max((max(abs(x), abs(y)) for x, y in centres.values()), default=0.0) or 1.0
     wide, tall = 0.0135 * spread, 0.06 * spread  # of a letter and a line, on a map about 950 pixels wide
     taken: list[tuple[float, float, float]] = []
     notes = []
     for i in dict.fromkeys(order):
-        name, (x, y) = plain(nodes[i].label, LABEL_CHARS), centres[i]
-        half = 0.5 * wide * min(len(nodes[i].label), LABEL_CHARS)
+        whole = nodes[i].gloss or nodes[i].label
+        name, (x, y) = plain(whole, LABEL_CHARS), centres[i]
+        half = 0.5 * wide * min(len(whole), LABEL_CHARS)
         if len(taken) == LABELLED or any(abs(x - u) < half + w and abs(y - v) < tall for u, v, w in taken):
             continue
         taken.append((x, y, half))
         link = links.get(nodes[i].id, "")
         notes.append({
             "x": x, "y": y, "text": f'<a href="{escape(link)}" target="_self">{name}</a>' if link else name,
-            "hovertext": f"{plain(nodes[i].label)}: {number(nodes[i].folded)} texts", "opacity": 0.9, "borderpad": 1,
+            "hovertext": f"{plain(nodes[i].shown)}: {number(nodes[i].folded)} texts", "opacity": 0.9, "borderpad": 1,
             "font": {"size": 11},
         })  # fmt: skip
     figure.layout.annotations = (*figure.layout.annotations, *notes)

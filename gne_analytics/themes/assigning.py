@@ -72,10 +72,9 @@ def themes_of(
     worded = [i for i, text in enumerate(read) if skeleton(text)]
     if not worded:
         return pl.DataFrame([(None, None, True)] * len(read), schema=TOLD, orient="row")
-    known = {said: place for place, said in enumerate(dict.fromkeys((read[i], languages[i]) for i in worded))}
-    strange = 0 if guess else len(known)
-    vectors = reading(reader, [t for t, _ in known], [code for _, code in known], cache_dir, progress, strange)
-    placed = model.place(vectors[[known[read[i], languages[i]] for i in worded]], [languages[i] for i in worded])
+    known = {text: place for place, text in enumerate(dict.fromkeys(read[i] for i in worded))}
+    vectors = reading(reader, list(known), cache_dir, progress, strange=0 if guess else len(known))
+    placed = model.place(vectors[[known[read[i]] for i in worded]], [languages[i] for i in worded])
     found = model.leaves.nearest(placed)
     told = model.told(found.theme, found.similarity).with_columns(row=pl.Series(worded, dtype=pl.Int64))
     rows = pl.DataFrame({"row": pl.int_range(len(read), eager=True)})

@@ -1,19 +1,21 @@
-"""The default embedder: USE where it knows a text's language, E5 where it does not, and spelling beside either.
+"""The default embedder: USE where it knows the language, and E5 beside it where texts come in several.
 
 Measured on the labelled sets of METHODS.md. USE was taught sixteen languages. Of others it knows some letters and no
-more: it puts every text in one place, and the theme becomes the language. E5 knows a hundred languages and is slow, so
-it reads what is strange to USE, and a ridge learnt on texts that both know carries its vectors over into the space of
-USE; left out, these texts would be nearer to one another than to any other. Spelling tells two near subjects apart (a
-card that is lost, a card that is late) where either takes them for one.
+more: it puts every text in one place, and the theme becomes the language. E5 knows a hundred languages, lays them side
+by side, and is slow. So texts of one language that USE knows are read by USE alone. Where there are several, or some
+strange to USE, E5 reads what is strange and lessons of each language, from which a ridge learns to guess what it would
+make of the rest; and what USE makes of a strange text is guessed from E5 by a bridge, a ridge learnt on texts that both
+know. Left empty, such texts would be nearer to one another than to any other.
 
-Few texts are read by both, side by side, which is better than either alone. So are many of which USE knows too few to
-learn a bridge from.
+Few texts are read by both, which is better than either alone.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,28 +27,21 @@ from gne_analytics.themes.texts import unshouted
 FEW = 300
 """Up to so many distinct texts, E5 reads them all."""
 STRANGE = 1_500
-"""So many texts strange to USE are read by E5 itself; a ridge guesses what it would make of the rest."""
+"""So many texts strange to USE are read by E5 itself; the rest is guessed."""
 LESSONS = 200
-"""So many texts that USE knows are read by E5 too, drawn by content hash, for the bridge from one to the other."""
+"""So many texts that USE knows are read by E5 for the ridge to learn from, drawn by content hash;"""
+PER_LANGUAGE = 60
+"""of each language so many, where there are several."""
 TAUGHT = 50
-"""Of fewer texts nothing is learnt, neither a bridge nor a guess; fewer strange ones are not worth E5's time."""
+"""Of fewer texts no bridge is learnt. So many of two languages make several; fewer strange ones are not worth E5."""
 LEGIBLE = 0.1
-"""A text of which USE's tokeniser has no name for more than that share of the pieces is strange to it: a fifth of a
-Vietnamese text, next to none of an Indonesian one."""
-SPELLING = 0.5
-"""What spelling weighs beside meaning,"""
-SPELT = 256
-"""in so many columns."""
+"""A text of which USE's tokeniser has no name for more than that share of the pieces is strange to it: a fifth of those
+of a Vietnamese text, next to none of an Indonesian one, which USE reads by what it shares with others."""
+SPELT = 512
+"""Places of the n-grams from which, with USE, E5 is guessed."""
 RIDGE = 0.3
-_TAUGHT = """ar ara arb arabic zh zho chi cmn chinese mandarin en eng english fr fra fre french de deu ger german it ita
-italian ja jpn japanese ko kor korean nl nld dut dutch pl pol polish pt por portuguese es spa spanish th tha thai tr tur
-turkish ru rus russian"""
-LANGUAGES = frozenset(_TAUGHT.split())
-"""Those that USE was taught, by their codes of ISO 639 and their English names. A text that is known to be of another
-one is strange to it."""
 UNTOLD = frozenset(("", "und", "mis", "mul", "zxx", "xx", "unknown"))
 """What stands where a language is not known, or is several."""
-
 Array = NDArray[np.float32]
 
 
@@ -55,14 +50,13 @@ class Auto:
     """What the default embedder learnt from the texts it was made for."""
 
     use_mean: Array
-    spelling_mean: Array
     e5_mean: Array | None = None
-    """None where E5 was not asked: a text that USE cannot read is then known by its spelling alone."""
-    bridge: Array | None = None
-    """From E5 to USE, for strange texts; without one E5 stands beside USE, for all texts."""
+    """None where USE reads alone."""
     weights: Array | None = None
-    """Of the ridge from USE and spelling to E5; None where E5 reads whatever it has a say in."""
+    """Of the ridge from USE and n-grams to E5; None where E5 reads every text."""
     offset: Array | None = None
+    bridge: Array | None = None
+    """From E5 to USE, for strange texts; None where too few texts taught it."""
     cache_dir: Path | None = None
 
     @property
@@ -76,51 +70,42 @@ class Auto:
         return {f.name: part for f in fields(self) if isinstance(part := getattr(self, f.name), np.ndarray)}
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Embed texts of unknown languages, those the fit has not seen as well."""
-        return self.read(texts, [None] * len(texts))
+        """Embed texts, those the fit has not seen as well."""
+        return self.read(texts)
 
-    def read(
-        self, texts: Sequence[str], languages: Sequence[str | None], progress: Progress | None = None,
-        strange: int = STRANGE,
-    ) -> Vectors:  # fmt: skip
+    def read(self, texts: Sequence[str], progress: Progress | None = None, strange: int = STRANGE) -> Vectors:
         """Embed texts and report the slow part's progress; E5 reads so many at most that are strange to USE."""
-        return self._blend(_Read.of(texts, languages, self.cache_dir), progress, strange)
+        return self._beside(_Read.of(texts, self.cache_dir), progress, strange)
 
-    def unread(self, texts: Sequence[str], languages: Sequence[str | None]) -> int:
-        """How many texts are strange to USE, where the fit met too few such texts to ask E5."""
+    def unread(self, texts: Sequence[str]) -> int:
+        """How many texts are strange to USE, where the fit did not ask E5."""
         if self.e5_mean is not None:
             return 0
-        share = UseAndStrange().strange([unshouted(text) for text in texts])
-        return len(texts) - int(((share <= LEGIBLE) & _taught(languages)).sum())
+        return int((UseAndStrange().strange([unshouted(text) for text in texts]) > LEGIBLE).sum())
 
-    def _blend(self, read: "_Read", progress: Progress | None, strange: int) -> Vectors:
-        meaning = _centred(read.use, self.use_mean) * read.legible[:, None]
-        spelling = SPELLING * _centred(read.spelling, self.spelling_mean)
+    def _beside(self, read: "_Read", progress: Progress | None, strange: int) -> Vectors:
+        fast = _centred(read.use, self.use_mean)
         if self.e5_mean is None:
-            return unit_length(np.hstack([meaning, spelling]))
-        rows = np.arange(len(meaning)) if self.bridge is None else np.flatnonzero(~read.known)
-        asked = np.ones(len(rows), dtype=bool)
-        slow = np.empty((len(rows), len(self.e5_mean)), dtype=np.float32)
+            return fast
+        asked = np.ones(len(fast), dtype=bool)
+        slow = np.empty((len(fast), len(self.e5_mean)), dtype=np.float32)
         if self.weights is not None and self.offset is not None:
-            asked = ~read.known[rows]
-            asked &= np.cumsum(asked) <= strange
-            slow[~asked] = read.features(rows[~asked]) @ self.weights + self.offset
+            asked = read.strange & (np.cumsum(read.strange) <= strange)
+            slow[~asked] = read.features(~asked) @ self.weights + self.offset
         if asked.any():
-            slow[asked] = read.by_e5(rows[asked], progress)
+            slow[asked] = read.by_e5(np.flatnonzero(asked), progress)
         slow = _centred(slow, self.e5_mean)
-        if self.bridge is None:
-            return unit_length(np.hstack([meaning, spelling, slow]))
-        meaning[rows] = unit_length(slow @ self.bridge)
-        return unit_length(np.hstack([meaning, spelling]))
+        fast[read.strange] = 0 if self.bridge is None else unit_length(slow[read.strange] @ self.bridge)
+        return unit_length(np.hstack([fast, slow]))
 
 
 def reading(
-    reader: Embedder, texts: Sequence[str], languages: Sequence[str | None], cache_dir: Path | None = None,
-    progress: Progress | None = None, strange: int = STRANGE,
+    reader: Embedder, texts: Sequence[str], cache_dir: Path | None = None, progress: Progress | None = None,
+    strange: int = STRANGE,
 ) -> Vectors:  # fmt: skip
     """Return the texts' vectors, what the cache holds not read anew; ``strange`` as in `Auto.read`."""
     if isinstance(reader, Auto):
-        return replace(reader, cache_dir=cache_dir or reader.cache_dir).read(texts, languages, progress, strange)
+        return replace(reader, cache_dir=cache_dir or reader.cache_dir).read(texts, progress, strange)
     return embed(reader, texts, cache_dir, progress)
 
 
@@ -132,70 +117,77 @@ def make_auto(
 ) -> tuple[Auto, Vectors]:
     """Make the default embedder for distinct texts in order of their content hash, and read them by it.
 
-    ``languages`` of the texts, None where unknown: the letters alone then say which are strange to USE.
+    ``languages`` of the texts where known: each of several teaches the ridge by texts of its own.
     """
-    read = _Read.of(texts, languages, cache_dir)
-    known, strange = np.flatnonzero(read.known), np.flatnonzero(~read.known)
-    seen = known if len(known) else np.arange(len(texts))
-    auto = Auto(read.use[seen].mean(axis=0), read.spelling.mean(axis=0), cache_dir=cache_dir)
+    read = _Read.of(texts, cache_dir)
+    known, strange = np.flatnonzero(~read.strange), np.flatnonzero(read.strange)
+    auto = Auto(read.use[known if len(known) else strange].mean(axis=0), cache_dir=cache_dir)
+    codes = [_code(language) for language in languages]
+    spoken = Counter(code for code in codes if code is not None)
+    several = sum(texts >= TAUGHT for texts in spoken.values()) > 1
     few = len(texts) <= FEW
-    if not few and len(strange) < TAUGHT:
-        return auto, auto._blend(read, progress, 0)
-    chosen = np.arange(len(texts)) if few else np.union1d(strange[:STRANGE], known[:LESSONS])
+    if not few and not several and len(strange) < TAUGHT:
+        return auto, auto._beside(read, progress, 0)
+    lessons = known[_lessons([codes[int(i)] for i in known])]
+    chosen = np.arange(len(texts)) if few else np.union1d(strange[:STRANGE], lessons)
     slow = read.by_e5(chosen, progress)
     e5_mean = slow.mean(axis=0)
     auto = replace(auto, e5_mean=e5_mean)
     if not few:
         weights, offset = _ridge(read.features(chosen), slow)
         auto = replace(auto, weights=weights, offset=offset)
-        taught = np.isin(chosen, known)
-        if taught.sum() >= TAUGHT:
-            fast = _centred(read.use[chosen[taught]], auto.use_mean)
-            auto = replace(auto, bridge=_bridge(_centred(slow[taught], e5_mean), fast))
-    return auto, auto._blend(read, progress, STRANGE)
+    taught = ~read.strange[chosen]
+    if taught.sum() >= TAUGHT:
+        fast = _centred(read.use[chosen[taught]], auto.use_mean)
+        auto = replace(auto, bridge=_bridge(_centred(slow[taught], e5_mean), fast))
+    return auto, auto._beside(read, progress, STRANGE)
+
+
+def _code(language: str | None) -> str | None:
+    """The language of a code such as en, pt-BR, zh_Hant; None where it names none."""
+    code = (language or "").strip().replace("_", "-").split("-")[0].lower()
+    return None if code in UNTOLD else code
+
+
+def _lessons(languages: Sequence[str | None]) -> list[int]:
+    """The first texts of each language, as many as a ridge needs."""
+    each = max(PER_LANGUAGE, LESSONS // max(len(set(languages)), 1))
+    place: Counter[str | None] = Counter()
+    chosen = []
+    for i, language in enumerate(languages):
+        if place[language] < each:
+            chosen.append(i)
+        place[language] += 1
+    return chosen
 
 
 @dataclass(frozen=True)
 class _Read:
-    """Texts as the fast readers see them, and which of them USE knows."""
+    """Texts as USE sees them."""
 
     texts: Sequence[str]
     use: Vectors
-    legible: NDArray[np.bool_]
-    """USE's tokeniser has names for nearly all pieces."""
-    known: NDArray[np.bool_]
-    """Legible, and of no language that USE was not taught, as far as languages are known."""
-    spelling: Vectors
+    strange: NDArray[np.bool_]
+    """USE's tokeniser has no name for too many pieces."""
     cache_dir: Path | None
     slow: dict[int, Vectors] = field(default_factory=dict)
     """What E5 made of the rows that it was asked about."""
 
     @classmethod
-    def of(cls, texts: Sequence[str], languages: Sequence[str | None], cache_dir: Path | None) -> "_Read":
+    def of(cls, texts: Sequence[str], cache_dir: Path | None) -> "_Read":
         read = embed(UseAndStrange(), texts, cache_dir)
-        legible = read[:, -1] <= LEGIBLE
-        known = legible & _taught(languages)
-        return cls(texts, read[:, :-1], legible, known, Ngrams(SPELT).encode(texts), cache_dir)
+        return cls(texts, read[:, :-1], read[:, -1] > LEGIBLE, cache_dir)
 
-    def features(self, rows: NDArray[np.int64]) -> Array:
+    def features(self, rows: NDArray[Any]) -> Array:
         """What E5 is guessed from."""
-        return np.hstack([self.use[rows] * self.legible[rows, None], self.spelling[rows]])
+        spelt = Ngrams(SPELT).encode([self.texts[i] for i in np.arange(len(self.texts))[rows]])
+        return np.hstack([self.use[rows] * ~self.strange[rows, None], spelt])
 
     def by_e5(self, rows: NDArray[np.int64], progress: Progress | None) -> Vectors:
         """What E5 makes of some of the texts; none is read twice."""
         new = [int(i) for i in rows if int(i) not in self.slow]
         self.slow.update(zip(new, embed(E5(), [self.texts[i] for i in new], self.cache_dir, progress), strict=True))
         return np.stack([self.slow[int(i)] for i in rows])
-
-
-def _taught(languages: Sequence[str | None]) -> NDArray[np.bool_]:
-    """Where a text may be of a language that USE was taught, as far as languages are known."""
-    return np.array([_code(language or "") in LANGUAGES | UNTOLD for language in languages], dtype=bool)
-
-
-def _code(language: str) -> str:
-    """The language of a code such as en, pt-BR, zh_Hant, or its name, in small letters."""
-    return language.strip().replace("_", "-").split("-")[0].lower()
 
 
 def _centred(vectors: Array, mean: Array) -> Vectors:

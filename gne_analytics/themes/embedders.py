@@ -5,7 +5,7 @@
 | e5 | multilingual E5 small, 4 bit, in C | about 100 languages | 20 to 50 texts a second |
 | use | multilingual USE v3 in numpy (`use.py`) | 16 languages, not Indonesian or Vietnamese | some 5,000 |
 | ngrams | hashed character n-grams, no model | every script, spelling only | tens of thousands |
-| auto | use, e5 for what use does not know, spelling (`auto.py`) | as e5 | as use, where it knows the language |
+| auto | use, beside it e5 and a guess of it where languages are several (`auto.py`) | as e5 | as use, or between |
 | openai:MODEL | an OpenAI-compatible embeddings endpoint | as the model | as the endpoint |
 """
 

@@ -218,7 +218,7 @@ def fit_themes(
     stands = [ground.fitted]
     for start in range(fitted, found.n, ASSIGNED_AT_ONCE):
         part = slice(start, start + ASSIGNED_AT_ONCE)
-        block = reading(reader, found.texts[part], languages[part], cache_dir, progress, strange=0)
+        block = reading(reader, found.texts[part], cache_dir, progress, strange=0)
         stands.append(ground.stand(place(block, mean, by_language, languages[part])))
     stand = Stand.joined(stands)
     order = _by_size(found, stand.theme)
@@ -262,7 +262,7 @@ def _read(
     if embedder == "auto":
         return make_auto(texts, languages, cache_dir, progress)
     reader = make_embedder(embedder) if isinstance(embedder, str) else embedder
-    return reader, reading(reader, texts, languages, cache_dir, progress)
+    return reader, reading(reader, texts, cache_dir, progress)
 
 
 def _for_words(reader: Embedder) -> Embedder:

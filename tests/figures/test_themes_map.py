@@ -54,6 +54,13 @@ def test_a_chosen_theme_stands_out_from_grey_ones():
     assert figure.layout.title.text.startswith("“logo is our own brand”")
 
 
+def test_a_name_is_in_the_readers_language_and_hovering_shows_the_themes_own_words():
+    glossed = [n.model_copy(update={"gloss": f"gloss of {n.id}"}) for n in TREE.level(1)]
+    note = figures.themes_map(SPOTS, glossed).layout.annotations[0]
+    assert note.text == "gloss of T1"
+    assert TREE.level(1)[0].label in note.hovertext
+
+
 def test_no_theme_is_an_empty_map():
     assert texts_drawn(figures.themes_map(SPOTS.clear(), [])) == 0
 

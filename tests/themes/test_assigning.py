@@ -280,7 +280,7 @@ def test_asked_to_guess_no_text_is_read_by_the_slow_embedder(
 ) -> None:
     limits: list[int] = []
 
-    def reading(reader, texts, languages, cache_dir=None, progress=None, strange=0):  # type: ignore[no-untyped-def]
+    def reading(reader, texts, cache_dir=None, progress=None, strange=0):  # type: ignore[no-untyped-def]
         limits.append(strange)
         return reader.encode(texts)
 
