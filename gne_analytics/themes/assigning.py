@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from gne_analytics.themes.auto import reading
+from gne_analytics.themes.auto import reading, unread
 from gne_analytics.themes.cache import Progress
 from gne_analytics.themes.embedders import Embedder
 from gne_analytics.themes.model import ThemeModel, reader_of
@@ -74,9 +74,13 @@ def themes_of(
         return pl.DataFrame([(None, None, True)] * len(read), schema=TOLD, orient="row")
     known = {text: place for place, text in enumerate(dict.fromkeys(read[i] for i in worded))}
     vectors = reading(reader, list(known), cache_dir, progress, strange=0 if guess else len(known))
-    placed = model.place(vectors[[known[read[i]] for i in worded]], [languages[i] for i in worded])
+    rows_in = [known[read[i]] for i in worded]
+    dark = unread(reader, list(known))[rows_in]
+    placed = model.place(vectors[rows_in], [languages[i] for i in worded])
     found = model.leaves.nearest(placed)
-    told = model.told(found.theme, found.similarity).with_columns(row=pl.Series(worded, dtype=pl.Int64))
+    told = model.told(found.theme, found.similarity).with_columns(
+        pl.col("low_similarity") | pl.Series(dark), row=pl.Series(worded, dtype=pl.Int64)
+    )
     rows = pl.DataFrame({"row": pl.int_range(len(read), eager=True)})
     every = rows.join(told, on="row", how="left", maintain_order="left")
     return every.select(*TOLD).with_columns(pl.col("low_similarity").fill_null(value=True))

@@ -77,12 +77,6 @@ class Auto:
         """Embed texts and report the slow part's progress; E5 reads so many at most that are strange to USE."""
         return self._beside(_Read.of(texts, self.cache_dir), progress, strange)
 
-    def unread(self, texts: Sequence[str]) -> int:
-        """How many texts are strange to USE, where the fit did not ask E5."""
-        if self.e5_mean is not None:
-            return 0
-        return int((UseAndStrange().strange([unshouted(text) for text in texts]) > LEGIBLE).sum())
-
     def _beside(self, read: "_Read", progress: Progress | None, strange: int) -> Vectors:
         fast = _centred(read.use, self.use_mean)
         if self.e5_mean is None:
@@ -107,6 +101,13 @@ def reading(
     if isinstance(reader, Auto):
         return replace(reader, cache_dir=cache_dir or reader.cache_dir).read(texts, progress, strange)
     return embed(reader, texts, cache_dir, progress)
+
+
+def unread(reader: Embedder, texts: Sequence[str]) -> NDArray[np.bool_]:
+    """Which texts the default embedder cannot read: strange to USE, where the fit did not ask E5."""
+    if not isinstance(reader, Auto) or reader.e5_mean is not None:
+        return np.zeros(len(texts), dtype=bool)
+    return UseAndStrange().strange([unshouted(text) for text in texts]) > LEGIBLE
 
 
 def make_auto(

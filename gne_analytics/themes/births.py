@@ -16,12 +16,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from gne_analytics.evidence.types import Theme
+from gne_analytics.themes.auto import unread
 from gne_analytics.themes.cache import Progress
 from gne_analytics.themes.embedders import Embedder, Vectors, unit_length
 from gne_analytics.themes.fit import fit_themes
 from gne_analytics.themes.graph import SMALLEST, Labels
 from gne_analytics.themes.lineage import apart
-from gne_analytics.themes.model import ThemeModel, assignments, read, reader_of, unread
+from gne_analytics.themes.model import ThemeModel, assignments, not_learnt, read, reader_of
 from gne_analytics.themes.texts import Corpus, corpus, said_by, voter
 from gne_analytics.themes.weeks import dated
 
@@ -122,7 +123,7 @@ def update(
     stands = grown.leaves.nearest(placed)
     assigned = assignments(found, stands.theme, stands.similarity, grown)
     born = grown.themes[len(model.themes) :]
-    notes = (*alone, *unread(model, found))
+    notes = (*alone, *not_learnt(unread(reader_of(model, embedder), found.texts)))
     return Update(grown, assigned, born, since, len(looked), _campaigns(found, told, assigned), notes)
 
 

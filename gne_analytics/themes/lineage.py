@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gne_analytics.errors import DataError
 from gne_analytics.evidence.types import Theme
 from gne_analytics.metrics.intervals import wilson
+from gne_analytics.themes.auto import unread
 from gne_analytics.themes.cache import Progress
 from gne_analytics.themes.embedders import Embedder, Vectors, unit_length
 from gne_analytics.themes.fit import Themes, fit_themes
@@ -33,7 +34,7 @@ from gne_analytics.themes.graph import (
     settle,
     silhouette,
 )
-from gne_analytics.themes.model import ThemeModel, blocks_of, reader_of, unread
+from gne_analytics.themes.model import ThemeModel, blocks_of, not_learnt, reader_of
 from gne_analytics.themes.texts import Corpus, corpus, voter
 
 OVERLAP = 0.7
@@ -142,13 +143,14 @@ def refit(
     stands = [previous.leaves.nearest(block) for block in chain([placed], blocks)]
     theme, similarity = (np.concatenate([getattr(s, name) for s in stands]) for name in ("theme", "similarity"))
     # A text that lies far from its old theme is of none: else a newborn would pass for a part of its neighbour.
-    old = np.where(similarity >= np.array(previous.floors)[theme], theme, -1)
+    dark = unread(reader, found.texts)
+    old = np.where((similarity >= np.array(previous.floors)[theme]) & ~dark, theme, -1)
     fresh = fit_themes(
         texts, previous.view, embedder=reader, clusterer=Steady(old, previous.seed if seed is None else seed),
         centre_languages=centre_languages, cache_dir=cache_dir,
     )  # fmt: skip
     found_again = match(previous, fresh, found, placed, old)
-    notes = found_again.lineage.notes + unread(previous, found)
+    notes = found_again.lineage.notes + not_learnt(dark)
     return replace(found_again, lineage=replace(found_again.lineage, notes=notes))
 
 

@@ -108,9 +108,9 @@ def read(
     return np.concatenate(list(blocks_of(model, found, embedder, cache_dir, progress)))
 
 
-def unread(model: ThemeModel, found: Corpus) -> tuple[str, ...]:
+def not_learnt(unread: np.ndarray) -> tuple[str, ...]:
     """Say it where a language came that the default embedder has not learnt, in as many texts as it takes to learn."""
-    n = 0 if model.auto is None else model.auto.unread(found.texts)
+    n = int(unread.sum())
     if n < TAUGHT:
         return ()
     told = f"{n:,} distinct texts are in languages of which the fit met too few texts to learn them, and are read badly"

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from gne_analytics.errors import DataError, ModelError
-from gne_analytics.themes import auto, cache, embedders, fit_themes, model, refit, update
+from gne_analytics.themes import assign, auto, cache, embedders, fit_themes, model, refit, update
 from gne_analytics.themes.auto import make_auto
 from gne_analytics.themes.cache import embed
 from gne_analytics.themes.embedders import E5, Endpoint, Ngrams, Use, Vectors, make_embedder
@@ -262,10 +262,10 @@ def test_what_was_learnt_and_nothing_else_is_in_the_name_of_the_embedder(tmp_pat
 def test_texts_of_a_language_that_the_fit_did_not_meet_are_counted(many: None) -> None:
     known, strange = with_ends(*SAID), with_ends(*STRANGE)
     found, _ = make_auto(known, [None] * len(known))
-    assert found.unread(known) == 0
-    assert found.unread(known + strange + [text.upper() for text in strange]) == 2 * len(strange)
+    every = known + strange + [text.upper() for text in strange]
+    assert auto.unread(found, every).tolist() == [False] * len(known) + [True] * 2 * len(strange)
     learnt, _ = make_auto(known + strange, [None] * len(known + strange))
-    assert learnt.unread(strange) == 0
+    assert not auto.unread(learnt, strange).any()
 
 
 @pytest.mark.parametrize("verb", ["refit", "update"])
@@ -285,6 +285,9 @@ def test_a_language_that_the_fit_did_not_meet_is_told(
         return update(fitted, frame, cache_dir=tmp_path).notes
 
     assert not any("too few texts to learn" in note for note in notes(first))
+    told = assign(fitted, week)["low_similarity"].to_list()
+    assert all(told[len(known) :])
+    assert not all(told[: len(known)])
     assert any(re.match(r"\d+ distinct texts are in languages of which", note) for note in notes(week))
 
 
