@@ -154,6 +154,9 @@ class Outcomes(Frozen):
         return f"<pre>{escape(self.summary())}</pre>"
 
 
+UNDECIDED = "No text of this view has a final outcome in a record; those of a bare frame are not compared."
+
+
 def theme_outcomes(view: str, groups: Sequence[Group], places: Places, texts: pl.DataFrame) -> Outcomes:
     """Compare the outcomes of themes, and of texts inside each and in the whole view.
 
@@ -166,7 +169,7 @@ def theme_outcomes(view: str, groups: Sequence[Group], places: Places, texts: pl
     words_of = places.corpus.rows.select("id", text=pl.col("group"))
     rows = texts.drop_nulls(["group", "overturned"]).join(words_of, on="id", maintain_order="left")
     if rows.is_empty():
-        return Outcomes(view=view, themes=(), notes=("No text of this view has a final outcome.",))
+        return Outcomes(view=view, themes=(), notes=(UNDECIDED,))
     rows = rows.with_columns(
         voter=voter(),
         fold=pl.coalesce("fold", pl.coalesce("unit", "id").map_elements(fold_of, return_dtype=pl.Int64)),

@@ -10,7 +10,7 @@ import pytest
 
 from gne_analytics.tables.derived import FOLDS, fold_of
 from gne_analytics.themes import Themes, outcomes
-from gne_analytics.themes.outcomes import HELD_OUT, Outcomes, ThemeOutcome, theme_outcomes
+from gne_analytics.themes.outcomes import HELD_OUT, UNDECIDED, Outcomes, ThemeOutcome, theme_outcomes
 from gne_analytics.themes.places import Places
 from gne_analytics.themes.views import bare_facts
 
@@ -114,7 +114,7 @@ def test_outcomes_drawn_by_lot_have_no_signs(voices: Themes) -> None:
 
 
 def test_texts_without_an_outcome_give_a_note(voices: Themes) -> None:
-    assert replace(voices, about=None).outcomes().notes == ("No text of this view has a final outcome.",)
+    assert replace(voices, about=None).outcomes().notes == (UNDECIDED,)
 
 
 def test_a_reader_is_told_why_an_interval_without_nought_may_be_no_verified_difference(ended: Outcomes) -> None:
