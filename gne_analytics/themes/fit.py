@@ -108,8 +108,13 @@ class Themes:
         return card_table(self.cards)
 
     def card(self, theme: str) -> "ThemeCard":
-        """Return the card of one theme, named by its id."""
-        return next(c for c in self.cards if c.theme.id == self._named(theme))
+        """Return the card of one fitted theme, named by its id; a coarser or finer node has none, but `rows`."""
+        found = next((c for c in self.cards if c.theme.id == self._named(theme)), None)
+        if found is None:
+            raise DataError(
+                f"{theme!r} is no fitted theme of {self.view!r} and has no card; rows({theme!r}) has its texts."
+            )
+        return found
 
     def rows(self, node: str) -> pl.DataFrame:
         """Return the texts of a theme, or of any node of the hierarchy, nearest the centre first, with their facts.

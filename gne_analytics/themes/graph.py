@@ -4,22 +4,16 @@ Leiden: Traag, Waltman and van Eck (2019). Shared-neighbour weights: Jarvis and 
 """
 
 import math
-import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
-from gne_analytics.themes.cores import one_blas_thread
+from gne_analytics.themes.cores import at_once, one_blas_thread
 from gne_analytics.themes.embedders import Vectors, unit_length
 
 Labels = NDArray[np.int64]
-Job = TypeVar("Job")
-Done = TypeVar("Done")
 
 NEIGHBOURS = 15
 RESOLUTIONS = np.geomspace(0.1, 32, 24)
@@ -95,7 +89,7 @@ def nearest(vectors: Vectors, k: int = NEIGHBOURS) -> tuple[NDArray[np.int64], N
     def block(rows: slice) -> None:
         index[rows], cosine[rows] = _best(_to_others(vectors, rows), k)
 
-    _at_once(block, _blocks(n))
+    at_once(block, _blocks(n))
     return index, cosine
 
 
@@ -111,18 +105,12 @@ def _nearest_of_candidates(vectors: Vectors, k: int) -> tuple[NDArray[np.int64],
         best, cosine[rows] = _best(np.einsum("ijk,ik->ij", np.take(vectors, some, axis=0), vectors[rows]), k)
         index[rows] = np.take_along_axis(some, best, axis=1)
 
-    _at_once(block, _blocks(n))
+    at_once(block, _blocks(n))
     return index, cosine
 
 
 def _blocks(n: int) -> list[slice]:
     return [slice(start, start + _BLOCK) for start in range(0, n, _BLOCK)]
-
-
-def _at_once(run: Callable[[Job], Done], jobs: Iterable[Job]) -> list[Done]:
-    """Run jobs, a thread for each core, in numpy and Leiden, which leave the interpreter free; results in order."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(run, jobs))
 
 
 def _to_others(vectors: Vectors, rows: slice) -> Vectors:
@@ -196,19 +184,19 @@ def partition(vectors: Vectors, seed: int = 0, k: int = NEIGHBOURS) -> Partition
         return Cut(float(RESOLUTIONS[i]), themes, float("nan"), silhouette(distance, labels[sample]), labels)
 
     apart = range(STRIDE - 1, len(RESOLUTIONS), STRIDE)
-    tried = _at_once(cut_at, apart)
+    tried = at_once(cut_at, apart)
     crumbs = next((j for j, cut in enumerate(tried) if cut.themes > most), len(tried))  # finer still: resolutions rise
     found = dict(zip(apart, tried[: crumbs + 1], strict=False))
     step = STRIDE
     while step := step // 2:
         best_yet = max(found, key=lambda i: _worth(found[i], n))
         beside = [i for i in (best_yet - step, best_yet + step) if 0 <= i < len(RESOLUTIONS) and i not in found]
-        found |= zip(beside, _at_once(cut_at, beside), strict=True)
+        found |= zip(beside, at_once(cut_at, beside), strict=True)
     cuts = list({found[i].themes: found[i] for i in sorted(found, reverse=True)}.values())[::-1]
     best = max(cuts, key=lambda c: _worth(c, n))
     if _worth(best, n) == -math.inf:
         return Partition(cuts[0], tuple(cuts))
-    again = _at_once(lambda i: leiden(_drop_edges(graph, seed + i), best.resolution, seed + 1 + i), range(DROPOUTS))
+    again = at_once(lambda i: leiden(_drop_edges(graph, seed + i), best.resolution, seed + 1 + i), range(DROPOUTS))
     chosen = replace(best, agreement=float(np.mean([adjusted_rand(best.labels, labels) for labels in again])))
     return Partition(chosen, tuple(chosen if c is best else c for c in cuts))
 
@@ -316,6 +304,12 @@ def settle(vectors: Vectors, labels: Labels) -> Labels:
 
 def centroids(vectors: Vectors, labels: Labels) -> Vectors:
     """Return the mean direction of each label 0, 1, 2, ..."""
+    return unit_length(sums(vectors, labels))
+
+
+def sums(vectors: Vectors, labels: Labels) -> Vectors:
+    """Return the sum of the vectors of each label 0, 1, 2, ..."""
     n = len(labels)
     member = csr_matrix((np.ones(n, dtype=np.float32), (labels, np.arange(n))), shape=(int(labels.max()) + 1, n))
-    return unit_length(member @ vectors)
+    total: Vectors = member @ vectors
+    return total

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gne_analytics.errors import DataError
 from gne_analytics.evidence.types import Theme
 from gne_analytics.metrics.intervals import wilson
-from gne_analytics.themes.auto import unread
+from gne_analytics.themes.auto import not_learnt, unread
 from gne_analytics.themes.cache import Progress
 from gne_analytics.themes.embedders import Embedder, Vectors, unit_length
 from gne_analytics.themes.fit import Themes, fit_themes
@@ -34,7 +34,7 @@ from gne_analytics.themes.graph import (
     settle,
     silhouette,
 )
-from gne_analytics.themes.model import ThemeModel, blocks_of, not_learnt, reader_of
+from gne_analytics.themes.model import ThemeModel, blocks_of, reader_of
 from gne_analytics.themes.texts import Corpus, corpus, voter
 
 OVERLAP = 0.7

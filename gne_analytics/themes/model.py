@@ -12,7 +12,7 @@ import polars as pl
 
 from gne_analytics.errors import DataError
 from gne_analytics.evidence.types import Theme
-from gne_analytics.themes.auto import STRANGE, TAUGHT, Auto, reading
+from gne_analytics.themes.auto import STRANGE, Auto, reading
 from gne_analytics.themes.cache import Progress
 from gne_analytics.themes.embedders import Embedder, Vectors, make_embedder, unit_length
 from gne_analytics.themes.leaves import Leaves
@@ -106,15 +106,6 @@ def read(
 ) -> Vectors:  # fmt: skip
     """Return what `blocks_of` yields in one piece."""
     return np.concatenate(list(blocks_of(model, found, embedder, cache_dir, progress)))
-
-
-def not_learnt(unread: np.ndarray) -> tuple[str, ...]:
-    """Say it where a language came that the default embedder has not learnt, in as many texts as it takes to learn."""
-    n = int(unread.sum())
-    if n < TAUGHT:
-        return ()
-    told = f"{n:,} distinct texts are in languages of which the fit met too few texts to learn them, and are read badly"
-    return (f"{told}; fit the themes anew.",)
 
 
 def languages_of(found: Corpus) -> list[str | None]:

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from gne_analytics.evidence.types import Theme
 from gne_analytics.themes.embedders import Vectors
-from gne_analytics.themes.graph import SMALLEST, Labels, Partition, centroids
+from gne_analytics.themes.graph import SMALLEST, Labels, Partition, centroids, sums
 from gne_analytics.themes.leaves import Leaves
 from gne_analytics.themes.texts import Corpus, folded_into, shortened
 
@@ -90,7 +89,7 @@ class Ground:
         owner[leaf] = theme
         axes = _axes(placed[:DRAWN], AXES)
         similarity = np.einsum("ij,ij->i", placed, centres[theme])
-        means = (_sums(placed, leaf) / np.bincount(leaf)[:, None]).astype(np.float32)
+        means = (sums(placed, leaf) / np.bincount(leaf)[:, None]).astype(np.float32)
         groups = tuple(_majority(leaf, labels) for labels in finer)
         fitted = Stand(theme, similarity, leaf, placed @ axes)
         return cls(fitted, Leaves(centroids(placed, leaf), owner, centres), axes, means, groups)
@@ -150,14 +149,6 @@ def _majority(leaf: Labels, labels: Labels) -> Labels:
     counts = np.bincount(leaf * width + codes, minlength=(int(leaf.max()) + 1) * width)
     most: Labels = counts.reshape(-1, width).argmax(axis=1).astype(np.int64)
     return most
-
-
-def _sums(vectors: Vectors, labels: Labels) -> Vectors:
-    """The sum of the vectors of each label."""
-    n = len(labels)
-    member = csr_matrix((np.ones(n, dtype=np.float32), (labels, np.arange(n))), shape=(int(labels.max()) + 1, n))
-    total: Vectors = member @ vectors
-    return total
 
 
 def _spots(along: Vectors, theme: Labels, centres: Vectors) -> NDArray[np.float32]:

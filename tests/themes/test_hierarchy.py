@@ -61,6 +61,14 @@ def test_rows_of_a_node_are_those_of_its_leaves(themes: Themes) -> None:
         themes.rows("nothing")
 
 
+def test_only_a_fitted_theme_has_a_card(themes: Themes) -> None:
+    others = [node for node in themes.tree.by_id.values() if node.id not in {t.id for t in themes.themes}]
+    assert others
+    for node in others:
+        with pytest.raises(DataError, match=r"no fitted theme .* rows"):
+            themes.card(node.id)
+
+
 def test_themes_keep_apart_on_the_map(themes: Themes) -> None:
     spots = themes.spots()
     xy, own = spots.select("x", "y").to_numpy(), spots["theme_id"].to_numpy()
